@@ -1,4 +1,4 @@
-//! The form of a line and the codes that chain it.
+//! The format of a line, and the codes that chain lines.
 //!
 //! A line is `{"seq":N,"time":…,"actor":…,"act":…,"subject":…,"reason":…,"detail":{…},"prev":"HEX","mac":"HEX"}` and a
 //! line feed. `mac` is HMAC-SHA-256 over every byte of the line before `,"mac":`, and `prev` is the `mac` of the line
@@ -21,7 +21,7 @@ const SEQ_KEY: &[u8] = b"{\"seq\":";
 const END: &[u8] = b"\"}";
 const HEX: usize = 64;
 
-/// The key of the trail. Not to be kept beside it.
+/// The key of the trail's codes. Keep it apart from the trail.
 #[derive(Debug, Clone)]
 pub struct AuditKey(Secret<[u8; 32]>);
 
@@ -40,7 +40,7 @@ impl AuditKey {
     }
 
     fn keyed(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
-        // Sized by its type to the digest's block or below, so the exact constructor cannot refuse it.
+        // The key is padded to the digest's block of 64 bytes, so the constructor takes it by its type and cannot fail.
         let mut padded = [0; 64];
         padded[..32].copy_from_slice(self.0.expose());
         let mut mac = Hmac::<Sha256>::new(&padded.into());
@@ -49,12 +49,12 @@ impl AuditKey {
     }
 }
 
-/// A place in the chain: the last line that is there.
+/// A position in the chain: a line's number and code.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct ChainPosition {
     /// The line's number; 0 before the first.
     pub seq: u64,
-    /// Its code.
+    /// The line's code.
     pub mac: [u8; 32],
 }
 
@@ -74,7 +74,7 @@ impl fmt::Debug for ChainPosition {
     }
 }
 
-/// Writes an entry as the line after `last`, and returns where the chain then stands.
+/// Writes an entry as the line after `last`, and returns the new line's position.
 pub(super) fn append(entry: &AuditRecord, last: ChainPosition, key: &AuditKey, out: &mut Vec<u8>) -> ChainPosition {
     let seq = last.seq + 1;
     let start = out.len();
@@ -111,7 +111,7 @@ pub(super) struct LinkFields {
     pub(super) act: String,
 }
 
-/// Reads a line without its line feed; none where a byte of it is not what was written.
+/// Reads a line without its line feed; `None` where its code does not fit, so some byte was changed.
 pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<ChainLink> {
     let body = line.strip_suffix(END)?;
     let (covered, mac) = split_hex(body, MAC_KEY)?;
@@ -125,7 +125,7 @@ pub(super) fn read(line: &[u8], key: &AuditKey) -> Option<ChainLink> {
     Some(ChainLink { position: ChainPosition { seq, mac }, prev, fields })
 }
 
-/// The sealed head: how far the trail reaches.
+/// The sealed head: the position of the trail's last line.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct SealedHead {
@@ -146,7 +146,7 @@ pub(super) fn head(position: ChainPosition, key: &AuditKey) -> Vec<u8> {
     .into_bytes()
 }
 
-/// Reads a head; none where it was not sealed with this key.
+/// Reads a head; `None` where it was not sealed with this key.
 pub(super) fn read_head(bytes: &[u8], key: &AuditKey) -> Option<ChainPosition> {
     let text: SealedHead = serde_json::from_slice(bytes).ok()?;
     let position = ChainPosition { seq: text.seq, mac: unhex(text.mac.as_bytes())? };
@@ -158,7 +158,7 @@ fn seal(position: ChainPosition, key: &AuditKey) -> [u8; 32] {
     key.code(&seal_parts(&position.seq.to_be_bytes(), &position.mac))
 }
 
-/// No line begins like this, so no line's code can pass for a seal.
+/// The bytes that a seal covers. No line begins like them, so no line's code can be used as a seal.
 fn seal_parts<'a>(seq: &'a [u8], mac: &'a [u8]) -> [&'a [u8]; 3] {
     [b"head", seq, mac]
 }
@@ -199,7 +199,7 @@ fn hex(bytes: &[u8; 32]) -> [u8; HEX] {
     })
 }
 
-/// Lower case only: there is one way to write a code.
+/// Reads 64 hexadecimal digits. Only lower case is read, so that there is one way to write a code.
 fn unhex(digits: &[u8]) -> Option<[u8; 32]> {
     let digits: &[u8; HEX] = digits.try_into().ok()?;
     let mut bytes = [0; 32];

@@ -1,8 +1,8 @@
-//! Counts denials and cuts, and lists only the first few of each kind in a second: a flood is one line with a number.
+//! Counts denials and cut responses, and lists only the first few of each kind in a second.
 //!
-//! Exact: each is either a line of its own or one of a number that becomes a line. Memory is bounded by the
-//! vendors of the config, never by what strangers send; and a flood that lasts is soon told by its numbers alone, so that
-//! what a stranger can make the trail grow by in an hour is bounded too.
+//! Every denial is in the trail: as a line of its own, or in the count of a later line. Memory is bounded by the number
+//! of vendors in the config. During a flood that lasts, only counts are written, so that the growth of the trail that a
+//! stranger can cause in an hour is bounded too.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
@@ -18,36 +18,36 @@ use crate::model::{ClientId, Direction, Lock as _, Reason, UnixTime, VendorId};
 /// A request that was refused.
 #[derive(Debug, Clone, Copy)]
 pub struct DeniedRequest<'a> {
-    /// Whose contract refused it; none where no contract is concerned.
+    /// The vendor whose contract refused it; `None` where no contract applies.
     pub vendor: Option<&'a VendorId>,
-    /// Which way it went.
+    /// The direction of the request.
     pub direction: Direction,
     /// The stable reason.
     pub reason: Reason,
     /// The vendor's client, where one was proven.
     pub client: Option<&'a ClientId>,
-    /// The request's id, by which logs know it.
+    /// The request's id, as in the logs.
     pub request_id: &'a str,
     /// What exactly was wrong. Never a secret or a personal value.
     pub detail: &'a str,
-    /// When.
+    /// When it happened.
     pub at: UnixTime,
 }
 
-/// What was denied and is not all listed yet.
+/// Denials, cut responses and refused admin calls that are counted and not written yet.
 #[derive(Debug, Default)]
 pub(super) struct DenialCounts(Mutex<DenialTallies>);
 
 #[derive(Debug, Default)]
 struct DenialTallies {
     by_vendor: HashMap<VendorId, VendorTallies>,
-    /// Where no contract is concerned.
+    /// For requests to which no contract applies.
     unknown: VendorTallies,
-    /// Calls of the admin listener, by the reason of their refusal: a closed list.
+    /// Refused admin calls by their reason, which is one of a closed list.
     admin: BTreeMap<&'static str, DenialTally>,
 }
 
-/// What a vendor can have written: one tally for each direction and reason.
+/// The tallies of one vendor: one for each direction and reason.
 #[derive(Debug)]
 struct VendorTallies {
     denied: Box<[DenialTally; KINDS]>,
@@ -60,25 +60,25 @@ fn kind(direction: Direction, reason: Reason) -> usize {
     direction.index() * Reason::ALL.len() + reason.index()
 }
 
-/// A body that was cut while it streamed, as it is counted.
+/// A response that was cut while it streamed.
 #[derive(Debug, Clone, Copy)]
 pub struct CutResponse<'a> {
-    /// Whose contract cut it.
+    /// The vendor whose contract cut it.
     pub vendor: &'a VendorId,
-    /// Which way it went.
+    /// The direction of the request.
     pub direction: Direction,
     /// The stable reason.
     pub reason: Reason,
-    /// When.
+    /// When it happened.
     pub at: UnixTime,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
 struct DenialTally {
     window: UnixTime,
-    /// Listed in this window.
+    /// Denials that were listed in this window.
     listed: u32,
-    /// The span for which those listed are counted, and how many they are.
+    /// The start of the span in which listed denials are counted, and how many there were.
     span: UnixTime,
     listed_in_span: u32,
     more: u64,
@@ -87,37 +87,37 @@ struct DenialTally {
 }
 
 impl DenialCounts {
-    /// Counts a denial; the entry is to be listed where there is one, and counts with it.
+    /// Counts a denial. Returns a record where it is to be listed; it then counts by being written.
     pub(super) fn note(&self, denied: &DeniedRequest<'_>) -> Option<AuditRecord> {
         self.denied(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
     }
 
-    /// Counts a denial that could not be listed after all.
+    /// Counts a denial whose record could not be queued.
     pub(super) fn count(&self, denied: &DeniedRequest<'_>) {
         self.denied(denied, |tally| tally.add(denied.at));
     }
 
-    /// Counts a cut; true where it is to be listed, and counts with that.
+    /// Counts a cut response; true where it is to be listed.
     pub(super) fn note_cut(&self, cut: &CutResponse<'_>) -> bool {
         self.cut(cut, |tally| tally.note(cut.at))
     }
 
-    /// Counts one that could not be listed after all.
+    /// Counts a cut response whose record could not be queued.
     pub(super) fn count_cut(&self, cut: &CutResponse<'_>) {
         self.cut(cut, |tally| tally.add(cut.at));
     }
 
-    /// Counts an admin call that was refused; true where it is to be listed, and counts with that.
+    /// Counts an admin call that was refused; true where it is to be listed.
     pub(super) fn note_admin(&self, reason: &'static str, at: UnixTime) -> bool {
         self.lock().admin.entry(reason).or_default().note(at)
     }
 
-    /// Counts one that could not be listed after all.
+    /// Counts a refused admin call whose record could not be queued.
     pub(super) fn count_admin(&self, reason: &'static str, at: UnixTime) {
         self.lock().admin.entry(reason).or_default().add(at);
     }
 
-    /// The numbers of windows that are over; all of them, when nothing more will come.
+    /// Takes the counts of windows that are over as records; with `all`, every count.
     pub(super) fn flush(&self, now: UnixTime, all: bool) -> Vec<AuditRecord> {
         let mut tallies = self.lock();
         let mut entries = Vec::new();
@@ -181,7 +181,7 @@ impl VendorTallies {
     }
 }
 
-/// Denials that are told by their number.
+/// A count of denials that were not listed.
 struct CountedDenials {
     count: u64,
     first: UnixTime,
@@ -208,7 +208,7 @@ impl DenialTally {
         false
     }
 
-    /// Whether so many were listed that only numbers are told for the rest of the span.
+    /// Whether so many were listed that only counts are written for the rest of the span.
     const fn lasts(&self) -> bool {
         self.listed_in_span >= AUDIT_DENIALS_LISTED_MAX
     }
@@ -221,10 +221,10 @@ impl DenialTally {
         self.last = at;
     }
 
-    /// What has been counted, where its window is over, or nothing more will come.
+    /// Takes the count where its window is over; with `all`, in any case.
     fn take(&mut self, now: UnixTime, all: bool) -> Option<CountedDenials> {
         let window = if self.lasts() { AUDIT_DENIALS_LONG_WINDOW } else { AUDIT_DENIALS_WINDOW };
-        // A clock that was set back ends a window too, or its number would wait until the clock is there again.
+        // A clock that was set back ends the window too: otherwise its count would wait until the clock is there again.
         let is_over = all || now.since(self.window) >= window || now < self.window;
         if self.more == 0 || !is_over {
             return None;

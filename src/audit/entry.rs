@@ -1,4 +1,4 @@
-//! What a line says, before it has a place in the chain.
+//! What a line records, before it has a position in the chain.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::model::UnixTime;
 
-/// What was done. The list is closed: the words are what people search for years later.
+/// What was done. The list is closed, and its words never change: people search for them years later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AuditAct {
     /// The gateway started.
@@ -17,23 +17,23 @@ pub enum AuditAct {
     Kill,
     /// The same kill again.
     KillAgain,
-    /// A kill was lifted.
+    /// A killed vendor was restored.
     Restore,
     /// One of several people agreed to a restore.
     Approve,
     /// A kill was ordered for later.
     Schedule,
-    /// Such an order was taken back.
+    /// A kill that was ordered for later was cancelled.
     Unschedule,
     /// The kill switch was exercised.
     Drill,
-    /// Someone outside was told of a kill or a restore.
+    /// A hook was called for a kill or a restore.
     Hook,
     /// A response was cut while it streamed.
     Cut,
-    /// So many more responses were cut for the same reason.
+    /// More responses were cut for the same reason; the detail has their count.
     Cuts,
-    /// A token, a client or a key was taken back.
+    /// A token, a client or a key was revoked.
     Revoke,
     /// A revocation was lifted.
     Lift,
@@ -43,15 +43,15 @@ pub enum AuditAct {
     Reveal,
     /// Keys were made or rotated.
     Keys,
-    /// Someone without the right asked the admin listener.
+    /// An admin call was refused.
     AdminRefused,
-    /// So many more such calls were refused for the same reason.
+    /// More admin calls were refused for the same reason; the detail has their count.
     AdminRefusals,
     /// A request was refused.
     Denied,
-    /// So many more requests were refused for the same reason.
+    /// More requests were refused for the same reason; the detail has their count.
     Denials,
-    /// So many lines could not be written.
+    /// Lines could not be written; the detail has their count.
     Lost,
     /// The trail goes on after a crash or a break.
     Resumed,
@@ -93,7 +93,7 @@ impl AuditAct {
         }
     }
 
-    /// Whether the line is on disk before anything goes on; what a stranger can have written may wait for the next second.
+    /// Whether the line is synced to disk at once. Lines that a stranger can cause may wait up to a second.
     pub(super) const fn is_synced_at_once(self) -> bool {
         !matches!(
             self,
@@ -108,14 +108,15 @@ impl fmt::Display for AuditAct {
     }
 }
 
-/// One thing that was done. Texts past a bound are cut when the line is written.
+/// One thing that was done. Texts over [`AUDIT_TEXT_BYTES_MAX`](crate::bounds::AUDIT_TEXT_BYTES_MAX) are cut when it is
+/// written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AuditRecord {
-    /// When.
+    /// When it was done.
     pub at: UnixTime,
     /// The operator's name, the vendor's client, or the gateway itself.
     pub actor: String,
-    /// What.
+    /// What was done.
     pub act: AuditAct,
     /// What it was done to: a vendor, a token's fingerprint, a file.
     pub subject: String,
@@ -126,7 +127,7 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
-    /// Something that the gateway did with its own trail.
+    /// A record of what the gateway did with its own trail.
     pub(super) fn gateway(act: AuditAct, detail: Value, at: UnixTime) -> Self {
         Self { at, actor: "vendorgate".to_owned(), act, subject: "audit".to_owned(), reason: String::new(), detail }
     }

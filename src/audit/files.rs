@@ -1,7 +1,7 @@
-//! The trail's files: the one that is written, those that were put aside, and the sealed head.
+//! The trail's files: the one that is written, the rotated ones, and the sealed head.
 //!
-//! The head is written after the lines that it covers are on disk, whole, under another name first; so after a crash
-//! it is at most behind. Never takes a line away that the head covers.
+//! The head is written after the lines that it covers are on disk, first whole under another name and then renamed:
+//! after a crash it can be behind the lines, never ahead of them. A line that the head covers is never removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -22,9 +22,9 @@ pub(super) trait AuditStorage: Send {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
     /// Makes all of it durable, and then the head that covers it.
     fn sync(&mut self, head: &[u8]) -> io::Result<()>;
-    /// Whether the file is as long as it shall be.
+    /// Whether the file has reached its length for rotation.
     fn is_full(&self) -> bool;
-    /// Puts the file aside and begins a new one. All of it is durable by then.
+    /// Renames the file after its last line and begins a new one. The caller has synced it.
     fn rotate(&mut self, last: u64) -> io::Result<()>;
 }
 
@@ -33,17 +33,17 @@ pub(super) struct AuditFiles {
     file: File,
     len: u64,
     rotate_bytes: u64,
-    /// Bytes of a line that failed half-way may stand behind `len`.
+    /// Whether there may be bytes after `len`, of a line whose write failed.
     dirty: bool,
 }
 
-/// The files, and where the chain goes on.
+/// The files, and the position from which the chain goes on.
 pub(super) struct OpenedTrail {
     pub(super) files: AuditFiles,
     pub(super) position: ChainPosition,
-    /// Where a crash came between two files.
+    /// How far a rotation had come when the process ended.
     pub(super) turnover: RotationStep,
-    /// What is to be recorded about the state that they were found in.
+    /// What to record about the state in which the files were found.
     pub(super) note: Option<Value>,
 }
 
@@ -70,7 +70,7 @@ impl AuditFiles {
         Ok(OpenedTrail { files, position, turnover, note })
     }
 
-    /// Whether what is there is whole, and where it ends.
+    /// Checks that the trail is whole, and finds its end.
     fn check(
         &self,
         key: &AuditKey,
@@ -95,7 +95,7 @@ impl AuditFiles {
         }))
     }
 
-    /// Cuts off what a crash left of a line, if the head does not cover it; returns how much that was.
+    /// Cuts off a half line that a crash left, if the head does not cover it; returns its length in bytes.
     fn cut_half_line(&mut self, sealed: Option<ChainPosition>) -> io::Result<u64> {
         let mut content = Vec::new();
         let mut file = File::open(&self.path)?;
@@ -114,13 +114,13 @@ impl AuditFiles {
         Ok(torn as u64)
     }
 
-    /// A broken trail keeps every byte; what comes next begins on a line of its own.
+    /// Ends the last line of a broken trail, which keeps every byte, so that the next record begins a new line.
     fn end_line(&mut self) -> io::Result<()> {
         if self.len == 0 { Ok(()) } else { self.append(b"\n") }
     }
 
-    /// Where a broken trail goes on: after its head, so that what is missing stays missing, and after every line that can
-    /// be read, so that no number is given twice.
+    /// The position from which a broken trail goes on: after its head, so that missing lines stay missing, and after
+    /// every line that can be read, so that no number is used twice.
     fn last_resort(&self, key: &AuditKey, sealed: Option<ChainPosition>) -> io::Result<ChainPosition> {
         let mut last = sealed.unwrap_or(ChainPosition::START);
         for path in rotated(&self.path)?.last().into_iter().chain([&self.path]) {
@@ -131,7 +131,8 @@ impl AuditFiles {
             }
         }
         if sealed.is_none() {
-            // How many lines stood behind this one nobody can say: one is left out, so that the break is seen for good.
+            // It is not known how many lines followed this one. One number is left out, so that the break stays
+            // visible.
             last.seq += 1;
         }
         Ok(last)
@@ -177,7 +178,7 @@ impl AuditStorage for AuditFiles {
     }
 
     fn rotate(&mut self, last: u64) -> io::Result<()> {
-        // Twelve digits sort as they count, for longer than any trail lasts.
+        // With twelve digits the names sort by number, for longer than any trail lasts.
         fs::rename(&self.path, with_suffix(&self.path, &format!(".{last:012}")))?;
         self.file = private(&self.path, true)?;
         self.len = 0;
@@ -188,7 +189,7 @@ impl AuditStorage for AuditFiles {
     }
 }
 
-/// The files that were put aside, oldest first.
+/// The rotated files, oldest first.
 pub(super) fn rotated(path: &Path) -> io::Result<Vec<PathBuf>> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned() + ".";
@@ -230,7 +231,7 @@ fn read_optional(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// A line's number as it says itself; whether that is true is not asked here.
+/// The number in a line, without checking the line's code.
 fn sequence(line: &[u8]) -> Option<u64> {
     let digits = line.strip_prefix(b"{\"seq\":")?.split(|byte| *byte == b',').next()?;
     std::str::from_utf8(digits).ok()?.parse().ok()

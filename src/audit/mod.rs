@@ -1,14 +1,14 @@
 //! The audit trail: append-only lines of JSON in a keyed hash chain.
 //!
-//! Each line carries the code of the one before it and a code of its own, made with a key that is not in the file; a
-//! sealed head beside the file says how far it reaches. So whoever lacks the key can change, drop, move or cut off
-//! no line without [`verify`] naming it. Whoever can put back an old file *and* its old head can: against that,
-//! [`AuditTrail::position`] is to be noted elsewhere from time to time.
+//! Each line has the code of the line before it and a code of its own, made with a key that is not in the file. A
+//! sealed head beside the file has the position of the last line. So nobody without the key can change, drop, move or
+//! cut off a line without [`verify`] naming it. An old file together with its old head can be put back: against that,
+//! note [`AuditTrail::position`] elsewhere from time to time.
 //!
-//! A thread of its own writes. Acts are synced to disk in groups before their [`AuditAck`] resolves; denials are synced
-//! within [`AUDIT_SYNC_EVERY`](crate::bounds::AUDIT_SYNC_EVERY), so a crash loses at most that much of them. Under a
-//! flood, denials are counted and not listed, exactly and in bounded memory. A full disk is what [`OnAuditFailure`] says.
-//! Never blocks the caller, and never holds a secret or a personal value.
+//! A thread of its own writes. Operators' acts are synced to disk in groups before their [`AuditAck`] resolves; denials
+//! are synced within [`AUDIT_SYNC_EVERY`](crate::bounds::AUDIT_SYNC_EVERY), so a crash loses at most that much of them.
+//! Under a flood, denials are counted exactly instead of listed, in bounded memory. [`OnAuditFailure`] says what
+//! happens on a full disk. Recording never blocks the caller. The trail never holds a secret or a personal value.
 
 mod chain;
 mod denials;
@@ -46,27 +46,28 @@ use crate::model::{Clock, UnixTime};
 /// Where and how the trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditTrailSettings {
-    /// The file that is written; older ones stand beside it under its name and the number of their last line.
+    /// The file that is written. Rotated files are beside it, under its name and the number of their last line.
     pub path: PathBuf,
-    /// Begins a new file when this many bytes are reached.
+    /// Length in bytes at which a new file is begun.
     pub rotate_bytes: u64,
-    /// What happens while nothing can be written.
+    /// What happens while the trail cannot be written.
     pub on_failure: OnAuditFailure,
 }
 
 /// What the gateway does while the trail cannot be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OnAuditFailure {
-    /// Goes on and raises the alarm; lines wait in bounded memory, and beyond that are counted.
+    /// The gateway goes on and raises the alarm. Lines wait in bounded memory; beyond it they are counted.
     KeepServing,
-    /// Refuses traffic: what cannot be recorded does not happen.
+    /// Traffic is refused: what cannot be recorded does not happen.
     Stop,
 }
 
 /// Why the trail cannot be kept.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AuditError {
-    /// The file, its head or its folder.
+    /// The file, its head or its folder cannot be opened.
     #[error("the audit trail at {path} cannot be opened")]
     Open {
         /// The file.
@@ -74,12 +75,12 @@ pub enum AuditError {
         /// What the system said.
         source: Arc<std::io::Error>,
     },
-    /// The line waits in memory, or was only counted.
+    /// The line is not on disk: it waits in memory, or was only counted.
     #[error("the audit trail cannot be written")]
     NotWritten,
 }
 
-/// The audit trail. Shared by everything that acts, behind one `Arc`.
+/// The audit trail. All parts of the gateway share one, behind an `Arc`.
 pub struct AuditTrail {
     clock: Clock,
     shared: Arc<AuditShared>,
@@ -87,24 +88,24 @@ pub struct AuditTrail {
     writer: Option<JoinHandle<()>>,
 }
 
-/// How the trail fares.
+/// The state of the trail's writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuditHealth {
     /// Whether the last attempt to write failed.
     pub failing: bool,
-    /// Attempts that failed.
+    /// Number of attempts that failed.
     pub errors: u64,
-    /// Lines that were lost for want of memory, and are counted in the trail when it is written again.
+    /// Number of lines that were lost for lack of memory. The trail records it when it can be written again.
     pub lost: u64,
     /// The last line that is on disk.
     pub position: ChainPosition,
 }
 
 impl AuditTrail {
-    /// Opens the trail, or begins it.
+    /// Opens the trail, or begins a new one.
     ///
-    /// A half line that a crash left is cut off. A trail that is broken is continued from its sealed head, with a line
-    /// that says so, and stays broken to [`verify`].
+    /// A half line that a crash left is cut off. A broken trail goes on from its sealed head, with a line that records
+    /// the break, and [`verify`] goes on to find it.
     ///
     /// # Errors
     /// [`AuditError::Open`].
@@ -120,7 +121,7 @@ impl AuditTrail {
         Ok(audit)
     }
 
-    /// A trail that is kept nowhere, for tests and for a demo that writes nothing.
+    /// A trail that keeps nothing, for tests and for a demo that writes nothing.
     #[cfg(test)]
     pub fn discarding() -> Self {
         Self {
@@ -131,7 +132,7 @@ impl AuditTrail {
         }
     }
 
-    /// Hands a line to the writer. The ack resolves when it is on disk; dropping it cancels nothing.
+    /// Hands a record to the writer. The ack resolves when its line is on disk; dropping the ack cancels nothing.
     pub fn record(&self, entry: AuditRecord) -> AuditAck {
         let (done, ack) = AuditAck::pair();
         let Some(queue) = &self.queue else { return AuditAck::failed() };
@@ -144,16 +145,16 @@ impl AuditTrail {
         }
     }
 
-    /// Resolves when everything that was recorded before is on disk: for an answer that shall not be ahead of the trail,
-    /// as that of a kill. Numbers of denials that are not lines yet are not waited for.
+    /// Resolves when everything that was recorded before is on disk: for an answer that must not come before its
+    /// record, such as that of a kill. It does not wait for counts of denials that are not written yet.
     pub fn flush(&self) -> AuditAck {
         let (done, ack) = AuditAck::pair();
         let sent = self.queue.as_ref().is_some_and(|queue| queue.try_send(AuditMessage::Flush(done)).is_ok());
         if sent { ack } else { AuditAck::failed() }
     }
 
-    /// Records a denial: as a line, or under a flood as one of a number. Costs a short lock and, past the first few of
-    /// a second, no memory.
+    /// Records a denial: as a line, or in a flood as part of a count. Takes a short lock and, after the first few
+    /// denials of a second, no memory.
     pub fn denied(&self, denied: &DeniedRequest<'_>) {
         let Some(entry) = self.shared.denials.note(denied) else { return };
         let Some(queue) = &self.queue else { return };
@@ -162,7 +163,7 @@ impl AuditTrail {
         }
     }
 
-    /// Records a cut, as [`Self::denied`] does: `entry` makes its line where it is listed.
+    /// Records a cut response as [`Self::denied`] does. `entry` makes its record, where it is listed.
     pub fn cut_off(&self, cut: &CutResponse<'_>, entry: impl FnOnce() -> AuditRecord) {
         if !self.shared.denials.note_cut(cut) {
             return;
@@ -173,7 +174,7 @@ impl AuditTrail {
         }
     }
 
-    /// Records an admin call that was refused, as [`Self::denied`] does: `entry` makes its line where it is listed. Says
+    /// Records a refused admin call as [`Self::denied`] does. `entry` makes its record, where it is listed. Returns
     /// whether it is.
     pub fn admin_refused(&self, reason: &'static str, at: UnixTime, entry: impl FnOnce() -> AuditRecord) -> bool {
         if !self.shared.denials.note_admin(reason, at) {
@@ -192,12 +193,13 @@ impl AuditTrail {
         self.shared.must_stop()
     }
 
-    /// How the trail fares.
+    /// The state of the trail's writer.
     pub fn health(&self) -> AuditHealth {
         self.shared.health()
     }
 
-    /// The last line on disk: note it elsewhere, and an old file with its old head cannot be put back unseen.
+    /// The position of the last line on disk. Noted elsewhere, it shows when an old file was put back with its old
+    /// head.
     #[cfg(test)]
     pub fn position(&self) -> ChainPosition {
         self.health().position
@@ -210,7 +212,7 @@ impl AuditTrail {
     }
 }
 
-/// Writes what waits, and the counts, before it is gone.
+/// Writes the waiting lines and the counts before the trail is closed.
 impl Drop for AuditTrail {
     fn drop(&mut self) {
         self.queue = None;

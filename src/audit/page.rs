@@ -1,8 +1,9 @@
 //! Reads a trail page by page, in the order of its numbers, across its files.
 //!
-//! A number is found by halving, since lines stand in the order of their numbers. A time is not: a line is dated by what
-//! it tells of, such as the start of a request that was refused minutes later, and clocks are set back. So every line that
-//! a time may apply to is looked at. Reads only: whether lines are true is for [`verify`](super::verify()) to say.
+//! A number is found by binary search, since lines are in the order of their numbers. They are not in the order of
+//! their times: a line has the time of its event, such as the start of a request that was refused minutes later, and
+//! clocks are set back. So every line that may match a time is read. Codes are not checked here:
+//! [`verify`](super::verify()) does that.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,11 +21,11 @@ use crate::model::{Lock as _, UnixTime};
 pub struct TrailPage {
     /// In the order of their numbers, without their line feeds.
     pub lines: Vec<String>,
-    /// The number of the last line that was looked at: the next page begins behind it.
+    /// The number of the last line that was read: the next page begins after it.
     pub seen: u64,
-    /// Lines that were met and are none that a gateway writes.
+    /// Lines that were read and are not lines of a trail.
     pub unreadable: u64,
-    /// Whether there are more after the last of these.
+    /// Whether more lines follow.
     pub more: bool,
 }
 
@@ -32,8 +33,8 @@ pub struct TrailPage {
 #[derive(Debug)]
 pub struct TrailReader {
     path: PathBuf,
-    /// The latest time in each file that was put aside and read to its end: such a file does not change, and need not be
-    /// read again for a later time. One entry for each file there is.
+    /// The latest time in each rotated file that was read to its end. A rotated file does not change, so it need not be
+    /// read again for a later time. One entry for each file that exists.
     latest: Mutex<HashMap<PathBuf, LatestTime>>,
 }
 
@@ -43,9 +44,9 @@ struct LatestTime {
     time: String,
 }
 
-/// Which lines are asked for.
+/// Which lines a page shall have.
 struct LineQuery {
-    /// As lines write it, so that times compare as texts; empty for any.
+    /// The earliest time, in the format of the lines, so that times compare as texts; empty for any.
     since: String,
     after: Option<u64>,
     limit: usize,
@@ -57,14 +58,15 @@ impl TrailReader {
         Self { path, latest: Mutex::default() }
     }
 
-    /// The first `limit` lines that are dated at or after `since` and stand behind number `after`, where given.
+    /// The first `limit` lines whose time is `since` or later and whose number is above `after`, where these are given.
     ///
     /// # Errors
     /// Those of reading the files.
     pub fn page(&self, since: Option<UnixTime>, after: Option<u64>, limit: usize) -> io::Result<TrailPage> {
         let asked = LineQuery { since: since.map(|since| since.to_string()).unwrap_or_default(), after, limit };
         let mut page = TrailPage { seen: after.unwrap_or(0), ..TrailPage::default() };
-        // Opened before the others are listed: put aside in between, it is met among them, and no line is passed over.
+        // Opened before the rotated files are listed: if it is rotated in between, it is found among them, and no line
+        // is lost.
         let mut written = opened(&self.path)?;
         let mut bytes = 0;
         let aside = rotated(&self.path)?;
@@ -91,7 +93,7 @@ impl TrailReader {
         Ok(page)
     }
 
-    /// Whether a file is known to hold no line of this time or a later one.
+    /// Whether a file is known to hold only lines before this time.
     fn is_older(&self, path: &Path, file: &File, since: &str) -> io::Result<bool> {
         let bytes = file.metadata()?.len();
         Ok(self.lock().get(path).is_some_and(|latest| latest.bytes == bytes && latest.time.as_str() < since))
@@ -137,7 +139,7 @@ impl TrailPage {
     }
 }
 
-/// Where to begin so that every line is met whose number is above this one.
+/// The offset in bytes from which every line with a higher number than `after` is found.
 fn first_after(file: &File, after: u64) -> io::Result<u64> {
     let (mut low, mut high) = (0, file.metadata()?.len());
     while low < high {
@@ -150,14 +152,14 @@ fn first_after(file: &File, after: u64) -> io::Result<u64> {
     Ok(low)
 }
 
-/// A line of a file, by its number and its bytes.
+/// The number of a line, and its range of bytes in the file.
 struct NumberedLine {
     number: u64,
     start: u64,
     end: u64,
 }
 
-/// The first line that can be read and begins at or after a place.
+/// The first valid line that begins at or after an offset.
 fn readable_from(file: &File, place: u64) -> io::Result<Option<NumberedLine>> {
     let mut lines = FileLines::at(file, place.saturating_sub(1))?;
     if place > 0 {
@@ -176,7 +178,7 @@ fn readable_from(file: &File, place: u64) -> io::Result<Option<NumberedLine>> {
     }
 }
 
-/// The lines of a file, in bounded memory whatever stands in it.
+/// The lines of a file, read in bounded memory whatever the file holds.
 struct FileLines<'file> {
     reader: BufReader<&'file File>,
     end: u64,
@@ -188,13 +190,13 @@ impl<'file> FileLines<'file> {
         Ok(Self { reader: BufReader::new(file), end: start })
     }
 
-    /// Passes what is left of a line.
+    /// Skips the rest of a line.
     fn skip(&mut self) -> io::Result<()> {
         self.end += self.reader.skip_until(b'\n')? as u64;
         Ok(())
     }
 
-    /// The next line without its line feed, or nothing in place of one that is too long; none at the end, and none for one
+    /// The next line without its line feed. `Some(None)` for a line that is too long; `None` at the end, and for a line
     /// that is still being written.
     fn next(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
         let mut line = Vec::new();
@@ -211,7 +213,7 @@ impl<'file> FileLines<'file> {
     }
 }
 
-/// A line's number and time; none for what is no line.
+/// A line's number and time; `None` for what is not a line of a trail.
 fn place(line: &[u8]) -> Option<(u64, &str)> {
     let line = std::str::from_utf8(line).ok()?;
     let (number, rest) = line.strip_prefix("{\"seq\":")?.split_once(",\"time\":\"")?;
@@ -220,7 +222,7 @@ fn place(line: &[u8]) -> Option<(u64, &str)> {
 
 fn opened(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
-        // Put away, or aside, since it was listed.
+        // It was removed or rotated since it was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some),
     }

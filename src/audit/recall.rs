@@ -1,6 +1,7 @@
-//! Looks up what was done last: lines of a few kinds, from the newest file back.
+//! Finds the last lines of a few acts, from the newest file back.
 //!
-//! Trusts only lines whose own code is right. Whether all are there is for [`verify`](super::verify()) to say.
+//! Only lines with a valid code are returned. Whether lines are missing is not checked here:
+//! [`verify`](super::verify()) does that.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -19,19 +20,19 @@ use crate::bounds::{AUDIT_LINE_BYTES_MAX, AUDIT_RECALL_BYTES_MAX};
 pub struct RecalledLine {
     /// The word for what was done.
     pub act: String,
-    /// Who.
+    /// Who did it.
     pub actor: String,
-    /// To whom.
+    /// To whom or what it was done.
     pub subject: String,
-    /// Why.
+    /// Why it was done.
     pub reason: String,
-    /// The rest.
+    /// Further details.
     #[serde(default)]
     pub detail: Value,
 }
 
-/// The lines of these acts, oldest first. Reads whole files, the newest first, until `enough` says so of what it has, or
-/// [`AUDIT_RECALL_BYTES_MAX`] are read.
+/// The lines of these acts, oldest first. Reads whole files, the newest first, until `enough` returns true for the
+/// lines found so far, or [`AUDIT_RECALL_BYTES_MAX`] are read.
 ///
 /// # Errors
 /// Those of reading the files.

@@ -1,6 +1,6 @@
-//! Reads a trail and says whether every line is there, in its place and unchanged; if not, which one and how.
+//! Verifies that every line of a trail is there, in its place and unchanged, and names the first that is not.
 //!
-//! Pure but for the reading: it needs the key and nothing else of the gateway, so that it can be run elsewhere.
+//! It needs the files and the key, and nothing else of the gateway, so that it can be run on another machine.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
@@ -17,9 +17,9 @@ use crate::bounds::AUDIT_LINE_BYTES_MAX;
 pub struct BrokenChain {
     /// The file, where several are read.
     pub file: Option<PathBuf>,
-    /// The line in the file, from 1; where lines are missing, the one that should have been theirs.
+    /// The line in the file, from 1; where lines are missing, the line where the first of them should be.
     pub line: u64,
-    /// What.
+    /// What is wrong.
     pub why: ChainBreak,
 }
 
@@ -51,7 +51,7 @@ pub enum ChainBreak {
         /// The last that is missing.
         to: u64,
     },
-    /// A line stands after one that was written later.
+    /// A line comes after one that was written later.
     #[error("reordered: this is line {seq} of the chain, and line {expected} belongs here")]
     Reordered {
         /// Its number in the chain.
@@ -59,7 +59,7 @@ pub enum ChainBreak {
         /// The number that belongs here.
         expected: u64,
     },
-    /// A line stands here that has stood before.
+    /// A line that was read before is here again.
     #[error("repeated: line {seq} of the chain stands here again, and line {expected} belongs here")]
     Repeated {
         /// Its number in the chain.
@@ -67,7 +67,7 @@ pub enum ChainBreak {
         /// The number that belongs here.
         expected: u64,
     },
-    /// A file that was put aside has the name of another.
+    /// A rotated file has the name of another one.
     #[error("misnamed: by the file's name its last line is number {named}, and it is {last}: were files swapped?")]
     Misnamed {
         /// The number in the name.
@@ -75,10 +75,10 @@ pub enum ChainBreak {
         /// The number of its last line.
         last: u64,
     },
-    /// A file that was put aside ends without the line that ends a file.
+    /// A rotated file lacks the last line that each rotated file has.
     #[error("unfinished: the file was put aside, and its last line does not say so: lines may have been cut off")]
     Unfinished,
-    /// The right number from another trail, or from one that was cut and written on.
+    /// A line with the right number comes from another trail, or from a copy that was cut and continued.
     #[error("replaced: the line does not follow the one before it")]
     Replaced,
     /// The trail ends before its sealed head.
@@ -89,7 +89,7 @@ pub enum ChainBreak {
         /// The last that is missing.
         to: u64,
     },
-    /// The sealed head is gone, so that nothing says where the trail ends.
+    /// The sealed head is missing, so the end of the trail is not known.
     #[error("the sealed head is missing: lines may have been cut off the end")]
     HeadMissing,
     /// The head is not what was sealed with this key.
@@ -105,11 +105,11 @@ pub enum ChainBreak {
 pub struct TrailSummary {
     /// Lines read.
     pub lines: u64,
-    /// The number of the first in the chain: above 1 where older files were put away.
+    /// The number of the first line: above 1 where older files were removed.
     pub first: u64,
     /// When the first was written.
     pub from: String,
-    /// When the last was.
+    /// When the last was written.
     pub to: String,
     /// The last line.
     pub position: ChainPosition,
@@ -119,8 +119,9 @@ pub struct TrailSummary {
     pub sealed: bool,
 }
 
-/// Checks one file. `before` is where the file before it ended, and `head` what its sealed head says; without them
-/// the first line must be one that can stand first, and a cut at the end goes unnoticed unless the file is finished.
+/// Verifies one file. `before` is the end of the file before it, and `head` the position in the sealed head. Without
+/// `before` the first line must be one that can begin a file; without `head` a cut at the end is only found in a
+/// finished file.
 ///
 /// # Errors
 /// [`BrokenChain`] for the first line that is wrong.
@@ -135,8 +136,8 @@ pub fn verify(
     Ok(walk.summary())
 }
 
-/// Checks a trail with all its files: those that were put aside, the one that is written, and the sealed head. Of a file
-/// that was put aside, itself and the older ones beside it: such a file proves its own end.
+/// Verifies a trail with all its files: the rotated ones, the one that is written, and the sealed head. Where `path` is
+/// a rotated file, verifies it and the older ones: a rotated file proves its own end.
 ///
 /// Line `from` and all after it must be here; 1 for the whole trail.
 ///
@@ -177,7 +178,7 @@ pub fn verify_files(path: &Path, key: &AuditKey, from: u64) -> Result<TrailSumma
     }
 }
 
-/// The trail that a file belongs to which was put aside, and the number of its last line, by its name.
+/// The trail that a rotated file belongs to, and the number of its last line, both from its name.
 fn put_aside(path: &Path) -> Option<(PathBuf, u64)> {
     let (trail, last) = path.file_name()?.to_str()?.rsplit_once('.')?;
     let is_number = last.len() == 12 && last.bytes().all(|byte| byte.is_ascii_digit());
@@ -194,7 +195,7 @@ fn sealed_head(path: &Path, key: &AuditKey) -> Result<ChainPosition, BrokenChain
     read_head(&head, key).ok_or_else(|| broken(ChainBreak::HeadChanged))
 }
 
-/// A file that is gone is read as one that was cut off before its first line.
+/// Opens a file. A missing file is read as an empty one, so that its lines are reported as cut off.
 fn open(path: &Path) -> Result<Box<dyn BufRead>, BrokenChain> {
     match File::open(path) {
         Ok(file) => Ok(Box::new(BufReader::new(file))),
@@ -217,12 +218,12 @@ impl TrailSummary {
 }
 
 struct ChainWalk {
-    /// Where the chain stands; none before a first line that need not be number 1.
+    /// The position of the last line read; `None` before a first line that need not be number 1.
     last: Option<ChainPosition>,
     head: Option<ChainPosition>,
-    /// The number of the file's last line by its name: the file was put aside. None for the one that the head is about.
+    /// The number of the last line in a rotated file's name; `None` for the file that the head covers.
     named: Option<u64>,
-    /// The number of the first line of the files before this; 0 where this is the first.
+    /// The number of the first line of all files; 0 in the first file.
     begun: u64,
     line: u64,
     first: u64,
@@ -284,7 +285,8 @@ impl ChainWalk {
         Ok(())
     }
 
-    /// The position that this line must follow: a file that continues one we do not have says itself where that ended.
+    /// The position that this line must follow. A first line `continued` has it itself, where the file before is
+    /// missing.
     fn before_first(&self, link: &ChainLink) -> Result<ChainPosition, ChainBreak> {
         match self.last {
             Some(last) => Ok(last),

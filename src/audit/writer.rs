@@ -1,5 +1,5 @@
-//! The trail's own thread: gives each entry its place, writes in groups, syncs by the policy, and keeps what a full
-//! disk refuses until it is taken.
+//! The trail's thread: gives each record its position, writes in groups, syncs those that must not be lost, and keeps
+//! lines in memory while a full disk refuses them.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -22,18 +22,18 @@ use super::{AuditError, AuditHealth, OnAuditFailure};
 use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
 use crate::model::{Clock, Lock as _, Moment};
 
-/// Tells whoever waits what came of it.
+/// Sends the result to the waiting caller.
 type AckSender = oneshot::Sender<Result<(), AuditError>>;
 
-/// What the handle says to the thread.
+/// A message from the handle to the thread.
 pub(super) enum AuditMessage {
-    /// A line.
+    /// A record to write.
     Line(PendingLine),
-    /// Say when all before this is on disk.
+    /// A request for an answer when all earlier lines are on disk.
     Flush(AckSender),
 }
 
-/// An entry and whoever waits for it.
+/// A record, and the waiting caller where there is one.
 pub(super) struct PendingLine {
     pub(super) entry: AuditRecord,
     pub(super) done: Option<AckSender>,
@@ -51,7 +51,7 @@ impl AuditAck {
     }
 
     pub(super) fn failed() -> Self {
-        // The sender is gone, which is how an ack fails.
+        // An ack fails when its sender is dropped.
         Self::pair().1
     }
 }
@@ -64,7 +64,7 @@ impl Future for AuditAck {
     }
 }
 
-/// What the thread and the handle both know.
+/// The state that the thread and the handle share.
 #[derive(Debug)]
 pub(super) struct AuditShared {
     pub(super) denials: DenialCounts,
@@ -106,32 +106,32 @@ pub(super) struct AuditWriter {
     key: AuditKey,
     clock: Clock,
     shared: Arc<AuditShared>,
-    /// The last line that was written, on disk or not.
+    /// The last line that was written, synced or not.
     last: ChainPosition,
-    /// Entries without a place yet.
+    /// Records that have no position yet.
     waiting: VecDeque<PendingLine>,
-    /// Whoever waits for lines that are written and not yet synced.
+    /// Callers that wait for lines that are written and not synced.
     unsynced: Vec<AckSender>,
-    /// Whoever waits for lines that are on disk.
+    /// Callers that wait for lines that are synced by now.
     synced: Vec<AckSender>,
-    /// Whoever waits for all that came before.
+    /// Callers that wait for all earlier lines.
     flushes: Vec<AckSender>,
     has_unsynced_lines: bool,
     has_urgent_lines: bool,
-    /// Lines lost that the trail already says are lost.
+    /// Number of lost lines that the trail has recorded.
     lost_told: u64,
     synced_at: Moment,
     turnover: RotationStep,
 }
 
-/// How far the change to a new file has come.
+/// How far a rotation has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RotationStep {
-    /// No change is on.
+    /// No rotation is under way.
     None,
-    /// The file has its last line.
+    /// The old file has its last line.
     Sealed,
-    /// The new file is there, without its first line.
+    /// The new file exists, without its first line.
     Begun,
 }
 
@@ -162,7 +162,7 @@ impl AuditWriter {
         }
     }
 
-    /// Writes until the handle is gone, and then what is left.
+    /// Writes until the handle is dropped, and then the rest.
     pub(super) fn run(mut self, queue: &Receiver<AuditMessage>) {
         loop {
             let mut is_over = false;
@@ -181,7 +181,7 @@ impl AuditWriter {
         }
     }
 
-    /// One group: the counts that are due, the lines, and where the policy asks for it the sync.
+    /// Writes one group: the counts that are due and the lines, then syncs where that is due.
     fn turn(&mut self, is_over: bool) {
         let now = self.clock.now().wall;
         for entry in self.shared.denials.flush(now, is_over) {
@@ -191,12 +191,11 @@ impl AuditWriter {
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
         if result.is_err() {
             self.shared.errors.fetch_add(1, Ordering::Relaxed);
-            // The lines stay; whoever waits is told now that they are not there yet.
+            // The lines stay in memory. Callers get the error now: their lines are not on disk yet.
             let waiting = self.waiting.iter_mut().filter_map(|message| message.done.take());
             waiting.chain(self.unsynced.drain(..)).for_each(|done| drop(done.send(Err(AuditError::NotWritten))));
         }
-        // Told last, so that whoever hears of a line finds the trail's health in step with it. Whoever dropped the ack
-        // does not want to know.
+        // Acks come last, so that a caller finds the trail's health up to date. A dropped ack is no error.
         self.synced.drain(..).for_each(|done| drop(done.send(Ok(()))));
         let outcome = result.map_err(|_| AuditError::NotWritten);
         self.flushes.drain(..).for_each(|done| drop(done.send(outcome.clone())));
@@ -212,7 +211,7 @@ impl AuditWriter {
         }
     }
 
-    /// Past the bound, the newest is lost and counted: what is oldest tells how it began.
+    /// Queues a record. Past the bound the newest is lost and counted: the oldest ones show how an incident began.
     fn take(&mut self, line: PendingLine) {
         if self.waiting.len() < AUDIT_PENDING_MAX {
             self.waiting.push_back(line);
@@ -221,7 +220,7 @@ impl AuditWriter {
         }
     }
 
-    /// Writes what waits, and then how many lines were lost while it did: in the order in which it happened.
+    /// Writes the waiting lines, and then how many were lost meanwhile: in the order in which it happened.
     fn write_all(&mut self) -> io::Result<()> {
         self.write()?;
         let lost = self.shared.lost.load(Ordering::Relaxed);
@@ -235,7 +234,7 @@ impl AuditWriter {
         self.write()
     }
 
-    /// Writes what waits, in groups that are whole or not there; the chain moves on with each.
+    /// Writes the waiting lines in groups. A group is written whole or not at all, and the chain moves on with each.
     fn write(&mut self) -> io::Result<()> {
         self.turn_over()?;
         while !self.waiting.is_empty() {
@@ -272,8 +271,8 @@ impl AuditWriter {
         Ok(())
     }
 
-    /// Ends a full file with a line that says so, and begins the next with one that says what it follows. Each step is
-    /// taken again until it succeeds, and no other line is written in between.
+    /// Ends a full file with a line `sealed`, and begins the next one with a line `continued`. A step that fails is
+    /// repeated until it succeeds, and no other line is written in between.
     fn rotate(&mut self) -> io::Result<()> {
         if self.turnover == RotationStep::None && self.media.is_full() {
             self.write_own(AuditAct::Sealed)?;

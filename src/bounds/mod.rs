@@ -1,13 +1,13 @@
 //! Every bound of the product, each with its reason. Zero is never 'unlimited'.
 //!
-//! Units stand last in the name. A bound that an operator may change is a default here and a key in the config.
+//! A name ends with its unit. A bound that an operator may change is a default here and a key in the config.
 
-mod crowds;
+mod edges;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
-pub use crowds::*;
+pub use edges::*;
 
 // http
 
@@ -15,7 +15,7 @@ pub use crowds::*;
 pub const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Most header fields in a request: hyper's own default.
 pub const HEADERS_MAX: usize = 100;
-/// Longest line that begins a chunk: its size has 15 digits at most, and what else stands there is thrown away.
+/// Longest line that begins a chunk: its size has 15 digits at most, and extensions are ignored.
 pub const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
 /// What is read and thrown away behind a refused head, so that the answer is not reset by what was sent before it.
 pub const REFUSED_DRAIN_BYTES_MAX: usize = 256 * 1024;
@@ -62,17 +62,17 @@ pub const KEYS_HARD_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Time in which unknown `kid`s may cause one more fetch, unless the config says otherwise; the longest time, too, for
 /// which a flood of them can keep a key out that was published after the last fetch.
 pub const KEYS_COOLDOWN: Duration = Duration::from_secs(30);
-/// Fetches that unknown `kid`s may cause at once before the cool-down holds: two rotations in a row, each met by a fetch
-/// that began too early.
+/// Fetches that unknown `kid`s may cause at once before the cool-down holds: two rotations in a row, in each of which a
+/// fetch began too early.
 pub const KEYS_FETCH_BURST: u32 = 4;
 /// Shortest time between two scheduled fetches, whatever an issuer's `Cache-Control` says.
 pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
 /// First pause after a failed fetch while no keys are held; doubles up to the cool-down.
 pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
-/// How often a key, secret or revocation list file is looked at.
+/// How often a key, secret or revocation list file is checked for changes.
 pub const FILE_POLL: Duration = Duration::from_secs(2);
-/// A change in whether an issuer answers about tokens is told at most this often: strangers choose the tokens, and so perhaps
-/// how it answers.
+/// A change in whether an issuer answers about tokens is logged at most this often: strangers choose the tokens, and so
+/// may choose its answers.
 pub const OUTAGE_REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// How long an address learnt from an issuer's metadata is used.
 pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
@@ -80,15 +80,16 @@ pub const DISCOVERY_AGE: Duration = Duration::from_secs(3600);
 pub const ISSUER_WAITERS_MAX: usize = 256;
 /// Most signing keys whose first sight is remembered.
 pub const KEY_SIGHTS_MAX: usize = 16 * 1024;
-/// Points in time kept for each client to tell how long each of its older tokens still passes.
+/// Points in time kept for each client, from which follows how long each of its older tokens still passes.
 pub const SUPERSEDED_STEPS_MAX: usize = 9;
 /// Most alternative names in a client certificate.
 pub const CERTIFICATE_NAMES_MAX: usize = 64;
-/// How long a leap of the wall clock must last before it ends what runs: streams, contracts, kills to come.
+/// How long a jump of the wall clock must last before it ends streams and contracts or starts scheduled kills.
 pub const CLOCK_JUMP: Duration = Duration::from_secs(30);
-/// How long the wall clock must be looked at before anything is deleted by it: a wrong one is mended within hours.
+/// How long the wall clock is compared with the monotonic one before anything is deleted by its time: a wrong clock is
+/// usually corrected within hours.
 pub const CLOCK_CONFIRMATION: Duration = Duration::from_secs(6 * 3600);
-/// How long a certificate's chain and revocation are taken as judged.
+/// How long the check of a certificate's chain and revocation is reused.
 pub const CERTIFICATE_RECHECK: Duration = Duration::from_secs(60);
 /// How far a webhook's timestamp may be from our clock, unless the config says otherwise.
 pub const WEBHOOK_TOLERANCE: Duration = Duration::from_secs(300);
@@ -126,7 +127,7 @@ pub const WEBHOOK_TEMPLATE_PARTS_MAX: usize = 32;
 pub const WEBHOOK_FORM_FIELDS_MAX: usize = 1024;
 /// Longest text that a handshake of a webhook's sender may ask us to repeat.
 pub const WEBHOOK_CHALLENGE_BYTES_MAX: usize = 1024;
-/// Below this length a webhook's secret can be guessed from one message: `check` warns.
+/// Shortest secret of a webhook without a warning of `check`: a shorter one can be guessed from one message.
 pub const WEBHOOK_SECRET_BYTES_ADVISED: usize = 16;
 /// Largest file of a secret.
 pub const SECRET_BYTES_MAX: usize = 4 * 1024;
@@ -155,7 +156,8 @@ pub const PART_HEAD_BYTES_MAX: usize = 4 * 1024;
 pub const XML_TAG_BYTES_MAX: usize = 64 * 1024;
 /// Most attributes of one element: they are compared with each other.
 pub const XML_ATTRIBUTES_MAX: usize = 128;
-/// Longest comma, key and space around them that wait for their value's fate; more space than this is no document.
+/// Longest separator that is held until it is known whether its value is dropped: a comma, a key and the space around
+/// them. More space than this is no document.
 pub const PENDING_SEPARATOR_BYTES_MAX: usize = KEY_BYTES_MAX + 2 * 1024;
 /// Bytes that a decoded body may have whatever its ratio: small bodies of spaces and zeros compress very well.
 pub const DECODED_BYTES_FREE: u64 = 1024 * 1024;
@@ -187,36 +189,37 @@ pub const KILL_EVIDENCE_MAX: usize = 16;
 pub const SEVER_DEADLINE: Duration = Duration::from_secs(1);
 /// How long a kill's answer waits for the disk before it says that it does not know.
 pub const PERSIST_DEADLINE: Duration = Duration::from_secs(5);
-/// How long one person's yes to a restore waits for the second's.
+/// How long one person's approval of a restore waits for the second's.
 pub const APPROVAL_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
-/// Most kills ordered for a time to come: a person reads this list.
+/// Most scheduled kills: a person reads this list.
 pub const SCHEDULED_KILLS_MAX: usize = 1000;
 /// Most of them by one operator, so that one cannot fill the list for all.
 pub const SCHEDULED_KILLS_EACH_MAX: usize = 100;
-/// How long an operator who came while a kill stood waits until a yes to its end counts: as long as a yes lasts, so
-/// that whoever can write the config cannot be a second person within the same incident.
+/// How long an operator who was added during a kill must wait before an approval of its restore counts: as long as an
+/// approval is valid, so that someone who can write the config cannot become the second person within the same
+/// incident.
 pub const APPROVER_WAIT: Duration = APPROVAL_LIFETIME;
 /// Longest order that is left in the state folder, in bytes.
 pub const LEFT_ORDER_BYTES_MAX: u64 = 16 * 1024;
-/// Most orders left there that are read one by one; where there are more, everything is cut off.
+/// Most orders in the state folder that are read one by one; where there are more, every vendor is killed.
 pub const LEFT_ORDERS_MAX: usize = 1000;
 /// Furthest ahead that a kill can be ordered: beyond, the year was mistyped.
 pub const SCHEDULE_AHEAD_MAX: Duration = Duration::from_secs(5 * 366 * 24 * 60 * 60);
-/// How long a hook that failed is left alone, at first ...
+/// Pause before a hook that failed is called again, at first ...
 pub const HOOK_PAUSE_FIRST: Duration = Duration::from_secs(1);
 /// ... and at most, as it doubles.
 pub const HOOK_PAUSE_MAX: Duration = Duration::from_secs(5 * 60);
-/// How long a hook is told of an event again before it is given up on.
+/// How long calls of a hook for one event are repeated before they are given up.
 pub const HOOK_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long one attempt at a hook may take, unless the config says otherwise ...
 pub const HOOK_DEADLINE: Duration = Duration::from_secs(10);
 /// ... and at most: a hook that takes longer should hand on to something that may.
 pub const HOOK_DEADLINE_MAX: Duration = Duration::from_secs(5 * 60);
-/// Most hooks of one gateway: each is told of every kill.
+/// Most hooks of one gateway: each is called at every kill.
 pub const HOOKS_MAX: usize = 32;
-/// Largest answer to a webhook that is read; nobody looks at it.
+/// Largest part of an answer to a webhook that is read; its content is not used.
 pub const HOOK_ANSWER_BYTES_MAX: usize = 64 * 1024;
-/// Most stand-ins of a shadow drill: a few megabytes, and as many streams as the switch is measured with.
+/// Most simulated requests of a shadow drill: a few megabytes, and as many as the kill switch is measured with.
 pub const DRILL_STANDINS_MAX: usize = 10_000;
 /// Most denials that a burst rule can ask for: eight bytes each, per vendor.
 pub const DENIAL_BURST_MAX: u32 = 100_000;
@@ -227,13 +230,14 @@ pub const DENIAL_BURST_MAX: u32 = 100_000;
 pub const REQUESTS_PER_SECOND_DEFAULT: NonZeroU32 = NonZeroU32::new(100).unwrap();
 /// Requests in flight of a vendor whose contract sets no number.
 pub const CONCURRENCY_DEFAULT: NonZeroU32 = NonZeroU32::new(100).unwrap();
-/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a page of a hundred each half second.
+/// Records in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: a page of a hundred each half
+/// second.
 pub const RECORDS_DEFAULT: NonZeroU64 = NonZeroU64::new(12_000).unwrap();
 /// Bytes in [`BUDGET_WINDOW_DEFAULT`] of a vendor whose contract sets no budget: 1 GiB.
 pub const BYTES_DEFAULT: NonZeroU64 = NonZeroU64::new(1 << 30).unwrap();
 /// The window of the two budgets above.
 pub const BUDGET_WINDOW_DEFAULT: Duration = Duration::from_secs(60);
-/// How often what is used of the limits is stored: what a crash can give back at most is what was used since.
+/// How often the usage of limits is stored: at most the usage since then is forgotten in a crash.
 pub const LEDGER_STORE_INTERVAL: Duration = Duration::from_secs(1);
 /// Clients of one vendor whose rates are followed one by one; those beyond share one rate (40 bytes each).
 pub const RATED_CLIENTS_MAX: usize = 10_000;
@@ -250,11 +254,11 @@ pub const EXPOSURE_RETENTION: Duration = Duration::from_secs(400 * 86_400);
 pub const EXPOSURE_ROLL_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long a day's sketches are joined.
 pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
-/// Bodies of a route that are looked at for what leaves in clear, from the start of each hour on: a rare field needs many.
+/// Bodies of a route that are sampled for fields in clear at the start of each hour: a rare field needs many.
 pub const CLEAR_BODIES: u64 = 100;
-/// Of the bodies after those, each so many-th is looked at: reading one costs a few times what treating it does.
+/// After those, every body of this number is sampled: sampling one costs a few times as much as treating it.
 pub const CLEAR_EVERY: u64 = 256;
-/// Most names of one container that are told apart among the paths in clear of a route: more are a map by id.
+/// Most different names of one container among the paths in clear of a route: a container with more is a map by id.
 pub const CLEAR_NAMES_MAX: usize = 100;
 /// Most different steps of all paths in clear of a route in an hour, at some 80 bytes each.
 pub const CLEAR_PLACES_MAX: usize = 400;
@@ -264,7 +268,7 @@ pub const CLEAR_TRIAL_NAMES_MAX: usize = 1_000;
 pub const CLEAR_TRIAL_PLACES_MAX: usize = 20_000;
 /// Longest name in a path in clear: longer ones are data.
 pub const CLEAR_NAME_BYTES_MAX: usize = 64;
-/// Most steps of a path in clear, as of a path in a contract: what stands deeper is told by its place above.
+/// Most steps of a path in clear, as of a path in a contract: a deeper value is reported under the path above it.
 pub const CLEAR_STEPS_MAX: usize = 32;
 /// Most paths of one `clear:` list.
 pub const CLEAR_LISTED_MAX: usize = 1_000;
@@ -275,7 +279,7 @@ pub const CLEAR_LISTED_MAX: usize = 1_000;
 pub const CONNECT_DEADLINE: Duration = Duration::from_secs(1);
 /// Time from a request's last byte to the head of its answer, unless the config says otherwise.
 pub const RESPONSE_DEADLINE: Duration = Duration::from_secs(30);
-/// Longest rest of an idle upstream connection: shorter than the keep-alive of common servers (60 to 75 s).
+/// Longest idle time of an upstream connection: shorter than the keep-alive of common servers (60 to 75 s).
 pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(45);
 /// Most idle connections that one worker keeps to one upstream for one vendor.
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
@@ -283,17 +287,17 @@ pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
 pub const UPSTREAM_CONNECTIONS_MAX: usize = 4096;
 /// Read buffer of an upstream connection: a head must fit, and bodies come in pieces of at most this.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
-/// What must come of a body while its sender is waited for, unless the config says otherwise: a drip of a byte a second
-/// is a held slot and no transfer ...
+/// Least pace of a body while its sender is waited for, unless the config says otherwise: one byte a second would hold
+/// a slot without a transfer. So many bytes ...
 pub const BODY_PACE_BYTES: u64 = 100;
-/// ... in this time of waiting.
+/// ... in so much time of waiting.
 pub const BODY_PACE_PER: Duration = Duration::from_secs(60);
 /// Most bytes that the config may ask for there: beyond, a good line is too slow.
 pub const BODY_PACE_BYTES_MAX: u64 = 1024 * 1024;
 /// Longest silence of either side in the middle of a body, unless the config says otherwise.
 pub const BODY_IDLE_DEADLINE: Duration = Duration::from_secs(60);
-/// How long the body of an error or a redirect under rules is waited for, so that it can still be withheld: few are longer
-/// than a page, and come with their heads.
+/// How long the body of an error or a redirect under rules is waited for, so that it can still be withheld: few are
+/// longer than a page, and come with their heads.
 pub const ERROR_BODY_WAIT: Duration = Duration::from_secs(1);
 /// What is held of a treated body before its head is sent, as far as it is at hand: most bodies are then checked whole.
 pub const HOLD_BYTES_MAX: usize = 64 * 1024;
@@ -319,7 +323,7 @@ pub const WEBSOCKET_SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 
 // route
 
-/// Most routes of one contract and direction: more is a generated file that nobody reviews.
+/// Most routes of one contract and direction: a file with more is generated, and cannot be reviewed.
 pub const ROUTES_MAX: usize = 1_000;
 /// Most captures of one route, so that a lookup returns them in place.
 pub const ROUTE_CAPTURES_MAX: usize = 8;
@@ -332,15 +336,16 @@ pub const CONFIG_FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
 pub const CONTRACTS_MAX: usize = 10_000;
 /// Time between two fetches of a JWKS, before jitter, unless a contract says otherwise.
 pub const JWKS_REFRESH: Duration = Duration::from_secs(300);
-/// Longest time that keys may outlive their issuer: beyond a week nobody watches it.
+/// Longest time that keys may outlive their issuer: an outage of more than a week is forgotten.
 pub const KEYS_HARD_AGE_MAX: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Longest pause between two fetches for an unknown `kid`: beyond it, a key used before it is published is refused too long.
+/// Longest pause between two fetches for an unknown `kid`: beyond it, a key used before it is published is refused too
+/// long.
 pub const KEYS_COOLDOWN_MAX: Duration = Duration::from_secs(3600);
 /// Longest time for one question to an issuer: requests wait for less.
 pub const ISSUER_DEADLINE_MAX: Duration = Duration::from_secs(30);
-/// How long an issuer's yes about an opaque token is kept, unless a contract says otherwise.
+/// How long an issuer's answer that an opaque token is active is kept, unless a contract says otherwise.
 pub const INTROSPECTION_ACTIVE_FOR: Duration = Duration::from_secs(30);
-/// How long its no is kept, unless a contract says otherwise.
+/// How long its answer that a token is inactive is kept, unless a contract says otherwise.
 pub const INTROSPECTION_INACTIVE_FOR: Duration = Duration::from_secs(10);
 /// Longest time that either may be kept: a revoked token passes for as long.
 pub const INTROSPECTION_FOR_MAX: Duration = Duration::from_secs(3600);
@@ -366,5 +371,5 @@ pub const CONTRACT_WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 pub const CONTRACT_GRACE_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// Longest sliding window of a budget.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
-/// Longest such time: service managers kill what does not stop.
+/// Longest time for requests in flight to finish: service managers kill a process that does not stop.
 pub const DRAIN_DEADLINE_MAX: Duration = Duration::from_secs(3600);

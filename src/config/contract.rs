@@ -1,4 +1,4 @@
-//! What one vendor may do: the checked form of one contract file.
+//! What one vendor may do: a contract file after all its checks.
 //!
 //! Two contracts are equal when they ask the same of the gateway, so a reload leaves an unchanged vendor alone.
 
@@ -31,23 +31,23 @@ pub struct Contract {
     pub journey: Vec<String>,
     /// Where the vendor processes data; empty when the contract does not say.
     pub region: String,
-    /// Whether nobody has agreed to it yet: nothing passes.
+    /// Whether the contract is only a draft: nothing passes under it.
     pub is_draft: bool,
     /// The first instant: 00:00 UTC of the first day.
     pub starts: UnixTime,
-    /// The first instant after: 00:00 UTC of the day after the last day.
+    /// The first instant after the contract: 00:00 UTC of the day after its last day.
     pub ends: UnixTime,
     /// What happens after the last day.
     pub after_end: AfterEnd,
     /// How long before the end warnings begin.
     pub warn_before: Duration,
-    /// How the vendor proves who it is. Always there when there are ingress routes.
+    /// How the vendor proves who it is. Always present when there are ingress routes.
     pub identity: Option<identity::IdentitySettings>,
     /// The most scopes this vendor can ever have.
     pub scopes: ScopeSet,
     /// How much may pass in each direction, as written; what is not written is the default of the product.
     pub limits: VendorLimits,
-    /// How many denials in how short a time cut the vendor off.
+    /// The circuit breaker: how many denials in how short a time suspend the vendor.
     pub trip: Option<TripSettings>,
     /// Longest time between two exercises of the kill switch.
     pub drill_every: Option<Duration>,
@@ -59,12 +59,12 @@ pub struct Contract {
     pub egress: ContractRoutes,
 }
 
-/// So many denials in so short a time cut the vendor off.
+/// The circuit breaker: this many denials in this time suspend the vendor until a person restores it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TripSettings {
-    /// How many.
+    /// The number of denials.
     pub denials: NonZeroU32,
-    /// In how long.
+    /// The time in which they must happen.
     pub window: Duration,
 }
 
@@ -73,7 +73,7 @@ pub struct TripSettings {
 pub struct ContractRoute {
     /// Methods and path; its text is the route's name everywhere.
     pub pattern: RoutePattern,
-    /// What a token must hold; empty outward, where we are the caller.
+    /// The scopes that a token must hold; empty on egress, where we are the caller.
     pub scopes: ScopeSet,
     /// Where requests go.
     pub upstream: Arc<upstream::UpstreamSettings>,
@@ -81,15 +81,15 @@ pub struct ContractRoute {
     pub limits: Limits,
     /// Whether a request may go on as a WebSocket; then no rule reads a body.
     pub websocket: bool,
-    /// Whether a segment may hold a slash as `%2F`; only outward.
+    /// Whether a path segment may hold a slash as `%2F`. Only on egress.
     pub allow_encoded_slash: bool,
-    /// What is asked of the request.
+    /// The rules of the request.
     pub request: Rules,
-    /// What is asked of the response.
+    /// The rules of the response.
     pub response: Rules,
 }
 
-/// The routes of one direction, ready to be looked up in. Equal by its list.
+/// The routes of one direction with their look-up table. Two are equal when their lists are.
 #[derive(Clone, Default)]
 pub struct ContractRoutes {
     list: Arc<[ContractRoute]>,
@@ -139,7 +139,7 @@ impl ContractRoutes {
         &self.list
     }
 
-    /// Whether a route of the contract is written so.
+    /// Whether the contract has a route with this text.
     pub fn has(&self, pattern: &str) -> bool {
         self.list.iter().any(|route| route.pattern.as_str() == pattern)
     }

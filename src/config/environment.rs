@@ -1,14 +1,15 @@
 //! `${NAME}` in values: filled in before a value is read, so that every value can come from the environment.
 //!
-//! `$${` stands for `${`. A variable that is not set is a fault, never an empty text. What was filled in is never shown.
+//! `$${` is written for a literal `${`. A variable that is not set is a fault, never an empty text. A value that was
+//! filled in is never shown.
 
 use super::source::Cursor;
 use super::tree::{YamlNode, YamlValue};
 
-/// Where variables come from: the process, or a test.
+/// Gives the value of a variable: the process's own, or what a test sets.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Fills in one text. `Ok(None)` when it names no variable.
+/// Replaces every `${NAME}` of one text. `Ok(None)` when it names no variable.
 ///
 /// # Errors
 /// The name that is not set, or the text after `${` that is no name.
@@ -36,7 +37,7 @@ pub(super) fn interpolate(text: &str, environment: Environment<'_>) -> Result<Op
     Ok(Some(filled))
 }
 
-/// Fills in every text of a tree. What cannot be filled in is left, for [`report_unset`] to name.
+/// Replaces every `${NAME}` of a tree. One that cannot be replaced stays as it is: [`report_unset`] reports it.
 pub(super) fn interpolate_tree(node: &mut YamlNode, environment: Environment<'_>) {
     match &mut node.value {
         YamlValue::Text(written) => {
@@ -54,7 +55,7 @@ pub(super) fn interpolate_tree(node: &mut YamlNode, environment: Environment<'_>
     }
 }
 
-/// Names every variable that is not set, and excuses its place.
+/// Reports every variable that is not set, and suppresses further faults about its value.
 pub(super) fn report_unset(at: &Cursor<'_>, environment: Environment<'_>) {
     match at.node().map(|node| &node.value) {
         Some(YamlValue::Text(written)) => {

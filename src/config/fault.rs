@@ -1,24 +1,24 @@
 //! An operator's mistake: where it is, what is wrong, what to write instead.
 //!
-//! Faults are collected, never thrown, so that one run shows them all. A fault never shows what the environment filled in.
+//! Faults are collected, so that one run shows them all. A fault never shows a value that came from the environment.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// Whether a mistake keeps the gateway from running.
+/// Whether a fault keeps the gateway from starting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultSeverity {
-    /// It does.
+    /// The gateway does not start.
     Fault,
-    /// It does not here, but may where the gateway is to run.
+    /// The gateway starts; on another machine it may not, such as where a key file is missing only here.
     Warning,
 }
 
-/// One mistake.
+/// One mistake in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigFault {
-    /// Whether it keeps the gateway from running.
+    /// Whether it keeps the gateway from starting.
     pub severity: FaultSeverity,
     /// The file, as the operator would name it from where the program was started.
     pub file: String,
@@ -36,12 +36,12 @@ pub struct ConfigFault {
     pub source: String,
 }
 
-/// All mistakes of a configuration, by file and place; never empty where it is an error.
+/// All faults of a configuration, sorted by file and position. Never empty when it is returned as an error.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ConfigFaults(Vec<ConfigFault>);
 
 impl ConfigFault {
-    /// The line of the file with a caret under the place.
+    /// The line of the file, with a caret under the column.
     pub fn snippet(&self) -> Option<String> {
         const SHOWN_CHARS_MAX: usize = 160;
         let place = usize::try_from(self.column).ok()?.checked_sub(1)?;
@@ -74,19 +74,19 @@ impl fmt::Display for ConfigFault {
 }
 
 impl ConfigFaults {
-    /// Puts mistakes in the order of their places.
+    /// Sorts faults by file and position, and removes repeated ones.
     pub(super) fn new(mut faults: Vec<ConfigFault>) -> Self {
         faults.sort_by(|a, b| (&a.file, a.line, a.column, &a.path).cmp(&(&b.file, b.line, b.column, &b.path)));
         faults.dedup();
         Self(faults)
     }
 
-    /// All of them.
+    /// The faults as a slice.
     pub fn as_slice(&self) -> &[ConfigFault] {
         &self.0
     }
 
-    /// Whether one keeps the gateway from running.
+    /// Whether one of them keeps the gateway from starting.
     pub fn any_fatal(&self) -> bool {
         self.0.iter().any(|fault| fault.severity == FaultSeverity::Fault)
     }
@@ -108,7 +108,7 @@ impl ConfigFaults {
     }
 }
 
-/// One line each.
+/// One line for each fault.
 impl fmt::Display for ConfigFaults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, fault) in self.0.iter().enumerate() {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_is_one_line_and_a_caret() {
+    fn a_fault_prints_as_one_line_and_a_snippet_with_a_caret() {
         let shown = "contracts/acme.yaml:14:11 limits.requests.rate: must be at least 1/s (got 0/s); write 50/s";
         assert_eq!(fault(14, 11).to_string(), shown);
         assert_eq!(fault(14, 11).snippet().as_deref(), Some("    14 |     rate: 0/s\n       |           ^"));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn faults_stand_in_the_order_of_the_file_once_each() {
+    fn faults_are_sorted_by_position_and_listed_once() {
         let faults = ConfigFaults::new(vec![fault(9, 1), fault(2, 5), fault(9, 1), fault(2, 3)]);
         let places: Vec<_> = faults.as_slice().iter().map(|fault| (fault.line, fault.column)).collect();
         assert_eq!(places, [(2, 3), (2, 5), (9, 1)]);

@@ -1,12 +1,12 @@
-//! The limits that hold for a vendor, in words: as its contract writes them, or the defaults of the product.
+//! The limits that hold for a vendor, as text: those of its contract, or the product's defaults.
 //!
-//! `status` and `explain` show these, so that nobody has to know a default to understand a refusal.
+//! `status` and `explain` show them, so that a refusal can be understood without knowing the defaults.
 
 use super::contract::{Contract, ContractRoute};
 use super::units;
 use crate::bounds::TOKEN_LIFETIME_DEFAULT;
 use crate::identity::IdentitySettings;
-use crate::meter::{Budget, Limits, OverrunAction, RequestRate};
+use crate::meter::{Budget, Limits, RequestRate};
 use crate::model::Direction;
 
 /// One limit in force.
@@ -14,20 +14,20 @@ use crate::model::Direction;
 pub struct LimitInForce {
     /// Its key in the contract, such as `records`.
     pub limit: &'static str,
-    /// How much passes, such as `50000 in 10s, over: sever`.
+    /// Its value as a contract writes it, such as `50000 in 10s, over: sever`.
     pub value: String,
-    /// Where it comes from.
+    /// Whether the contract, the route or the product sets it.
     pub source: LimitSource,
 }
 
-/// Where a limit comes from.
+/// Who sets a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LimitSource {
     /// The contract's `limits`.
     Contract,
     /// The route's own `limits`, beside the vendor's.
     Route,
-    /// The product: the contract says nothing.
+    /// The product, because the contract does not set it.
     Default,
 }
 
@@ -43,7 +43,7 @@ impl LimitSource {
 }
 
 impl Contract {
-    /// The limits of a direction in force.
+    /// The limits in force of a direction.
     pub fn limits_in_force(&self, direction: Direction) -> Vec<LimitInForce> {
         let limits = self.limits.of(direction);
         let source = |written: bool| if written { LimitSource::Contract } else { LimitSource::Default };
@@ -76,7 +76,7 @@ impl Contract {
         all
     }
 
-    /// The longest lifetime of a token, where the vendor shows tokens.
+    /// The longest lifetime of a token, where the vendor is known by tokens.
     fn token_lifetime(&self) -> Option<LimitInForce> {
         let IdentitySettings::Token(settings) = self.identity.as_ref()? else { return None };
         let longest = settings.rotation.max_lifetime?;
@@ -92,7 +92,7 @@ impl ContractRoute {
     }
 }
 
-/// What is written of a contract's or a route's limits.
+/// The limits that a contract or a route itself sets.
 fn written(limits: &Limits, source: LimitSource) -> impl Iterator<Item = LimitInForce> {
     let all = [
         ("requests", limits.requests.map(rate)),
@@ -112,20 +112,12 @@ fn rate(rate: RequestRate) -> String {
 }
 
 fn budget(budget: Budget) -> String {
-    format!("{} in {}, over: {}", budget.budget, units::format_duration(budget.window), over(budget.over))
+    format!("{} in {}, over: {}", budget.budget, units::format_duration(budget.window), budget.over.as_str())
 }
 
 fn bytes(budget: Budget) -> String {
     let size = units::format_size(budget.budget.get());
-    format!("{size} in {}, over: {}", units::format_duration(budget.window), over(budget.over))
-}
-
-const fn over(over: OverrunAction) -> &'static str {
-    match over {
-        OverrunAction::Refuse => "refuse",
-        OverrunAction::Sever => "sever",
-        OverrunAction::Kill => "kill",
-    }
+    format!("{size} in {}, over: {}", units::format_duration(budget.window), budget.over.as_str())
 }
 
 #[cfg(test)]
@@ -134,6 +126,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::meter::OverrunAction;
 
     #[test]
     fn a_limit_is_shown_as_a_contract_writes_it() {

@@ -1,4 +1,4 @@
-//! Reads a configuration from its files: the only part of this room that touches the file system for more than a look.
+//! Reads a configuration from its files. The rest of this room only checks whether files exist and what they hold.
 
 use std::path::{Path, PathBuf};
 
@@ -17,27 +17,28 @@ use super::validate::validate;
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
 use crate::model::UnixTime;
 
-/// How to read a configuration.
+/// Reads configurations; its fields say how.
 #[derive(Clone, Copy)]
 pub struct ConfigLoader<'a> {
-    /// Where `${NAME}` comes from.
+    /// Gives the values of `${NAME}`.
     pub environment: Environment<'a>,
-    /// What a missing key or certificate is: a fault where the gateway is to run, a warning where there is no need of secrets.
+    /// How severe a missing key or certificate is: a fault where the gateway starts, a warning where a config is only
+    /// checked.
     pub missing_secrets: FaultSeverity,
-    /// The time, by which a contract has ended or not.
+    /// The time by which to tell whether a contract has ended.
     pub now: UnixTime,
 }
 
 /// A configuration without faults.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoadedConfig {
-    /// What to run on.
+    /// The checked settings.
     pub config: GatewaySettings,
-    /// What may be wrong where the gateway is to run.
+    /// What may be wrong, but does not keep the gateway from starting.
     pub warnings: ConfigFaults,
 }
 
-/// A contract as it was read, with its place for faults.
+/// A contract as it was read, with its file for faults to refer to.
 struct ContractFile {
     source: SourceFile,
     written: file::contract::ContractConfig,
@@ -54,15 +55,15 @@ impl ConfigLoader<'_> {
         finish(report, config, main).map(|(config, warnings)| LoadedConfig { config, warnings })
     }
 
-    /// Reads one contract by itself: the upstreams that it names are not looked for.
+    /// Reads one contract by itself. The upstreams that it names are not checked, since the main file is not read.
     ///
     /// # Errors
     /// Every fault of the file at once.
     pub fn load_contract(&self, path: &Path) -> Result<Contract, ConfigFaults> {
         let report = FaultReport::new(self.missing_secrets);
         let contract = self.read_contract(path, &report).and_then(|file| {
-            let surroundings = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
-            check::contract(&file.source.root(&report), &file.written, &surroundings)
+            let context = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
+            check::contract(&file.source.root(&report), &file.written, &context)
         });
         finish(report, contract, path).map(|(contract, _)| contract)
     }
@@ -78,7 +79,7 @@ impl ConfigLoader<'_> {
         finish(report, operators, path).map(|(operators, _)| operators)
     }
 
-    /// The operators' file that the main file names, whether or not it is there yet.
+    /// The path of the operators' file that the main file names. The file need not exist yet.
     ///
     /// # Errors
     /// The faults of the main file's shape, or that it names none.
@@ -96,7 +97,7 @@ impl ConfigLoader<'_> {
         finish(report, named, main).map(|(path, _)| path)
     }
 
-    /// The trees of the contracts that a main file names, as far as they can be read; nothing is reported.
+    /// The trees of the contracts that a main file names. A file that cannot be read is left out, without a report.
     pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, YamlNode)> {
         let report = FaultReport::new(self.missing_secrets);
         let Some(written) = self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report) else {
@@ -121,13 +122,13 @@ impl ConfigLoader<'_> {
         let keys = check::keys(&at.key("keys"), written.keys.as_ref());
         let client_ca = listeners.ingress.as_ref().and_then(client_authorities);
         let files = self.read_contracts(&at, written.contracts.as_deref(), report);
-        let surroundings = ContractContext {
+        let context = ContractContext {
             upstreams: Some(&upstreams),
             client_ca,
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
             now: self.now,
         };
-        let contracts = contracts(&files, report, &surroundings, keys.master.is_some());
+        let contracts = contracts(&files, report, &context, keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = check::state(&at.key("state"), written.state.as_ref());
@@ -145,7 +146,8 @@ impl ConfigLoader<'_> {
         })
     }
 
-    /// The operators that the main file names: none when it names no file, `None` when the file cannot be read.
+    /// The operators that the main file names: an empty list when it names no file, `None` when the file cannot be
+    /// read.
     fn read_operators(
         &self,
         at: &Cursor<'_>,
@@ -180,7 +182,8 @@ impl ConfigLoader<'_> {
         Some(ContractFile { source, written })
     }
 
-    /// One file, without what was wrong in its shape; `None` when it cannot be read at all. All is reported.
+    /// Reads one file. Values of the wrong type are left out; `None` when the file cannot be read at all. Both are
+    /// reported.
     fn read<T: DeserializeOwned>(
         &self,
         path: &Path,
@@ -227,7 +230,7 @@ impl std::fmt::Debug for ConfigLoader<'_> {
     }
 }
 
-/// The mistake that YAML's own message does not explain.
+/// Advice for the one mistake that the YAML parser's message does not explain.
 fn hint(line: &str) -> &'static str {
     let unquoted = line.contains("${") && line.trim_start().contains([':', '[']);
     if unquoted { "inside { } and [ ] write \"${NAME}\" in quotes" } else { "" }
@@ -238,7 +241,7 @@ fn line_at(text: &str, place: SourcePosition) -> &str {
     line.unwrap_or_default()
 }
 
-/// What was made is only handed out when nothing was wrong with it.
+/// Returns the value only when nothing was reported that keeps the gateway from starting.
 fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, ConfigFaults), ConfigFaults> {
     if made.is_none() && report.fatal_count() == 0 {
         report.file_fault(path, "cannot be used", "report this: a fault was found and not named");
@@ -253,13 +256,13 @@ fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, Co
 fn contracts(
     files: &[ContractFile],
     report: &FaultReport,
-    surroundings: &ContractContext<'_>,
+    context: &ContractContext<'_>,
     has_master_key: bool,
 ) -> Vec<std::sync::Arc<Contract>> {
     let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
     for file in files {
         let at = file.source.root(report);
-        if let Some(contract) = check::contract(&at, &file.written, surroundings) {
+        if let Some(contract) = check::contract(&at, &file.written, context) {
             placed.push((at, contract));
         }
     }
@@ -269,7 +272,7 @@ fn contracts(
     contracts
 }
 
-/// Of how many authorities a listener takes client certificates; `None` where their file cannot be read.
+/// The number of authorities whose client certificates a listener accepts; `None` where their file cannot be read.
 fn client_authorities(listener: &ListenerSettings) -> Option<usize> {
     match listener.tls.as_ref().map(|tls| &tls.client) {
         None | Some(ClientCertificateSettings::None) => Some(0),
@@ -279,7 +282,7 @@ fn client_authorities(listener: &ListenerSettings) -> Option<usize> {
     }
 }
 
-/// An admin listener that nobody may use would make the kill switch unreachable by network.
+/// Warns of an admin listener without operators: the kill switch could then not be used over the network.
 fn check_operators(at: &Cursor<'_>, listeners: &ListenersSettings, operators: Option<&[Operator]>) {
     if listeners.admin.is_some() && operators.is_some_and(<[_]>::is_empty) {
         let wrong = "names no operator: only probes, metrics and the Unix socket will work";
@@ -345,12 +348,12 @@ fn extension(path: &Path) -> String {
     path.extension().map(|it| it.to_string_lossy().to_lowercase()).unwrap_or_default()
 }
 
-/// A dot at the front is how editors, version control and mounted volumes keep files of their own.
+/// Editors, version control and mounted volumes keep files of their own under names that begin with a dot.
 fn is_hidden(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
 }
 
-/// Says that an entry of the contracts' folder is not read, where somebody may believe that it is.
+/// Warns of an entry in the contracts' folder that is not read although its author may expect it.
 fn warn_of_unread_file(at: &Cursor<'_>, path: &Path) {
     let shown = path.display();
     let readme = ["md", "txt"].contains(&extension(path).as_str()) || path.file_stem().is_some_and(|it| it == "README");

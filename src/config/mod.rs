@@ -1,4 +1,6 @@
-//! From YAML to a checked configuration, with every fault at once.
+//! Reads the YAML files into checked settings, and reports every fault at once.
+//!
+//! `file` is what is written, `validate` compares it with the schema, `check` makes settings of it.
 
 mod check;
 mod contract;

@@ -1,6 +1,6 @@
-//! 'Did you mean': the nearest of a few known words.
+//! Finds the known word that a misspelt one is nearest to, for 'did you mean'.
 
-/// The known word that a typing error most likely meant, if one is near enough.
+/// The nearest known word, if it is within a third of the word's length and within 3 edits.
 pub(super) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let folded = fold(word);
     let limit = folded.chars().count().div_ceil(3).min(3);
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_slip_finds_its_word_and_another_word_does_not() {
+    fn a_misspelt_word_finds_the_one_that_was_meant_and_another_word_finds_none() {
         let known = ["vendor", "security_contact", "scopes", "ends", "owner"];
         for (word, expected) in [
             ("vednor", Some("vendor")),

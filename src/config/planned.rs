@@ -1,6 +1,6 @@
-//! Keys that are promised but not built: refused with 'not yet' instead of 'unknown', and never taken without effect.
+//! Keys of features that are planned and not built. They are refused with 'not yet' instead of 'unknown key'.
 
-/// The key that would hold it (empty: the root of a file), the key, and what it asks for.
+/// The key above it (empty at the root of a file), the key itself, and why it is refused.
 const PLANNED_KEYS: [(&str, &str, &str); 7] = [
     ("", "fleet", "sharing state between gateways is not supported"),
     ("egress", "credentials", "holding a vendor's credentials is not supported"),
@@ -11,7 +11,7 @@ const PLANNED_KEYS: [(&str, &str, &str); 7] = [
     ("upstream", "credentials", "holding a vendor's credentials is not supported"),
 ];
 
-/// What a key would ask for, if it is one that is promised for later.
+/// Why a key is refused, if it belongs to a planned feature.
 pub(super) fn not_yet(holder: &str, key: &str) -> Option<&'static str> {
     PLANNED_KEYS.iter().find(|(place, name, _)| *place == holder && *name == key).map(|(_, _, what)| *what)
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
     use crate::config::{ConfigFileKind, schema};
 
-    /// The keys of every mapping that stands under `holder`, or of the files themselves.
+    /// The keys of every mapping under the key `holder`, or of the files' roots when it is empty.
     fn keys_of(holder: &str) -> Vec<String> {
         let mut found = Vec::new();
         for root in [ConfigFileKind::Config, ConfigFileKind::Contract, ConfigFileKind::Operators].map(schema) {
@@ -47,7 +47,7 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_name_what_is_not_built() {
+    fn the_docs_list_every_planned_key() {
         let page = include_str!("../../docs/interface.md");
         let (_, listed) = page.split_once("\n## Not built yet\n").expect("a heading");
         for (_, key, _) in PLANNED_KEYS {
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_is_built_is_not_promised_for_later() {
+    fn a_planned_key_is_in_no_schema() {
         for (holder, key, _) in PLANNED_KEYS {
             let keys = keys_of(holder);
             assert!(!keys.is_empty(), "{holder} holds no keys");

@@ -1,6 +1,6 @@
-//! JSON Schema (draft 2020-12) of the YAML files, for editors, and for our own pass over a file.
+//! JSON Schema (draft 2020-12) of the YAML files, for editors and for our own validation.
 //!
-//! Derived from the types that are read, so it cannot promise a key that is not there, nor miss one that is.
+//! It is derived from the types that files are read into, so both always have the same keys.
 
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, generate::SchemaSettings};
@@ -35,7 +35,7 @@ fn generate<T: JsonSchema>(title: &str) -> Value {
     schema.to_value()
 }
 
-/// A key without a value is a mistake: a missing key says the same without a doubt.
+/// Removes `null` from every type: a key without a value is a mistake, and a missing key already means 'not set'.
 fn refuse_null(schema: &mut Schema) {
     let Some(object) = schema.as_object_mut() else { return };
     object.remove("default");
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn what_must_be_there_is_required() {
+    fn required_keys_are_required_by_the_schema() {
         let contract = schema(ConfigFileKind::Contract);
         assert_eq!(contract["required"], serde_json::json!(["vendor", "owner", "security_contact", "starts", "ends"]));
         assert_eq!(contract["$defs"]["PiiRuleConfig"]["required"], serde_json::json!(["as"]));
     }
 
-    /// An editor and the program must agree on what a value looks like, but for what only arithmetic can tell.
+    /// An editor must accept what the program accepts. Only what needs arithmetic, such as 30 February, may differ.
     #[test]
     fn the_patterns_agree_with_the_parsers() {
         let texts = [

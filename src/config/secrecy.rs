@@ -1,34 +1,34 @@
-//! What a fault must not print: secrets that were written where a file's name belongs, and what the environment filled in.
+//! Keeps secrets out of faults: those that were written in the place of a file's name, and values from the environment.
 //!
-//! A config names files that hold secrets. People paste the secret itself all the same, and then read the fault in a build
-//! log that many others read. So every text of a fault passes here. A value that only looks like a secret is hidden too: that
-//! costs a person one look at the line, which the fault names.
+//! A config names the files that hold secrets. Some people paste the secret itself, and the fault then appears in a
+//! build log that many others can read. So every text of a fault is redacted here. A value that only looks like a
+//! secret is hidden too: the fault names its line, where it can be looked up.
 
 use super::tree::{YamlNode, YamlValue};
 use crate::pii::{Detector, PiiKind};
 
-/// What stands for a value that is not shown.
+/// Printed in the place of a hidden value.
 pub(super) const HIDDEN: &str = "a value not shown here";
 
-/// Words in the name of a key that say that its value is a secret, unless the key names a file or an address.
+/// A key whose name holds one of these words has a secret value, unless the name ends as in [`NAMES_A_PLACE`].
 const NAMES: [&str; 9] =
     ["secret", "passw", "passphrase", "token", "credential", "private", "api_key", "apikey", "master"];
 const NAMES_A_PLACE: [&str; 4] = ["_file", "_url", "_prefix", "_header"];
-/// Shortest text that is looked at: a shorter one stands in too many words to be taken out of them.
+/// Shortest text that is hidden. A shorter one is part of too many ordinary words to be replaced in a message.
 const CHARS_MIN: usize = 6;
-/// Shortest text in the place of a secret's file that is taken for the secret.
+/// Shortest text under the key of a secret's file that is taken for the secret itself.
 const PASTED_CHARS_MIN: usize = 8;
 
-/// Every text of a tree that must not be printed, with what is printed in its place.
+/// Every text of a tree that must not be printed, with its replacement.
 pub(super) fn hidden_texts(root: &YamlNode) -> Vec<(String, String)> {
     let mut found = Vec::new();
     collect(root, "", &mut found);
-    // A text that holds another one is replaced first.
+    // Longest first, so that a text is replaced before a shorter one that it contains.
     found.sort_by_key(|(text, _): &(String, String)| std::cmp::Reverse(text.len()));
     found
 }
 
-/// A message without the hidden texts.
+/// Replaces the hidden texts of a message.
 pub(super) fn redact(hidden: &[(String, String)], message: &str) -> String {
     hidden.iter().fold(message.to_owned(), |message, (text, stand_in)| message.replace(text.as_str(), stand_in))
 }
@@ -56,7 +56,7 @@ fn collect(node: &YamlNode, key: &str, found: &mut Vec<(String, String)>) {
         {
             found.push((text.clone(), HIDDEN.to_owned()));
         }
-        // What is no path there may be the secret itself; a short word is more likely a file's name.
+        // A text without '/' or '.' may be the secret itself; a short one is more likely a file's name.
         YamlValue::Text(text) if text.len() >= PASTED_CHARS_MIN && names_secret_file(key) && !is_path(text) => {
             found.push((text.clone(), HIDDEN.to_owned()));
         }
@@ -80,7 +80,7 @@ fn names_secret(key: &str) -> bool {
     NAMES.iter().any(|name| key.contains(name)) && !NAMES_A_PLACE.iter().any(|end| key.ends_with(end))
 }
 
-/// A name of a file, or of an environment variable, as `keys.master` takes them.
+/// Whether a text is the path of a file, or names an environment variable as `keys.master` does.
 fn is_path(text: &str) -> bool {
     let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | ':' | '~'));
     plain && (text.contains('/') || text.contains('.') || text.starts_with("env:")) && !words(text).any(is_secret)
@@ -90,7 +90,7 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([' ', '\t', '"', '\'', ',', '{', '}', '[', ']', ':', '/'])
 }
 
-/// Whether a word has the look of random bytes in hexadecimal or base64: long, of several classes of characters, mixed.
+/// Whether a word looks like random bytes in hexadecimal or base64: long, with letters and digits mixed.
 fn is_random(word: &str) -> bool {
     const LENGTH_MIN: usize = 20;
     let class = |c: char| match c {
@@ -119,7 +119,7 @@ mod tests {
     use crate::config::tree::parse;
 
     #[test]
-    fn what_looks_like_a_secret_is_hidden_and_what_names_a_file_is_not() {
+    fn a_text_that_looks_like_a_secret_is_hidden_and_the_name_of_a_file_is_not() {
         for secret in [
             "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
             "sk_live_4eC39HqLyjWDarjtT1zdp7dc",

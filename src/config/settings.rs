@@ -1,6 +1,6 @@
-//! What the program runs on: the checked form of the main file.
+//! The settings of the gateway: the main file, the contracts and the operators after all checks.
 //!
-//! Whoever holds a [`GatewaySettings`] holds one without faults. It is data: it opens no socket and no secret.
+//! A [`GatewaySettings`] is only made of a config without faults. It is data: it opens no socket and reads no secret.
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,7 +18,7 @@ use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 use crate::telemetry::log;
 use crate::upstream;
 
-/// A whole configuration, contracts and operators included.
+/// All settings of one gateway.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GatewaySettings {
     /// Where the gateway listens.
@@ -29,17 +29,17 @@ pub struct GatewaySettings {
     pub keys: KeysSettings,
     /// The internal APIs, in the order of the file.
     pub upstreams: Vec<Arc<upstream::UpstreamSettings>>,
-    /// One per vendor, sorted by vendor. Shared, so that a reload can tell by equality which vendors changed.
+    /// One contract for each vendor, sorted by vendor id. A reload compares them to see which vendors changed.
     pub contracts: Vec<Arc<Contract>>,
     /// Who may use the admin listener.
     pub operators: Vec<Operator>,
     /// How the audit trail is kept.
     pub audit: AuditSettings,
-    /// Who is told of a kill or a restore, in the order of the file.
+    /// The hooks that are notified of kills and restores, in the order of the file.
     pub hooks: Vec<HookSettings>,
     /// How the gateway stops.
     pub drain: DrainSettings,
-    /// How it speaks.
+    /// The form and level of its logs.
     pub log: log::LogSettings,
 }
 
@@ -51,7 +51,7 @@ impl GatewaySettings {
     }
 }
 
-/// Bound sockets by direction. At least one of `ingress` and `egress` is there.
+/// The listeners. At least one of `ingress` and `egress` is present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListenersSettings {
     /// Where vendors call.
@@ -67,15 +67,15 @@ pub struct ListenersSettings {
 pub struct ListenerSettings {
     /// The address; port 0 asks the system for a free one.
     pub bind: SocketAddr,
-    /// Its certificate; absent in clear.
+    /// Its certificate; `None` for plain HTTP.
     pub tls: Option<TlsSettings>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1.
     pub http2: bool,
     /// Time for a whole request head.
     pub head_timeout: Duration,
-    /// How long a known peer may rest between two requests.
+    /// How long a connection with a proven caller may be idle between two requests.
     pub idle_timeout: Duration,
-    /// Most connections of one network that have proven nothing yet.
+    /// Most connections of one network whose caller is not proven yet.
     pub unproven_per_address: NonZeroU32,
 }
 
@@ -110,7 +110,7 @@ pub enum ClientCertificateSettings {
 /// Where durable state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateSettings {
-    /// A folder of the gateway's own; the admin Unix socket stands in it.
+    /// A folder that only the gateway uses; the admin Unix socket is in it.
     pub path: PathBuf,
 }
 
@@ -149,32 +149,32 @@ pub struct AuditSettings {
     pub key: PathBuf,
 }
 
-/// Someone who is told of a kill or a restore.
+/// A hook: a webhook or a command that is called at a kill or a restore.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HookSettings {
     /// Unique among the hooks.
     pub name: String,
-    /// Told of kills.
+    /// Whether it is called at kills.
     pub on_kill: bool,
-    /// Told of restores.
+    /// Whether it is called at restores.
     pub on_restore: bool,
-    /// How.
+    /// What it does.
     pub action: HookActionSettings,
     /// How long one attempt may take.
     pub deadline: Duration,
 }
 
-/// How someone is told.
+/// What a hook does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HookActionSettings {
-    /// By a signed POST.
+    /// Sends a signed POST.
     Webhook {
-        /// Where.
+        /// Its address.
         url: String,
         /// The file of the signature's key.
         secret: PathBuf,
     },
-    /// By a program.
+    /// Runs a program.
     Command {
         /// The program, by path or by name in `PATH`.
         program: String,
@@ -206,13 +206,13 @@ impl Operator {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OperatorRole {
-    /// Reads.
+    /// May read.
     Viewer,
-    /// Also kills, drills and revokes.
+    /// May also kill, drill and revoke.
     Operator,
-    /// Also restores and reloads.
+    /// May also restore and reload.
     Admin,
-    /// Reads, and reveals tokens; apart from the others.
+    /// May read and reveal tokens, and nothing else.
     Privacy,
 }
 
@@ -264,7 +264,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn privacy_stands_apart_from_the_ladder() {
+    fn privacy_permits_reading_and_revealing_only() {
         let may = |role: OperatorRole| OperatorRole::ALL.map(|needed| role.permits(needed));
         assert_eq!(may(OperatorRole::Viewer), [true, false, false, false]);
         assert_eq!(may(OperatorRole::Operator), [true, true, false, false]);

@@ -1,6 +1,6 @@
-//! A file with its tree, and a cursor into it that can say what is wrong at its place.
+//! A file with its tree, and a cursor into it that reports faults at its position.
 //!
-//! A place that has been reported once is excused: what follows from one mistake is not reported as another.
+//! Once a value was reported as unusable, faults below it are suppressed: one mistake is reported once.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -10,28 +10,28 @@ use super::secrecy;
 use super::tree::{SourcePosition, YamlError, YamlNode, YamlValue};
 use super::units::UnitError;
 
-/// All that was found wrong so far, in every file.
+/// The faults of all files, collected while they are read.
 #[derive(Debug)]
 pub(super) struct FaultReport {
     faults: RefCell<Vec<ConfigFault>>,
     missing_secrets: FaultSeverity,
 }
 
-/// One file that could be read.
+/// One file that was parsed.
 #[derive(Debug)]
 pub(super) struct SourceFile {
-    /// The name that faults show.
+    /// Its path as faults show it.
     pub(super) shown: String,
-    /// What relative paths in the file are relative to.
+    /// The folder that relative paths in the file refer to.
     pub(super) folder: PathBuf,
     text: String,
     root: YamlNode,
-    /// What must not be printed, and what is printed in its place.
+    /// Texts that must not be printed, with their replacements.
     hidden: Vec<(String, String)>,
     suppressed: RefCell<Vec<String>>,
 }
 
-/// A place in a file: a value, or where one is missing.
+/// A position in a file: that of a value, or of the mapping where a value is missing.
 #[derive(Debug, Clone)]
 pub(super) struct Cursor<'a> {
     source: &'a SourceFile,
@@ -42,7 +42,7 @@ pub(super) struct Cursor<'a> {
 }
 
 impl FaultReport {
-    /// Nothing found yet.
+    /// A report without faults.
     pub(super) fn new(missing_secrets: FaultSeverity) -> Self {
         Self { faults: RefCell::default(), missing_secrets }
     }
@@ -57,7 +57,7 @@ impl FaultReport {
         );
     }
 
-    /// Adds the fault of a file that is no YAML, with the line where it ceases to be.
+    /// Adds the fault of a file that is not YAML, with the line where parsing stopped.
     pub(super) fn unreadable(&self, file: &Path, found: YamlError, instead: &str, line: &str) {
         let YamlError { position: place, wrong } = found;
         let is_shown = secrecy::is_line_shown(line);
@@ -78,7 +78,7 @@ impl FaultReport {
         self.faults.into_inner()
     }
 
-    /// How many keep the gateway from running.
+    /// The number of faults that keep the gateway from starting.
     pub(super) fn fatal_count(&self) -> usize {
         self.faults.borrow().iter().filter(|fault| fault.severity == FaultSeverity::Fault).count()
     }
@@ -95,21 +95,21 @@ impl SourceFile {
         Self { shown: file.display().to_string(), folder, text, root, hidden, suppressed: RefCell::default() }
     }
 
-    /// The cursor at the file's root.
+    /// A cursor at the file's root.
     pub(super) fn root<'a>(&'a self, report: &'a FaultReport) -> Cursor<'a> {
         Cursor { source: self, report, path: String::new(), node: Some(&self.root), position: self.root.position }
     }
 }
 
 impl<'a> Cursor<'a> {
-    /// The place of a key's value; of the mapping where the key is missing.
+    /// The cursor at a key's value; at this mapping where the key is missing.
     pub(super) fn key(&self, name: &str) -> Self {
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         let node = self.node.and_then(|node| node.get(name));
         Self { path, node, position: node.map_or(self.position, |node| node.position), ..*self }
     }
 
-    /// The place of a list's item.
+    /// The cursor at a list's item.
     pub(super) fn item(&self, index: usize) -> Self {
         let node = match self.node.map(|node| &node.value) {
             Some(YamlValue::List(items)) => items.get(index),
@@ -119,7 +119,7 @@ impl<'a> Cursor<'a> {
         Self { path, node, position: node.map_or(self.position, |node| node.position), ..*self }
     }
 
-    /// The same path, pointing at the key instead of its value.
+    /// The same path at another position: that of the key instead of its value.
     pub(super) fn moved_to(&self, place: SourcePosition) -> Self {
         Self { position: place, ..self.clone() }
     }
@@ -129,31 +129,31 @@ impl<'a> Cursor<'a> {
         self.node
     }
 
-    /// The last key of the path, without the places in lists; empty at the root.
+    /// The last key of the path, without list indexes; empty at the root.
     pub(super) fn last_key(&self) -> &str {
         let last = self.path.rsplit('.').next().unwrap_or_default();
         last.split('[').next().unwrap_or_default()
     }
 
-    /// `file:line` for a fault elsewhere that refers to this place.
+    /// `file:line`, for a fault elsewhere that refers to this position.
     pub(super) fn file_and_line(&self) -> String {
         format!("{}:{}", self.source.shown, self.position.line)
     }
 
-    /// A path of the file system as this file means it.
+    /// The path that a text of this file names, relative to the file's folder.
     pub(super) fn file_path(&self, text: &str) -> PathBuf {
         self.source.folder.join(text)
     }
 
-    /// Says that the value is wrong, with the value as written, and what to write instead.
+    /// Reports an invalid value: what is wrong, the value as written, and what to write instead (empty for no advice).
     pub(super) fn invalid(&self, wrong: impl AsRef<str>, write: impl AsRef<str>) {
         let write = write.as_ref();
         self.invalid_with_remedy(wrong, if write.is_empty() { String::new() } else { format!("write {write}") });
     }
 
-    /// Says that the value is wrong, and what was most likely meant by it; without a guess, what such a value looks like.
+    /// Reports an invalid value with the value that was most likely meant; without one, with an example.
     pub(super) fn invalid_with_guess(&self, wrong: impl AsRef<str>, meant: Option<String>, example: &str) {
-        // What the environment filled in is never shown, so no guess may be made of it either.
+        // A guess would show parts of a value that came from the environment or is a secret.
         let filled = matches!(self.node.map(|node| &node.value), Some(YamlValue::FromEnvironment { .. }));
         let hidden = self.node.is_some_and(|node| secrecy::is_secret(&node.shown()));
         match meant.filter(|_| !filled && !hidden) {
@@ -163,18 +163,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// As [`Cursor::bad_or`], for a value with a unit.
-    pub(super) fn invalid_unit(&self, error: UnitError) {
-        self.invalid_with_guess(error.wrong, error.meant, error.example);
+    /// The value of a text with a unit; `None` where it is invalid, which is reported.
+    pub(super) fn parsed<T>(&self, value: Result<T, UnitError>) -> Option<T> {
+        value.map_err(|error| self.invalid_with_guess(error.wrong, error.meant, error.example)).ok()
     }
 
-    /// Says that the value is wrong, with the value as written, and what to do about it.
+    /// Reports an invalid value: what is wrong, the value as written, and what to do about it.
     pub(super) fn invalid_with_remedy(&self, wrong: impl AsRef<str>, instead: impl Into<String>) {
         let got = self.node.map(|node| format!(" (got {})", self.as_written().unwrap_or_else(|| node.shown())));
         self.fault(format!("{}{}", wrong.as_ref(), got.unwrap_or_default()), instead);
     }
 
-    /// The text of a number or a boolean as it stands in the file: what YAML makes of `0123` is another one.
+    /// The text of a number or a boolean as it is in the file. The parsed value prints otherwise: `0123` as 123.
     pub(super) fn as_written(&self) -> Option<String> {
         match self.node?.value {
             YamlValue::Integer(_) | YamlValue::Float(_) | YamlValue::Boolean(_) => {}
@@ -191,27 +191,27 @@ impl<'a> Cursor<'a> {
         Some(text.to_owned()).filter(|text| !text.is_empty())
     }
 
-    /// Says what is wrong and what to do about it.
+    /// Reports a fault: what is wrong and what to do about it.
     pub(super) fn fault(&self, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(FaultSeverity::Fault, wrong.into(), instead.into(), true);
     }
 
-    /// As [`Cursor::fault`], without showing the line: it holds what must not be printed.
+    /// Reports a fault without the line of the file, because the line may hold a secret.
     pub(super) fn fault_without_line(&self, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(FaultSeverity::Fault, wrong.into(), instead.into(), false);
     }
 
-    /// Says what may be wrong where the gateway is to run.
+    /// Reports a warning: what may be wrong, and what to do about it.
     pub(super) fn warning(&self, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(FaultSeverity::Warning, wrong.into(), instead.into(), true);
     }
 
-    /// Says that a file which is kept apart from the config is not there.
+    /// Reports a missing file of a secret, with the severity that the loader sets for it.
     pub(super) fn missing_secret(&self, wrong: impl Into<String>, instead: impl Into<String>) {
         self.push(self.report.missing_secrets, wrong.into(), instead.into(), true);
     }
 
-    /// Has nothing more said about this place and what is below it.
+    /// Suppresses all further faults about this value and those below it.
     pub(super) fn suppress(&self) {
         self.source.suppressed.borrow_mut().push(self.path.clone());
     }
@@ -236,7 +236,7 @@ impl<'a> Cursor<'a> {
         });
     }
 
-    /// Whether this place, or one above it, has been reported as unusable.
+    /// Whether this value, or one above it, was reported as unusable before.
     pub(super) fn is_suppressed(&self) -> bool {
         let below = |excused: &String| {
             self.path.strip_prefix(excused.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))

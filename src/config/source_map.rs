@@ -1,13 +1,13 @@
-//! Where in a contract file a rule stands, for people who ask which line decided.
+//! Finds the line of a contract file that holds a key, to show which line decided about a request.
 //!
-//! Reads the file once more, so that nothing that serves requests carries places around. Knows keys, and no meaning.
+//! The file is read once more for it, so that the settings that serve requests need no positions.
 
 use std::path::Path;
 
 use super::load::ConfigLoader;
 use super::tree::{SourcePosition, YamlNode, YamlValue};
 
-/// One contract file, with the place of every key.
+/// One contract file, with the position of every key.
 #[derive(Debug)]
 pub struct ContractSourceMap {
     file: String,
@@ -15,7 +15,7 @@ pub struct ContractSourceMap {
 }
 
 impl ConfigLoader<'_> {
-    /// The places of a vendor's contract; `None` where the files have changed since they were loaded.
+    /// The source map of a vendor's contract; `None` where no contract file names the vendor any more.
     pub fn source_map(&self, main: &Path, vendor: &str) -> Option<ContractSourceMap> {
         self.contract_trees(main)
             .into_iter()
@@ -60,7 +60,7 @@ impl ContractSourceMap {
     }
 }
 
-/// A member, and the place of its key.
+/// A member, and the position of its key.
 fn member<'a>(node: &'a YamlNode, name: &str) -> Option<(SourcePosition, &'a YamlNode)> {
     let YamlValue::Map(entries) = &node.value else { return None };
     entries.iter().find(|(key, _)| key.text == name).map(|(key, node)| (key.position, node))
@@ -77,7 +77,7 @@ mod tests {
     use crate::config::tree;
 
     #[test]
-    fn a_rule_is_found_by_its_key_or_the_one_above() {
+    fn a_key_is_found_on_its_line_and_a_missing_one_on_that_of_the_key_above() {
         let text = "vendor: acme\nidentity:\n  issuer: x\n  rotation: { max_age: 1h }\ningress:\n  - route: GET /a\n  - route: GET /b\n    scopes: [x]\n";
         let places = ContractSourceMap { file: "acme.yaml".to_owned(), root: tree::parse(text).expect("yaml") };
         for (key, line) in [

@@ -1,7 +1,7 @@
-//! What an operator most likely meant: a value in our form, made of the one that was written.
+//! Guesses the valid value that an operator meant by an invalid one.
 //!
-//! Every suggestion comes from the text at hand, so that it can be copied as it stands. Where the text gives no hint, there
-//! is none: an invented value that happens to be valid would be worse than no advice.
+//! A guess is made from the written text alone, so that it can be copied into the file. Where the text gives no hint
+//! there is no guess: an invented value that happens to be valid would be worse than no advice.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ const SIZES: [(&[&str], f64); 9] = [
     (&["gib", "gi"], 1_073_741_824.0),
     (&["tib", "ti"], 1_099_511_627_776.0),
 ];
-/// Above this a float is no exact count any more, and the suggestion would be another value.
+/// Above this a float is not an exact count, and the guess would be another value.
 const EXACT_MAX: f64 = 9e15;
 
 /// A duration: `30 sec` is `30s`, `1.5h` is `90m`, `1h30m` is `90m`, `PT5M` is `5m`, `10` is `10s`.
@@ -75,8 +75,8 @@ pub(super) fn rate(text: &str) -> Option<String> {
     })
 }
 
-/// A day: `2027/3/1`, `20270301`, `01.03.2027` and `2027-03-01T00:00:00Z` are `2027-03-01`; of a day that its month has not,
-/// the month's last. Which of two small numbers is the month is only taken from `D.M.YYYY`.
+/// A day: `2027/3/1`, `20270301`, `01.03.2027` and `2027-03-01T00:00:00Z` are `2027-03-01`; of a day that its month has
+/// not, the month's last. Which of two small numbers is the month is only taken from `D.M.YYYY`.
 pub(super) fn date(text: &str) -> Option<String> {
     let text = text.trim().split(['T', ' ']).next()?;
     let numbers: Vec<&str> = text.split(['-', '/', '.']).collect();
@@ -111,8 +111,8 @@ pub(super) fn integer(text: &str) -> Option<String> {
     (value.fract() == 0.0 && (1.0..EXACT_MAX).contains(&value)).then(|| format!("{value:.0}"))
 }
 
-/// A route: `get /v1/customers/:id` is `GET /v1/customers/{id}`; so are `<id>`, `[id]`, `{id:int}` and `{id?}`, and `/*` and
-/// `/**` at the end are `/{*rest}`.
+/// A route: `get /v1/customers/:id` is `GET /v1/customers/{id}`; so are `<id>`, `[id]`, `{id:int}` and `{id?}`, and
+/// `/*` and `/**` at the end are `/{*rest}`.
 pub(super) fn route(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split_whitespace().collect();
     let (methods, path) = match words[..] {
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn every_suggestion_is_made_of_what_was_written() {
+    fn values_of_other_notations_become_ours() {
         check(
             duration,
             &[
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn names_paths_and_addresses_become_ours() {
+    fn names_paths_and_addresses_of_other_notations_become_ours() {
         check(
             field,
             &[("customers[].email", "$.customers[*].email"), ("$customers.id", "$.customers.id"), ("a/b", "$.a.b")],

@@ -1,6 +1,6 @@
-//! A YAML document as a tree in which every key and value knows its place.
+//! A YAML document as a tree whose keys and values have their positions.
 //!
-//! The only file that knows the YAML crate. Knows no schema; duplicate keys are refused here already.
+//! The only file that uses the YAML crate. It knows no schema, and refuses duplicate keys.
 
 use std::fmt;
 
@@ -9,14 +9,14 @@ use serde_yaml::Spanned;
 
 use super::secrecy::{HIDDEN, is_secret};
 
-/// A place in a file: line and column in characters, both from 1.
+/// A position in a file: line and column in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) struct SourcePosition {
     pub(super) line: u64,
     pub(super) column: u64,
 }
 
-/// A value and where it stands.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct YamlNode {
     pub(super) position: SourcePosition,
@@ -32,7 +32,7 @@ pub(super) enum YamlValue {
     /// Any other number.
     Float(f64),
     Text(String),
-    /// A text out of which `${NAME}` has been filled in: `written` may be shown, `text` never.
+    /// A text in which `${NAME}` was replaced: `written` is from the file and may be shown, `text` never.
     FromEnvironment {
         text: String,
         written: String,
@@ -41,14 +41,14 @@ pub(super) enum YamlValue {
     Map(Vec<(YamlKey, YamlNode)>),
 }
 
-/// A key of a mapping and where it stands.
+/// A key of a mapping and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct YamlKey {
     pub(super) position: SourcePosition,
     pub(super) text: String,
 }
 
-/// A document that cannot be read at all.
+/// Why a document cannot be parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct YamlError {
     pub(super) position: SourcePosition,
@@ -79,7 +79,7 @@ impl YamlNode {
         }
     }
 
-    /// The value as it may be shown to an operator: short, and without what the environment filled in.
+    /// The value as it may be shown to an operator: short, and without values from the environment or secrets.
     pub(super) fn shown(&self) -> String {
         match &self.value {
             YamlValue::Null => "nothing".to_owned(),
@@ -109,7 +109,7 @@ fn position_of(location: serde_yaml::Location) -> SourcePosition {
     SourcePosition { line: location.line().max(1), column: location.column().max(1) }
 }
 
-/// The crate's message without the place, which a fault prints in its own way, and without advice to programmers.
+/// The YAML crate's message without the position, which a fault has already, and without advice to programmers.
 fn first_line(message: &str, place: SourcePosition) -> String {
     let line = message.lines().next().unwrap_or_default();
     let line = line.split(", set DuplicateKeyPolicy").next().unwrap_or(line);
@@ -195,7 +195,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_knows_its_place() {
+    fn every_key_and_value_has_its_position() {
         let tree = parse("a: 1\nb:\n  - { c: ü, d: x }\n  - 2026-01-01\ne:\nf: 50/s\ng: \"7\"\n").expect("yaml");
         let at = |node: &YamlNode| (node.position.line, node.position.column);
         assert_eq!(at(tree.get("a").expect("a")), (1, 4));
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_that_cannot_be_read_says_where() {
+    fn a_document_that_cannot_be_parsed_says_where_and_why() {
         for (text, line, wrong) in [
             ("a: 1\na: 2\n", 2, "duplicate mapping key: a"),
             ("a: [1, 2\n", 1, "unclosed"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::suggest;
 use crate::model::UnixTime;
 
-/// Why a text is not a value of its kind, and the one that it most likely means.
+/// Why a text is not a value with a unit, and the value that was most likely meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnitError {
     pub(super) wrong: &'static str,
@@ -15,7 +15,7 @@ pub(super) struct UnitError {
     pub(super) example: &'static str,
 }
 
-/// So many in so long.
+/// A rate: a count in a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RateValue {
     pub(super) count: u32,
@@ -106,7 +106,7 @@ pub(super) fn is_date(text: &str) -> bool {
     days_since_epoch(text).is_some()
 }
 
-/// The first instant of the day after, so that a last day is used to its end.
+/// The first instant of the next day: a contract's last day counts to its end.
 pub(super) fn next_day(day: UnixTime) -> UnixTime {
     day.plus(Duration::from_secs(DAY_SECS))
 }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations() {
+    fn durations_are_whole_numbers_with_a_unit() {
         for (text, millis) in
             [("250ms", 250), ("10s", 10_000), ("5m", 300_000), ("1h", 3_600_000), ("90d", 7_776_000_000)]
         {
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes() {
+    fn sizes_are_whole_numbers_with_a_unit() {
         for (text, bytes) in [("64KiB", 65_536), ("200MB", 200_000_000), ("1B", 1), ("2GiB", 2_147_483_648)] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn rates() {
+    fn rates_are_whole_numbers_per_unit_of_time() {
         let of = |count, secs| Ok(RateValue { count, per: Duration::from_secs(secs) });
         for (text, expected) in
             [("50/s", of(50, 1)), ("3000/m", of(3_000, 60)), ("1/h", of(1, 3_600)), ("9/d", of(9, 86_400))]
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn dates() {
+    fn dates_are_days_of_the_calendar() {
         for (text, printed) in [
             ("1970-01-01", "1970-01-01T00:00:00.000Z"),
             ("2000-02-29", "2000-02-29T00:00:00.000Z"),

@@ -1,7 +1,7 @@
-//! Compares a file's tree with its schema: all unknown keys, missing keys and wrong types in one pass.
+//! Validates a file's tree against its schema: all unknown keys, missing keys and wrong types in one pass.
 //!
-//! What remains can be read into the types of `file` without a mistake: whatever was wrong has been reported, excused, and
-//! left out. Knows the part of JSON Schema that `schema` produces, and none of the keys.
+//! What remains can be deserialized into the types of `file` without an error: every invalid value was reported,
+//! suppressed and left out. Knows the part of JSON Schema that `schema` produces, and none of the keys.
 
 use serde_json::{Map, Value as Json};
 
@@ -11,7 +11,7 @@ use super::source::Cursor;
 use super::tree::{YamlKey, YamlNode, YamlValue};
 use super::{suggest, units};
 
-/// The tree as JSON without what was wrong in it.
+/// The tree as JSON, without its invalid values.
 pub(super) fn validate(at: &Cursor<'_>, schema: &Json) -> Json {
     let pass = SchemaCheck { root: schema };
     pass.value(at, schema).unwrap_or_else(|| pass.placeholder(schema))
@@ -22,7 +22,7 @@ struct SchemaCheck<'s> {
 }
 
 impl<'s> SchemaCheck<'s> {
-    /// The value at a place, or `None` when it is of no use, and reported.
+    /// The value at a cursor; `None` when it is invalid, which is reported.
     fn value(&self, at: &Cursor<'_>, schema: &'s Json) -> Option<Json> {
         let resolved = self.resolve(schema);
         let node = at.node()?;
@@ -59,7 +59,7 @@ impl<'s> SchemaCheck<'s> {
         Some(Json::Object(object))
     }
 
-    /// The schema of a member; unknown ones are reported.
+    /// The schema of a member; an unknown member is reported.
     fn member(&self, at: &Cursor<'_>, key: &YamlKey, schema: &'s Json) -> Option<&'s Json> {
         let properties = schema["properties"].as_object();
         if let Some(known) = properties.and_then(|properties| properties.get(&key.text)) {
@@ -74,7 +74,7 @@ impl<'s> SchemaCheck<'s> {
             place.fault(format!("not yet: {what} in this version"), "take the key out");
         } else if let Some(near) = nearest(&key.text, known()) {
             place.fault("unknown key", format!("did you mean {near}?"));
-            // So that what was meant is not called missing as well.
+            // The key that was meant must not be reported as missing too.
             at.key(near).suppress();
         } else {
             place.fault("unknown key", format!("known here: {}", known().collect::<Vec<_>>().join(", ")));
@@ -120,7 +120,7 @@ impl<'s> SchemaCheck<'s> {
         }
     }
 
-    /// Something of the right type in the place of a reported item, so that the others keep their places.
+    /// A value of the right type in the place of an invalid item, so that the other items keep their indexes.
     fn placeholder(&self, schema: &Json) -> Json {
         match self.kind(self.resolve(schema)) {
             ExpectedType::Words(words) => words.first().copied().unwrap_or_default().into(),
@@ -153,7 +153,7 @@ impl<'s> SchemaCheck<'s> {
     }
 }
 
-/// What a schema asks for.
+/// The type that a schema asks for.
 enum ExpectedType<'a> {
     Words(Vec<&'a str>),
     Object,
@@ -254,7 +254,7 @@ fn boolean(at: &Cursor<'_>, node: &YamlNode) -> Option<Json> {
     }
 }
 
-/// The value with the unit that its kind needs; the kind is read off an example.
+/// The number with the unit that it needs; which unit that is comes from an example.
 fn with_unit(written: &str, example: &str) -> Option<String> {
     let of = |read: bool, suggest: fn(&str) -> Option<String>| if read { suggest(written) } else { None };
     of(units::parse_duration(example).is_ok(), suggest::duration)

@@ -165,7 +165,8 @@ impl Default for FetchSettings {
 }
 
 /// How a token must be bound to who sends it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SenderBinding {
     /// A bearer token: not bound. A token that has a binding (`cnf`) is checked against it all the same.
     None,

@@ -117,14 +117,27 @@ pub struct Budget {
 }
 
 /// What an overrun of a budget does, from the mildest to the hardest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum OverrunAction {
     /// Bodies in flight are ended at the budget; new requests are refused until the window has room.
+    #[default]
     Refuse,
     /// All requests of the vendor in flight are severed; new requests are refused until the window has room.
     Sever,
-    /// The vendor is killed, until a person restores it.
+    /// The vendor is killed until a person restores it.
     Kill,
+}
+
+impl OverrunAction {
+    /// The word in a contract.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Sever => "sever",
+            Self::Kill => "kill",
+        }
+    }
 }
 
 const fn default_budget(budget: NonZeroU64) -> Budget {

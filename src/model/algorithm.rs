@@ -1,4 +1,4 @@
-//! The signature algorithms that are verified here, and how the others are told apart.
+//! The signature algorithms that the gateway verifies, and why it refuses the others.
 
 /// A JWS algorithm (RFC 7518 section 3, RFC 8037). Symmetric ones do not exist here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,9 +30,9 @@ pub enum Algorithm {
 pub enum AlgorithmError {
     /// `none`: the token is not signed.
     Unsigned,
-    /// A symmetric one: whoever can verify with it can sign.
+    /// A symmetric one: its key verifies and signs, so a verifier could forge tokens.
     Symmetric,
-    /// One that is not verified here.
+    /// One that the gateway does not verify.
     Unsupported,
 }
 
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_verified_is_called_what_it_is() {
+    fn an_algorithm_that_is_not_verified_is_refused_with_the_right_reason() {
         for algorithm in Algorithm::ALL {
             assert_eq!(Algorithm::parse(algorithm.as_str()), Ok(algorithm));
         }

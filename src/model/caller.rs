@@ -24,7 +24,7 @@ impl ClientId {
     }
 }
 
-/// The facts of a verified token that are judged again on each request.
+/// The claims of a verified token that are checked again on each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claims {
     /// The claim that the contract names, or `client_id`, else `azp`, else `sub`.
@@ -37,7 +37,7 @@ pub struct Claims {
     pub not_before: Option<UnixTime>,
     /// `jti`, where present.
     pub token_id: Option<Arc<str>>,
-    /// `scope`, `scp` or what the contract names, exactly as granted; the contract's ceiling is applied by whoever asks.
+    /// `scope`, `scp` or what the contract names, exactly as granted; the contract's ceiling is applied later.
     pub scopes: ScopeSet,
     /// The `kid` of the key that signed, where it has one; also where the token does not name it.
     pub key_id: Option<Arc<str>>,

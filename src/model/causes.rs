@@ -1,4 +1,4 @@
-//! An error and its causes in one line: each prints its own level only, and this is the outermost printer.
+//! Prints an error with its causes. Our error types print their own level only, so the chain is added here, once.
 
 use std::error::Error;
 
@@ -23,7 +23,7 @@ mod tests {
     struct Outer(#[source] std::io::Error);
 
     #[test]
-    fn every_level_is_told_once() {
+    fn every_level_is_printed_once() {
         assert_eq!(with_causes(&Outer(std::io::Error::other("inner"))), "outer: inner");
     }
 }

@@ -1,24 +1,24 @@
-//! A wall clock that has been confirmed by the monotonic one.
+//! A wall clock that is confirmed by the monotonic clock.
 //!
-//! A wall clock can be wrong for seconds: a virtual machine moves, a time server errs, somebody types a year too many.
-//! What cannot be undone must not follow one reading of it. This follows the wall clock back at once, and ahead only when
-//! the leap has lasted for a whole window of the monotonic clock.
+//! A wall clock can be wrong for seconds: a virtual machine moves, a time server errs, somebody types a wrong year. An
+//! act that cannot be undone must not rely on one reading of it. This clock follows the wall clock back at once, and
+//! ahead only when a jump has lasted for a whole window of the monotonic clock.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::{Moment, UnixTime};
 
-/// The window is kept in so many parts.
+/// The window is divided into this many parts.
 const PARTS: u64 = 8;
 
-/// Looks at both clocks, again and again, and says which wall-clock time they agree on.
+/// Compares readings of both clocks over a window, and gives the wall-clock time on which they agree.
 #[derive(Debug)]
 pub struct ConfirmedClock {
     part_ns: u64,
     began_ns: Option<u64>,
-    /// For each part of the window, its number and the least that the wall clock was ahead of the monotonic one in it,
-    /// in milliseconds. Oldest first.
+    /// For each part of the window, its number and the least lead of the wall clock over the monotonic one in it, in
+    /// milliseconds. Oldest first.
     parts: VecDeque<(u64, i128)>,
 }
 
@@ -29,7 +29,7 @@ impl ConfirmedClock {
         Self { part_ns, began_ns: None, parts: VecDeque::new() }
     }
 
-    /// The latest time that no reading within the window contradicts; before a window has passed, none of those so far.
+    /// The latest time that no reading within the window contradicts; before a window has passed, no reading so far.
     pub fn confirmed(&mut self, now: Moment) -> UnixTime {
         self.note(now);
         let least = self.parts.iter().map(|(_, ahead)| *ahead).min().unwrap_or_default();
@@ -37,7 +37,7 @@ impl ConfirmedClock {
         UnixTime::from_millis(u64::try_from(millis.max(0)).unwrap_or(u64::MAX))
     }
 
-    /// As [`Self::confirmed`], once a whole window has been looked at; none before.
+    /// As [`Self::confirmed`], once there are readings of a whole window; `None` before.
     pub fn confirmed_for_a_window(&mut self, now: Moment) -> Option<UnixTime> {
         let steady = self.confirmed(now);
         let began = self.began_ns?;
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leap_ahead_is_followed_when_it_has_lasted_and_one_back_at_once() {
+    fn a_jump_ahead_is_followed_once_it_has_lasted_and_one_back_at_once() {
         let mut clock = ConfirmedClock::over(Duration::from_secs(80));
         let mut look = |wall, monotonic| clock.confirmed(at(wall, monotonic)).as_secs();
         assert_eq!((look(1000, 0), look(1005, 5)), (1000, 1005));
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_settled_before_a_whole_window() {
+    fn no_time_is_confirmed_before_a_whole_window_has_passed() {
         let mut clock = ConfirmedClock::over(Duration::from_secs(80));
         assert_eq!(clock.confirmed_for_a_window(at(1000, 50)), None);
         assert_eq!(clock.confirmed_for_a_window(at(1079, 129)), None);
@@ -88,9 +88,10 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever the wall clock says for less than a window, the time that is followed is never ahead of the true one.
+        /// Whatever the wall clock says for less than a window, the time that is followed is never ahead of the true
+        /// one.
         #[test]
-        fn no_short_error_moves_it_ahead(errors in proptest::collection::vec((1_u64..70, 0_u64..1_000_000), 0..20)) {
+        fn an_error_shorter_than_the_window_never_moves_it_ahead(errors in proptest::collection::vec((1_u64..70, 0_u64..1_000_000), 0..20)) {
             let mut clock = ConfirmedClock::over(Duration::from_secs(80));
             let mut now = 0;
             clock.confirmed(at(1000, now));

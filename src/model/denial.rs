@@ -11,26 +11,27 @@ use super::Reason;
 pub struct Denial {
     /// The stable reason.
     pub reason: Reason,
-    /// What exactly was wrong, for our own people. Never a secret or a personal value.
+    /// What exactly was wrong, for operators. Never a secret or a personal value.
     pub detail: Cow<'static, str>,
-    /// What the caller is told instead of the reason's own text: a sentence about its own request, and nothing of ours.
+    /// What the caller reads in the place of the reason's own text: a sentence about its own request, and nothing
+    /// internal.
     pub public_text: Option<&'static str>,
     /// When trying again makes sense, in whole seconds, for reasons that pass by themselves.
     pub retry_after_secs: Option<u32>,
 }
 
 impl Denial {
-    /// A denial with words for the log.
+    /// A denial with a detail for the log.
     pub fn new(reason: Reason, detail: impl Into<Cow<'static, str>>) -> Self {
         Self { reason, detail: detail.into(), public_text: None, retry_after_secs: None }
     }
 
-    /// A denial whose cause the caller may know, in one sentence for it and for the log.
+    /// A denial with one sentence for both the caller and the log.
     pub const fn with_public_text(reason: Reason, sentence: &'static str) -> Self {
         Self { reason, detail: Cow::Borrowed(sentence), public_text: Some(sentence), retry_after_secs: None }
     }
 
-    /// Says when to try again, rounded up to a second.
+    /// Sets when to try again, rounded up to a second.
     #[must_use]
     pub fn retry_after(mut self, wait: std::time::Duration) -> Self {
         let secs = wait.as_millis().div_ceil(1000).clamp(1, u128::from(u32::MAX));

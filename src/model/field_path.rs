@@ -1,20 +1,20 @@
-//! Where a value stands in a document: the part of JSONPath (RFC 9535) that can be matched while streaming.
+//! Paths into a document: the part of JSONPath (RFC 9535) that can be matched while streaming.
 //!
 //! `$`, then steps: `.name`, `["name"]`, `['name']`, `[*]` or `.*` (every member of an object and every element of an
-//! array alike, section 2.3.2), `[n]`, and each of them behind `..`, at any depth below. What JSONPath has besides is
-//! refused with its name: a negative index and a slice need the end of a list, a filter looks at values, and several
-//! selectors in one bracket are as many rules. Names may also begin with a digit and hold `-`. A path never looks at
-//! values.
+//! array alike, section 2.3.2), `[n]`, and each of them behind `..`, at any depth below. The rest of JSONPath is
+//! refused with its reason: a negative index and a slice need the end of a list, a filter needs values, and several
+//! selectors in one bracket can be written as several rules. Unlike in JSONPath, names may begin with a digit and hold
+//! `-`.
 
 use std::fmt;
 
-/// Most steps of one path: deeper ones are a typing error or an attack.
+/// Most steps of one path: a longer one is a typing error or an attack.
 const STEPS_MAX: usize = 32;
 
 /// One step down from a container.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PathStep {
-    /// Whether the selector looks at any depth below, as behind `..`, and not only at the container's own children.
+    /// Whether the selector matches at any depth below (`..`), and not only the container's own children.
     pub descends: bool,
     /// Which children it selects.
     pub selector: PathSelector,
@@ -50,7 +50,7 @@ impl PathStep {
         !self.descends && self.crosses(false)
     }
 
-    /// Whether it can select something that stands in an object, and in an array.
+    /// Whether it can select a child of an object (`object`) or of an array (not `object`).
     pub fn crosses(&self, object: bool) -> bool {
         self.descends
             || match self.selector {
@@ -79,7 +79,7 @@ pub enum FieldPathError {
         /// Place in the text, from 1.
         at: usize,
     },
-    /// A step that JSONPath has and a stream cannot be asked for.
+    /// A step of JSONPath that cannot be matched in a stream.
     #[error("has {what} (the step at character {at})")]
     Unsupported {
         /// Place in the text, from 1.
@@ -182,7 +182,7 @@ fn parse_step(text: &str) -> Result<(PathStep, &str), StepError> {
     step(PathSelector::Name(rest[..end].into()), &rest[end..])
 }
 
-/// What stands behind a `[`, up to behind its `]`.
+/// Reads the selector after a `[`, up to and with its `]`.
 fn parse_bracket(inner: &str) -> Result<(PathSelector, &str), StepError> {
     let (selector, rest) = match inner.as_bytes().first() {
         Some(b'*') => (PathSelector::Wildcard, &inner[1..]),
@@ -241,7 +241,7 @@ fn parse_quoted(text: &str, quote: char) -> Result<(PathSelector, &str), StepErr
     Err(StepError::Bad)
 }
 
-/// Blank space, which may stand between steps and within brackets.
+/// Skips blank space, which is allowed between steps and within brackets.
 fn skip_space(text: &str) -> &str {
     text.trim_start_matches([' ', '\t', '\n', '\r'])
 }
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_stream_cannot_be_asked_is_told_by_its_name() {
+    fn a_step_that_a_stream_cannot_match_is_refused_with_its_reason() {
         for (text, what) in [
             ("$[-1]", FROM_THE_END),
             ("$.a[1:3]", SLICE),

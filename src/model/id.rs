@@ -1,6 +1,7 @@
-//! Names that an operator gives: vendors and upstreams, and the two directions of traffic.
+//! Ids that operators choose for vendors and upstreams, and the two directions of traffic.
 //!
-//! An id is short, lower case and free of separators, so it can stand in a path, a metric label and a log line as it is.
+//! An id is short, in lower case and without separators, so it can be used in a path, a metric label and a log line as
+//! it is.
 
 use std::fmt;
 use std::sync::Arc;
@@ -75,7 +76,7 @@ impl fmt::Debug for UpstreamId {
     }
 }
 
-/// Lets maps keyed by vendor be asked with the text of a request, without building an id.
+/// Lets a map keyed by vendor be searched with the text of a request, without building an id.
 impl std::borrow::Borrow<str> for VendorId {
     fn borrow(&self) -> &str {
         &self.0

@@ -1,8 +1,8 @@
 //! Locks that stay usable after a panic.
 //!
 //! A thread that panics while it holds a standard lock poisons it. The gateway catches the panic of one request and
-//! serves the others, so a poisoned lock is taken as it is: whoever changes a value under a lock does it in one step, or
-//! in steps of which each leaves the value usable.
+//! serves the others, so a poisoned lock is taken as it is: code that changes a value under a lock does so in one step,
+//! or in steps of which each leaves the value usable.
 
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -14,10 +14,10 @@ pub trait Lock<T: ?Sized> {
 
 /// A readers-writer lock that is taken whether it is poisoned or not.
 pub trait ReadWriteLock<T: ?Sized> {
-    /// Waits until nobody writes, and takes the lock for reading.
+    /// Waits until no thread writes, and takes the lock for reading.
     fn read_locked(&self) -> RwLockReadGuard<'_, T>;
 
-    /// Waits until nobody reads or writes, and takes the lock for writing.
+    /// Waits until no thread reads or writes, and takes the lock for writing.
     fn write_locked(&self) -> RwLockWriteGuard<'_, T>;
 }
 

@@ -1,6 +1,6 @@
-//! The words of the product as types: each is built only by parsing, so whoever holds one holds a valid one.
+//! The basic types of the gateway. Each is made by parsing, so every value of a type is valid.
 //!
-//! Knows no I/O and no other room. Nothing here may ever print a secret.
+//! Does no I/O and imports no other room. Nothing here may ever print a secret.
 
 mod algorithm;
 mod caller;

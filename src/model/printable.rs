@@ -1,15 +1,16 @@
-//! Text that strangers chose, for terminals: nothing in it moves a cursor, ends a line or turns its direction.
+//! Makes text that strangers chose safe for terminals: nothing in it moves the cursor, ends a line or changes its
+//! direction.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// Whether a symbol stands for itself on a terminal: no control, no mark of direction, no blank but a space.
+/// Whether a terminal prints a character as it is: no control, no mark of direction, no blank but the space.
 pub fn is_printable(symbol: char) -> bool {
     matches!(symbol, ' '..='~') || (!symbol.is_ascii() && symbol.escape_debug().len() == 1)
 }
 
-/// The text with each symbol escaped as JSON does it that is not printable; line feeds and tabs stay. So a JSON document
-/// stays the same document (RFC 8259 section 7).
+/// Escapes each character that is not printable as JSON does; line feeds and tabs stay. A JSON document keeps its
+/// meaning (RFC 8259 section 7).
 pub fn escape_unprintable(text: &str) -> Cow<'_, str> {
     let stays = |symbol: char| is_printable(symbol) || matches!(symbol, '\n' | '\t');
     if text.chars().all(stays) {
@@ -26,7 +27,7 @@ pub fn escape_unprintable(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Adds a symbol as JSON escapes it: `\u` and four digits, twice where it takes two units of UTF-16.
+/// Appends a character as JSON escapes it: `\u` and four digits, twice where it takes two units of UTF-16.
 pub fn push_escape(symbol: char, out: &mut String) {
     for unit in symbol.encode_utf16(&mut [0; 2]) {
         // Writing to memory cannot fail.
@@ -40,7 +41,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn what_acts_on_a_terminal_is_escaped_and_names_are_not() {
+    fn characters_that_act_on_a_terminal_are_escaped_and_others_are_not() {
         let acts = "\u{0}\u{7}\u{8}\r\u{1b}\u{7f}\u{80}\u{85}\u{9b}\u{ad}\u{61c}\u{180e}\u{200b}\u{200e}\u{200f}\u{2028}\
                     \u{2029}\u{202a}\u{202e}\u{2060}\u{2066}\u{2069}\u{feff}\u{fff9}\u{e0001}\u{e007f}";
         for symbol in acts.chars() {
@@ -52,7 +53,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_document_stays_the_same_document(name in any::<String>()) {
+        fn an_escaped_json_document_has_the_same_meaning(name in any::<String>()) {
             let json = serde_json::json!({ "name": name, "list": [name] });
             for text in [json.to_string(), serde_json::to_string_pretty(&json).expect("JSON")] {
                 let escaped = escape_unprintable(&text);

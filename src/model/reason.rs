@@ -1,7 +1,7 @@
 //! The closed list of reasons for which the gateway refuses a request or cuts one short: one row for each.
 //!
-//! A reason is a promise: its word stands in error bodies, metrics, logs and the audit trail, and is never reused. The texts
-//! are for the caller: they say what to do next, and never which rule of ours an attacker should aim at.
+//! The word of a reason is in error bodies, metrics, logs and the audit trail: it never changes and is never reused.
+//! The texts are for the caller: they say what to do next, and never which of our rules an attacker should aim at.
 
 use super::Direction;
 

@@ -44,7 +44,7 @@ impl fmt::Debug for Scope {
     }
 }
 
-/// A set of scopes, kept sorted: sets are small, so a scan beats a hash.
+/// A set of scopes, kept sorted. Sets are small, so scanning one is faster than hashing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeSet(Box<[Scope]>);
 
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_set_is_sorted_and_exact() {
+    fn a_set_is_sorted_and_compares_whole_scopes() {
         let set = ScopeSet::parse("orders:read  customers:read orders:read").expect("valid");
         assert_eq!(set.to_string(), "customers:read orders:read");
         let contains = |scope: &str| set.contains(&Scope::parse(scope).expect("valid"));

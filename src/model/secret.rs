@@ -4,17 +4,17 @@ use std::fmt;
 
 use zeroize::Zeroize;
 
-/// Wraps a secret at birth: `Debug` and `Display` say `[redacted]`, and the memory is wiped on drop.
+/// A secret value: `Debug` and `Display` print `[redacted]`, and its memory is wiped on drop.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret<T: Zeroize>(T);
 
 impl<T: Zeroize> Secret<T> {
-    /// Takes a value into custody.
+    /// Wraps a value.
     pub const fn new(value: T) -> Self {
         Self(value)
     }
 
-    /// Lends the value; the name is long so that reviews see every use.
+    /// The value itself. The name is conspicuous, so that a review sees every use.
     pub const fn expose(&self) -> &T {
         &self.0
     }

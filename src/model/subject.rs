@@ -1,10 +1,10 @@
-//! The person whom a record is about, as a keyed hash: enough to count different ones, never enough to name one.
+//! The person whom a record is about (the subject), as a keyed hash: it counts different persons and names none.
 
 use std::fmt;
 
 use super::Secret;
 
-/// The key under which subjects are hashed: one for each vendor, the same over restarts.
+/// The key under which subjects are hashed. Each vendor has its own, and it stays the same over restarts.
 #[derive(Debug, Clone)]
 pub struct SubjectKey(Secret<[u8; 32]>);
 
@@ -19,7 +19,8 @@ impl SubjectKey {
         Self(key)
     }
 
-    /// Hashes an identifier; equal ones of one vendor give equal hashes, those of two vendors tell nothing.
+    /// Hashes an identifier. Equal identifiers of one vendor have equal hashes; hashes of two vendors cannot be
+    /// compared.
     pub fn hash(&self, identifier: &[u8]) -> SubjectHash {
         let hash = blake3::keyed_hash(self.0.expose(), identifier);
         let [a, b, c, d, e, f, g, h, ..] = *hash.as_bytes();
@@ -40,7 +41,7 @@ impl SubjectHash {
     }
 }
 
-/// Not the hash: with the key at hand it would name its subject.
+/// Does not print the hash: with the key it would identify its subject.
 impl fmt::Debug for SubjectHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SubjectHash")

@@ -1,6 +1,6 @@
-//! Time as an argument: one clock read per request, handed to whoever decides.
+//! Time as an argument: the clock is read once for each request, and the time is passed to every check.
 //!
-//! Nothing but [`Clock::now`] may read the machine's clocks on the decision path, so tests choose the time.
+//! On the way of a request only [`Clock::now`] may read the machine's clocks, so that tests can choose the time.
 
 use std::fmt;
 #[cfg(any(test, feature = "internals"))]
@@ -73,7 +73,7 @@ pub struct Moment {
     pub monotonic_ns: u64,
 }
 
-/// Where moments come from: the machine, or a test.
+/// The source of moments: the machine, or a test.
 #[derive(Debug, Clone)]
 pub struct Clock(ClockSource);
 
@@ -96,7 +96,7 @@ impl Clock {
         Self(ClockSource::System { origin: Instant::now() })
     }
 
-    /// A clock that stands still at `wall` until it is advanced.
+    /// A clock that stays at `wall` until it is advanced.
     #[cfg(any(test, feature = "internals"))]
     pub fn manual(wall: UnixTime) -> Self {
         Self(ClockSource::Manual {
@@ -120,7 +120,7 @@ impl Clock {
         }
     }
 
-    /// Sets a manual clock's wall, as an administrator would; the machine's clock is left alone.
+    /// Sets the wall time of a manual clock, as an administrator would. Does nothing to the machine's clock.
     #[cfg(any(test, feature = "internals"))]
     pub fn set_wall(&self, wall: UnixTime) {
         if let ClockSource::Manual { wall_ms, .. } = &self.0 {
@@ -128,7 +128,7 @@ impl Clock {
         }
     }
 
-    /// Moves a manual clock on; the machine's clock is left alone.
+    /// Advances a manual clock. Does nothing to the machine's clock.
     #[cfg(any(test, feature = "internals"))]
     pub fn advance(&self, span: Duration) {
         if let ClockSource::Manual { wall_ms, monotonic_ns } = &self.0 {
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_manual_clock_moves_both_hands() {
+    fn advancing_a_manual_clock_moves_wall_and_monotonic_time() {
         let clock = Clock::manual(UnixTime::from_secs(1_000));
         clock.advance(Duration::from_millis(2_500));
         let now = clock.now();

@@ -1,6 +1,6 @@
 //! The closed list of what a rule can make of a personal value: one row for each.
 //!
-//! A word stands in contracts, metrics and stored exposure buckets: it never changes and is never reused.
+//! The word is in contracts, metrics and stored exposure buckets: it never changes and is never reused.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -28,7 +28,7 @@ macro_rules! treatments {
                 match self { $(Self::$variant => $keyed),+ }
             }
 
-            /// What the value becomes for whoever receives it, for a notification under Article 33 GDPR.
+            /// What the value becomes for its receiver, for a notification under Article 33 GDPR.
             pub const fn leaves(self) -> &'static str {
                 match self { $(Self::$variant => $leaves),+ }
             }

@@ -1,7 +1,8 @@
-//! The durable tables, in one redb file behind our own type, so that the engine can change without its users knowing.
+//! The durable tables in one redb file, behind a type of our own, so that the engine can be replaced.
 //!
-//! Reads go straight to the file's newest committed state, at about a microsecond; writes go through one thread.
-//! Opening verifies every page's checksum, since a plain open trusts the file. Never repairs by starting anew.
+//! A read goes to the newest committed state and takes about a microsecond; writes go through one thread. Opening
+//! verifies the checksum of every page, which redb does not do by default. A damaged file is never replaced by an empty
+//! one.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -26,7 +27,7 @@ const SCHEMA: u32 = 1;
 const META: &str = "meta";
 const SCHEMA_KEY: &[u8] = b"schema";
 
-/// Opens the database, at the start and again after an engine error.
+/// Opens the database: at the start, and again after an engine error.
 pub type DatabaseOpener = Box<dyn Fn() -> Result<Database, DatabaseError> + Send + Sync>;
 
 /// A key and its value.
@@ -41,7 +42,7 @@ struct StoreInner {
     jobs: Option<SyncSender<WriteJob>>,
     writer: Option<JoinHandle<()>>,
     durable: bool,
-    /// Held for as long as any handle lives.
+    /// Keeps the folder locked for as long as any handle lives.
     _folder: Option<StateFolder>,
 }
 
@@ -63,12 +64,12 @@ impl Store {
         Self::start(disk, true, Some(folder))
     }
 
-    /// Whether a folder holds state, whole or not; looks without touching it.
+    /// Whether a folder holds state, intact or not. Changes nothing.
     pub fn is_in(path: &Path) -> bool {
         StateFolder::is_state(path)
     }
 
-    /// State that dies with the process: for tests, and for a demo that writes nothing.
+    /// State in memory: for tests, and for a demo that writes nothing.
     ///
     /// # Errors
     /// [`StoreError`] when no thread can be started.
@@ -77,7 +78,7 @@ impl Store {
         Self::with_opener(Box::new(move || engine().create_with_backend(LastingMemory(Arc::clone(&memory)))))
     }
 
-    /// State on a backend of the caller's, which counts as not durable. Tests inject faults here.
+    /// State on the caller's backend, which counts as not durable. Tests inject faults with it.
     ///
     /// # Errors
     /// [`StoreError`] when the backend cannot be opened.
@@ -109,7 +110,7 @@ impl Store {
         self.write(batch).wait()
     }
 
-    /// Groups of writes that failed since the start, for the alarm.
+    /// Number of groups of writes that failed since the start, for the metric.
     pub fn write_errors(&self) -> u64 {
         self.0.disk.errors.load(Ordering::Relaxed)
     }
@@ -191,12 +192,12 @@ impl fmt::Debug for Store {
     }
 }
 
-/// Lets the writer finish what it was given, so that the file is closed when the last handle is gone.
+/// Lets the writer finish its queue, so that the file is closed when the last handle is dropped.
 impl Drop for StoreInner {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(writer) = self.writer.take() {
-            // A writer that panicked has nothing left to finish.
+            // After a panic of the writer there is nothing left to finish.
             let _ = writer.join();
         }
     }
@@ -211,7 +212,7 @@ pub(super) struct ReopeningDatabase {
 
 impl ReopeningDatabase {
     fn open(opener: DatabaseOpener, path: &Path) -> Result<Self, StoreError> {
-        // The engine is meant to return errors, and in debug builds asserts on what it believes impossible.
+        // The engine returns errors, but in debug builds it also panics on states that it believes impossible.
         let opened = catch_unwind(AssertUnwindSafe(&opener));
         let torn = |source| StoreError::Torn { path: path.to_owned(), source };
         let database = opened.map_err(|_| torn(None))?.map_err(|error| match error {
@@ -221,7 +222,7 @@ impl ReopeningDatabase {
         Ok(Self { database: RwLock::new(Some(database)), errors: AtomicU64::new(0), opener })
     }
 
-    /// Works on the open database; opens it again first where an error has closed it.
+    /// Calls `work` with the open database; opens it again first where an error has closed it.
     pub(super) fn with<T>(&self, work: impl FnOnce(&Database) -> Result<T, StoreError>) -> Result<T, StoreError> {
         if let Some(database) = &*self.database.read_locked() {
             return work(database);
@@ -309,7 +310,7 @@ fn read(database: &Database) -> Result<ReadTransaction, StoreError> {
 
 type OpenTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-/// A table that nobody has written to is an empty one.
+/// Opens a table; `None` for one that was never written to, which counts as empty.
 fn open_table(transaction: &ReadTransaction, table: StoreTable) -> Result<Option<OpenTable>, StoreError> {
     match transaction.open_table(definition(table.name())) {
         Ok(table) => Ok(Some(table)),

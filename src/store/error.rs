@@ -1,4 +1,4 @@
-//! What can go wrong with state, told apart by what the caller must do about it.
+//! Errors of the store, distinguished by what the caller must do about them.
 
 use std::io;
 use std::path::PathBuf;
@@ -20,18 +20,18 @@ pub enum StoreError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: Arc<io::Error>,
     },
-    /// The file is there and is not a whole database.
+    /// The file exists and is not an intact database.
     #[error("state file {path} is torn or unreadable")]
     Torn {
         /// The file.
         path: PathBuf,
-        /// What the engine said; absent where it gave up without a word.
+        /// The engine's error; `None` where it panicked.
         source: Option<Arc<redb::Error>>,
     },
-    /// The file existed once and is gone, which must not pass for a first start.
+    /// The file existed before and is gone, which must not be taken for a first start.
     #[error("state file {path} existed before and is gone")]
     Missing {
         /// The file.

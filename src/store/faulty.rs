@@ -1,4 +1,4 @@
-//! A disk that is full for as long as a test says so.
+//! A store on a disk that is full for as long as a test wants.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

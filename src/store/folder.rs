@@ -1,7 +1,7 @@
-//! The state folder: made for its owner alone, locked against a second process, and never taken for new when it is not.
+//! The state folder: readable by its owner only, locked against a second process, and never mistaken for a new one.
 //!
-//! The database is built under another name and renamed once it is whole, and a marker is left beside it. So a file
-//! that is torn was once good, and a marker without a file means that state was lost: neither is a first start.
+//! The database is built under another name and renamed once it is complete, and a marker file is left beside it. So a
+//! damaged file was intact once, and a marker without a file means that state was lost: neither is a first start.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
@@ -23,18 +23,18 @@ pub(super) struct StateFolder {
     _lock: File,
 }
 
-/// What stands in a folder.
+/// The content of a folder.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FolderContent {
-    /// Nothing was ever here.
+    /// No state was ever here.
     Nothing,
-    /// A database, whole or not.
+    /// A database, intact or not.
     Database,
 }
 
 impl StateFolder {
-    /// Locks the folder; makes it first where there is none. One that is there keeps the rights that its owner gave
-    /// it, who need not be us: a mounted volume belongs to its orchestrator.
+    /// Locks the folder, and makes it first where there is none. An existing folder keeps its permissions: a mounted
+    /// volume belongs to its orchestrator.
     pub(super) fn lock(path: &Path) -> Result<Self, StoreError> {
         let failed = |source: io::Error| StoreError::Folder { path: path.to_owned(), source: Arc::new(source) };
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
@@ -46,7 +46,7 @@ impl StateFolder {
         }
     }
 
-    /// Whether a folder was ever one of these.
+    /// Whether a folder was ever used as a state folder.
     pub(super) fn is_state(path: &Path) -> bool {
         path.join(DATABASE).exists() || path.join(MARKER).exists()
     }
@@ -55,7 +55,7 @@ impl StateFolder {
         self.path.join(DATABASE)
     }
 
-    /// Looks at what is there.
+    /// Tells a first start from existing state.
     pub(super) fn inspect(&self) -> Result<FolderContent, StoreError> {
         let file = self.exists(DATABASE)?;
         let marker = self.exists(MARKER)?;
@@ -84,7 +84,7 @@ impl StateFolder {
             .map_err(|error| self.failed(error))
     }
 
-    /// Remembers that there is state here, durably.
+    /// Makes the marker file, durably.
     pub(super) fn mark(&self) -> Result<(), StoreError> {
         if self.exists(MARKER)? {
             return Ok(());

@@ -1,9 +1,9 @@
-//! What must survive a restart: the durable tables.
+//! The durable tables: all that must survive a restart.
 //!
-//! One folder, one redb file, one writer thread. A write is durable when its [`WriteAck`] resolves and not before, so
-//! whoever answers a person waits for it; whoever must not wait drops it. Rows are typed and versioned by the rooms
-//! that own them ([`StoreRow`]), or opaque bytes. Never guesses: what cannot be read is an error, and the caller then
-//! starts with every vendor killed.
+//! One folder, one redb file, one writer thread. A write is durable when its [`WriteAck`] resolves: an answer to an
+//! operator waits for it, a request on its way does not. Rows are typed and versioned by the rooms that own them
+//! ([`StoreRow`]), or opaque bytes. What cannot be read is an error, never a guess, and the caller then starts with
+//! every vendor killed.
 
 mod embedded;
 mod error;

@@ -1,6 +1,6 @@
-//! Tables, rows and batches: the words in which other rooms speak to the store.
+//! Tables, rows and batches: the interface of the store to other rooms.
 //!
-//! A row is one version byte and JSON: readable with ordinary tools when it matters, and cheap enough for what is
+//! A row is one version byte and JSON: readable with ordinary tools in an incident, and cheap enough for what is
 //! written here. A version that the program does not know is an error, never a default.
 
 use serde::Serialize;
@@ -17,7 +17,7 @@ impl StoreTable {
     pub const SCHEDULED_KILLS: Self = Self("scheduled_kills");
     /// The last drill of each vendor.
     pub const DRILLS: Self = Self("drills");
-    /// Events that hooks have yet to hear of, in order.
+    /// Events that hooks are still to be called for, in order.
     pub const HOOK_QUEUE: Self = Self("hook_queue");
     /// Revoked tokens, clients and times of issue.
     pub const REVOCATIONS: Self = Self("revocations");
@@ -25,17 +25,17 @@ impl StoreTable {
     pub const ROTATION_MARKS: Self = Self("rotation_marks");
     /// When each signing key was first seen.
     pub const SIGNING_KEYS: Self = Self("signing_keys");
-    /// What is spent of each budget window.
+    /// What is used of each budget window.
     pub const BUDGETS: Self = Self("budgets");
     /// Exposure by vendor, route, field and hour.
     pub const EXPOSURE: Self = Self("exposure");
 
-    /// What each contract matched when it was last in force.
+    /// How often each rule of a contract matched when the contract was last in force.
     pub const CONTRACTS: Self = Self("contracts");
-    /// Since when each operator has been as it is.
+    /// Since when each operator has had its role and token.
     pub const OPERATORS: Self = Self("operators");
 
-    /// All of them, in no promised order.
+    /// All tables, in no particular order.
     #[cfg(test)]
     pub const ALL: [Self; 11] = [
         Self::KILLS,
@@ -61,7 +61,7 @@ impl StoreTable {
 pub trait StoreRow: Serialize + DeserializeOwned {
     /// Where rows of this type live.
     const TABLE: StoreTable;
-    /// What this program writes; raised when the shape changes.
+    /// The version that this program writes; raised when the format changes.
     const VERSION: u8;
 
     /// Reads a row of an older version. The default knows none.
@@ -73,7 +73,7 @@ pub trait StoreRow: Serialize + DeserializeOwned {
     }
 }
 
-/// Why bytes are not a row, or a row not bytes.
+/// Why bytes are not a row, or a row cannot be encoded.
 #[derive(Debug, thiserror::Error)]
 pub enum RowError {
     /// Written by another version of this program.
@@ -84,7 +84,7 @@ pub enum RowError {
         /// What this program reads.
         known: u8,
     },
-    /// Not even a version.
+    /// There are no bytes, so no version.
     #[error("row is empty")]
     Empty,
     /// Not the JSON of this type.
@@ -124,7 +124,7 @@ pub(super) enum RowChange {
 }
 
 impl WriteBatch {
-    /// No changes yet.
+    /// A batch without changes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -149,7 +149,7 @@ impl WriteBatch {
         self.changes.push(RowChange::Delete { table, key: key.to_vec() });
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there are no changes.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }

@@ -1,4 +1,4 @@
-//! The store against a disk that fails, a file that is torn and a second process.
+//! Tests of the store: a failing disk, a damaged file and a second process.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -55,7 +55,7 @@ fn rows_survive_closing_and_come_back_in_order() {
 }
 
 #[test]
-fn the_folder_is_private_and_held_by_one() {
+fn the_folder_is_private_and_locked_against_a_second_process() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("deep/state");
     let store = Store::open(&path).unwrap();
@@ -71,7 +71,7 @@ fn the_folder_is_private_and_held_by_one() {
 }
 
 #[test]
-fn a_lost_file_is_no_first_start() {
+fn a_lost_file_is_not_taken_for_a_first_start() {
     let folder = tempfile::tempdir().unwrap();
     drop(Store::open(folder.path()).unwrap());
     fs::remove_file(folder.path().join("state.redb")).unwrap();
@@ -80,14 +80,14 @@ fn a_lost_file_is_no_first_start() {
 }
 
 #[test]
-fn a_start_that_was_cut_short_begins_again() {
+fn a_first_start_that_was_interrupted_begins_again() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("state.redb.new"), b"half a databa").unwrap();
     Store::open(folder.path()).unwrap().write_blocking(put(b"a", "1")).unwrap();
 }
 
 #[test]
-fn a_torn_file_is_an_error_and_is_left_as_it_is() {
+fn a_damaged_file_is_an_error_and_is_left_as_it_is() {
     let whole = whole_file();
     for cut in [0, 1, 100, 4096, whole.len() / 2, whole.len() - 1] {
         let (folder, error) = open_with(&whole[..cut]);
@@ -134,7 +134,7 @@ fn another_schema_is_refused() {
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_heals() {
+fn writes_to_a_full_disk_fail_and_succeed_again_once_it_has_room() {
     let full = Arc::new(AtomicBool::new(false));
     let store = faulty::store(&full);
     store.write_blocking(put(b"a", "before")).unwrap();
@@ -151,7 +151,7 @@ fn a_full_disk_is_an_error_and_heals() {
 }
 
 #[test]
-fn what_waits_together_is_written_together() {
+fn many_waiting_writes_are_all_made_durable() {
     let store = Store::in_memory().unwrap();
     let acks: Vec<_> = (0..5_000_u32).map(|i| store.write(put(&i.to_be_bytes(), "n"))).collect();
     for ack in acks {

@@ -1,8 +1,8 @@
-//! The one writer thread, with group commit: what waits together is made durable together.
+//! The writer thread, with group commit: all waiting batches are committed together.
 //!
 //! A synced commit costs milliseconds whether it holds one row or a hundred, so the thread takes everything that has
-//! arrived since the last one. After an engine error it opens the file again before the next group, so that a disk
-//! that was full heals by itself. Never holds a request up: whoever writes gets an [`WriteAck`] at once.
+//! arrived since the last one. After an engine error it opens the file again before the next group, so that writing
+//! works again once a full disk has room. A request never waits: a caller gets a [`WriteAck`] at once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -19,7 +19,7 @@ use super::error::StoreError;
 use super::table::{RowChange, WriteBatch};
 use crate::bounds::STORE_GROUP_MAX;
 
-/// A batch and whoever waits for it.
+/// A batch, and the caller that waits for it.
 pub(super) struct WriteJob {
     pub(super) batch: WriteBatch,
     pub(super) done: oneshot::Sender<Result<(), StoreError>>,
@@ -31,7 +31,7 @@ pub(super) struct WriteJob {
 pub struct WriteAck(pub(super) oneshot::Receiver<Result<(), StoreError>>);
 
 impl WriteAck {
-    /// Waits on this thread. For threads that serve nobody: start-up, tests and command-line verbs.
+    /// Waits on this thread. Only for threads that serve no requests: start-up, tests and command-line verbs.
     ///
     /// # Errors
     /// As the future has them.
@@ -48,7 +48,7 @@ impl WriteAck {
 
     pub(super) fn failed(error: StoreError) -> Self {
         let (done, ack) = oneshot::channel();
-        // The receiver is right here, so this cannot fail.
+        // The receiver exists, so this cannot fail.
         let _ = done.send(Err(error));
         Self(ack)
     }
@@ -81,7 +81,7 @@ pub(super) fn run(jobs: &Receiver<WriteJob>, disk: &ReopeningDatabase) {
         }
         let result = write_group(disk, &group);
         for job in group.drain(..) {
-            // Whoever dropped the ack does not want to know.
+            // A caller that dropped its ack does not need the result.
             let _ = job.done.send(result.clone());
         }
     }

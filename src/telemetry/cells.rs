@@ -1,29 +1,29 @@
-//! Numbers that many threads add to and a scrape sums.
+//! Counters that many threads add to and a scrape sums.
 //!
-//! Each worker adds to lines of its own, without the locked instructions that shared numbers cost; all other threads
-//! share one more set of lines, where they add atomically. Reading walks every share: a sum may miss what is being
-//! added at that instant, and never loses it. Nothing here allocates, locks or formats after it was made.
+//! Each worker adds to cache lines of its own, without the locked instructions that shared counters cost; all other
+//! threads share one more set of lines, where they add atomically. A sum may miss what is being added at that moment,
+//! and the next one has it. Nothing here allocates, locks or formats after it was made.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::shard::{MetricShard, shards};
 
-/// Numbers per line: two cache lines of 64 bytes, since processors fetch lines in pairs.
+/// Counters per line: two cache lines of 64 bytes, since processors fetch them in pairs.
 const LINE: usize = 16;
 
 #[repr(align(128))]
 #[derive(Default)]
 struct CellLine([AtomicU64; LINE]);
 
-/// A fixed set of numbers, kept once per shard.
+/// A fixed set of counters, kept once for each shard.
 pub(super) struct ShardedCells {
     lines: Box<[CellLine]>,
-    /// Lines of one shard.
+    /// Number of lines of one shard.
     stride: usize,
 }
 
-/// This thread's share of some cells.
+/// The counters of this thread's shard.
 #[derive(Clone, Copy)]
 pub(super) struct ShardCells<'a> {
     lines: &'a [CellLine],
@@ -31,13 +31,13 @@ pub(super) struct ShardCells<'a> {
 }
 
 impl ShardedCells {
-    /// Makes `count` numbers, all zero.
+    /// Makes `count` counters, all zero.
     pub(super) fn new(count: usize) -> Self {
         let stride = count.div_ceil(LINE).max(1);
         Self { lines: (0..stride * shards()).map(|_| CellLine::default()).collect(), stride }
     }
 
-    /// This thread's share, to add to.
+    /// The counters of this thread's shard, to add to.
     #[inline]
     pub(super) fn of_this_thread(&self) -> ShardCells<'_> {
         let shard = MetricShard::of_this_thread();
@@ -45,7 +45,7 @@ impl ShardedCells {
         ShardCells { lines: self.lines.get(first..first + self.stride).unwrap_or_default(), shard }
     }
 
-    /// The sum of all threads' shares.
+    /// The sum of a counter over all shards.
     pub(super) fn sum(&self, slot: usize) -> u64 {
         let shares = self.lines.chunks_exact(self.stride).filter_map(|lines| cell(lines, slot));
         shares.fold(0, |sum, cell| sum.wrapping_add(cell.load(Ordering::Relaxed)))
@@ -53,19 +53,19 @@ impl ShardedCells {
 }
 
 impl ShardCells<'_> {
-    /// Adds to the number at `slot`; out of range adds nothing.
+    /// Adds to the counter at `slot`. Out of range, nothing is added.
     #[inline]
     pub(super) fn add(self, slot: usize, amount: u64) {
         let Some(cell) = cell(self.lines, slot) else { return };
         if self.shard.is_exclusive() {
-            // Nobody else writes here, so reading and writing need not be one step.
+            // No other thread writes here, so reading and writing need not be one atomic step.
             cell.store(cell.load(Ordering::Relaxed).wrapping_add(amount), Ordering::Relaxed);
         } else {
             cell.fetch_add(amount, Ordering::Relaxed);
         }
     }
 
-    /// Takes from the number at `slot`; shares wrap, their sum does not.
+    /// Subtracts from the counter at `slot`. The counter of one shard may wrap; the sum over all shards is right.
     #[inline]
     pub(super) fn subtract(self, slot: usize, amount: u64) {
         self.add(slot, amount.wrapping_neg());
@@ -83,16 +83,17 @@ impl fmt::Debug for ShardedCells {
     }
 }
 
-/// A histogram of durations inside some [`ShardedCells`]: one number per bucket, one for all longer ones, one for the sum.
+/// A histogram of durations in some [`ShardedCells`]: one counter for each bucket, one for longer durations, one for
+/// the sum.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HistogramCells {
-    /// The first of the numbers that belong to it.
+    /// The first of its counters.
     pub(super) first: usize,
     /// Upper bounds in nanoseconds, inclusive and rising.
     pub(super) bounds: &'static [u64],
 }
 
-/// What a histogram holds at one instant.
+/// The values of a histogram at one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct HistogramReading {
     /// Observations up to and including each bound.
@@ -104,7 +105,7 @@ pub(super) struct HistogramReading {
 }
 
 impl HistogramCells {
-    /// How many numbers a histogram of these bounds takes.
+    /// The number of counters that a histogram of these bounds takes.
     pub(super) const fn slots(bounds: &[u64]) -> usize {
         bounds.len() + 2
     }
@@ -117,7 +118,7 @@ impl HistogramCells {
         mine.add(self.first + self.bounds.len() + 1, nanos);
     }
 
-    /// The histogram as exporters want it.
+    /// The histogram in the cumulative form of Prometheus.
     pub(super) fn read(self, cells: &ShardedCells) -> HistogramReading {
         let mut count = 0;
         let mut cumulative = Vec::with_capacity(self.bounds.len());
@@ -130,7 +131,7 @@ impl HistogramCells {
     }
 }
 
-/// Nanoseconds as seconds, rounded so that a bound reads as it was written.
+/// Nanoseconds as seconds. The division prints a bound as it was written.
 fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_lose_nothing_and_a_gauge_may_rise_and_fall_on_different_threads() {
+    fn threads_lose_no_count_and_a_gauge_may_rise_and_fall_on_different_threads() {
         let cells = ShardedCells::new(20);
         std::thread::scope(|scope| {
             for worker in [true, false, true, false, true, false, true, false] {
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bound_belongs_to_its_own_bucket() {
+    fn a_duration_equal_to_a_bound_counts_in_the_bucket_of_that_bound() {
         let buckets = HistogramCells { first: 3, bounds: &[1_000, 5_000_000] };
         let cells = ShardedCells::new(3 + HistogramCells::slots(buckets.bounds));
         for nanos in [0, 1_000, 1_001, 5_000_000, 5_000_001, u64::from(u32::MAX)] {

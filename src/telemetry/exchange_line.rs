@@ -1,7 +1,7 @@
-//! One line per exchange: what an operator greps for after the fact.
+//! The log line of one exchange.
 //!
-//! Written by hand into a buffer, since it is made for every request. It carries names out of the config and numbers;
-//! never a raw path, query, header, token or body, and never a method or text that a stranger made up.
+//! It is written by hand into a buffer, since each request makes one. It holds names from the config and numbers; never
+//! a raw path, query, header, token or body, and never a method that a stranger made up.
 
 use std::net::SocketAddr;
 
@@ -14,17 +14,17 @@ use super::log::LogFormat;
 pub struct ExchangeLine<'a> {
     /// When its head was read.
     pub at: UnixTime,
-    /// The id that the caller was told.
+    /// The id in the answer to the caller.
     pub request_id: &'a str,
-    /// Which way it went.
+    /// The direction of the exchange.
     pub direction: Direction,
-    /// Whose contract decided; absent when nobody's did.
+    /// The vendor whose contract decided; `None` where no contract applied.
     pub vendor: Option<&'a str>,
     /// The client within the vendor, once it was proven.
     pub client: Option<&'a str>,
-    /// The connection's other end: told where the exchange was refused or broke off.
+    /// The address of the caller; only for an exchange that was refused or broke off.
     pub peer: Option<SocketAddr>,
-    /// The method as it was sent; one that HTTP does not know is written as `_OTHER`.
+    /// The method as it was sent. One that HTTP does not define is written as `_OTHER`.
     pub method: &'a str,
     /// The path pattern of the matched route, never the path itself.
     pub route: Option<&'a str>,
@@ -59,12 +59,12 @@ pub enum EarlyEnd {
     BrokenOff,
     /// The caller closed the connection, or its stream.
     CallerLeft,
-    /// The gateway stopped: what was still on its way at the end of the drain.
+    /// The gateway stopped, and the exchange was still under way at the end of the drain.
     GatewayStopped,
 }
 
 impl EarlyEnd {
-    /// Its word in lines and answers.
+    /// The word in log lines and admin answers.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::BrokenOff => "broken_off",
@@ -74,7 +74,7 @@ impl EarlyEnd {
     }
 }
 
-/// The second of the last line, already written out: most lines of a busy gateway share it.
+/// The formatted second of the last line: most lines of a busy gateway are in the same second.
 #[derive(Debug, Default)]
 pub(super) struct TimestampCache {
     second: u64,
@@ -183,7 +183,7 @@ impl TimestampCache {
         if self.text.is_empty() || self.second != at.as_secs() {
             self.second = at.as_secs();
             self.text = UnixTime::from_secs(self.second).to_string();
-            // What is kept ends with the point: the milliseconds are written each time.
+            // The cached text ends with the point; the milliseconds are written each time.
             self.text.truncate(self.text.len().saturating_sub("000Z".len()));
         }
         out.extend_from_slice(self.text.as_bytes());
@@ -218,7 +218,7 @@ fn push_number(mut number: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
-/// A JSON string (RFC 8259 section 7), with escapes for all that could act on a terminal.
+/// A JSON string (RFC 8259 section 7) in which everything that a terminal would act on is escaped.
 fn push_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
     let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'"' && *byte != b'\\';
@@ -238,7 +238,7 @@ fn push_quoted(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Text for a terminal: what could move its cursor or turn its direction, and spaces, which part the columns, become `_`.
+/// Text for a column on a terminal: control characters, marks of direction and spaces become `_`.
 fn push_plain(text: &str, out: &mut Vec<u8>) {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) {
         out.extend_from_slice(text.as_bytes());
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_reads_as_written() {
+    fn a_line_has_the_documented_form() {
         assert_eq!(
             written(&line(), LogFormat::Json),
             "{\"time\":\"1970-01-01T00:16:40.007Z\",\"target\":\"exchange\",\"request_id\":\"0af7\",\
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn the_kept_second_is_not_stale() {
+    fn the_cached_second_is_replaced_when_time_moves() {
         let (mut stamp, mut out) = (TimestampCache::default(), Vec::new());
         for millis in [0, 999, 1_000, 61_001, 0] {
             stamp.push(UnixTime::from_millis(millis), &mut out);

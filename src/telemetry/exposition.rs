@@ -15,7 +15,7 @@ pub enum ExpositionFormat {
 }
 
 impl ExpositionFormat {
-    /// The `Content-Type` of an answer in this format.
+    /// The `Content-Type` of this format.
     pub const fn content_type(self) -> &'static str {
         match self {
             Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
@@ -24,7 +24,7 @@ impl ExpositionFormat {
     }
 }
 
-/// The format that an `Accept` header prefers: Prometheus' own unless OpenMetrics 1.0 is wanted at least as much.
+/// The format that an `Accept` header prefers: Prometheus' own, unless OpenMetrics 1.0 has at least the same quality.
 pub fn negotiate(accept: &str) -> ExpositionFormat {
     let (mut open, mut text) = (0.0_f32, 0.0_f32);
     for range in accept.split(',') {
@@ -70,7 +70,7 @@ fn open_metrics(families: &[MetricFamily]) -> String {
             MetricType::COUNTER => "counter",
             MetricType::GAUGE => "gauge",
             MetricType::HISTOGRAM => "histogram",
-            // Neither is made here: quantiles do not add up, and untyped numbers say nothing.
+            // The gateway has none of these types.
             MetricType::SUMMARY | MetricType::UNTYPED => continue,
         };
         push(&mut out, format_args!("# TYPE {name} {word}\n# HELP {name} {}\n", escape(family.help())));

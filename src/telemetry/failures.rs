@@ -1,8 +1,9 @@
-//! The last requests that were refused or broke off, kept in memory so that `vendorgate why REQUEST_ID` answers at once.
+//! The last requests that were refused or broke off, kept in memory for `vendorgate why REQUEST_ID`.
 //!
-//! Bounded: a new one takes the place of the oldest. Requests of proven clients have a ring of their own, so that strangers
-//! cannot flood out what a vendor's engineer asks about. Holds what the exchange line holds, and nothing of a body, a query, a
-//! raw path or a token. Lost with the process: the exchange lines and the audit trail are what lasts.
+//! Their number is bounded: a new one replaces the oldest. Requests of proven clients have a ring of their own, so that
+//! a flood by strangers does not push them out. A request is kept with the fields of its log line, and nothing of a
+//! body, a query, a raw path or a token. They are lost when the process ends; the log and the audit trail are
+//! permanent.
 
 use std::collections::VecDeque;
 use std::sync::Mutex;
@@ -17,13 +18,13 @@ use crate::model::{Direction, Lock as _, Reason};
 /// A request that was refused or broke off, as `GET /v1/requests` answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailedRequest {
-    /// The id that the caller was told.
+    /// The id in the answer to the caller.
     pub request_id: String,
     /// When its head was read (RFC 3339).
     pub time: String,
-    /// Which way it went.
+    /// The direction of the request.
     pub direction: Direction,
-    /// Whose contract decided; left out where nobody's did.
+    /// The vendor whose contract decided; left out where no contract applied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vendor: Option<String>,
     /// The vendor's client, where one was proven.
@@ -44,7 +45,8 @@ pub struct FailedRequest {
     /// The stable reason of the refusal; left out where the caller went away or the gateway stopped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// How the answer ended before its last byte: `broken_off`, `caller_left` or `gateway_stopped`; left out where it did not.
+    /// How the answer ended before its last byte: `broken_off`, `caller_left` or `gateway_stopped`; left out where it
+    /// did not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
     /// What exactly happened, with the upstream's error where there was one.
@@ -63,7 +65,7 @@ pub struct RecentFailures {
 }
 
 impl RecentFailures {
-    /// Keeps a failure; the oldest goes where there is no room.
+    /// Keeps a failure, in the place of the oldest where there is no room.
     pub fn keep(&self, line: &ExchangeLine<'_>) {
         let (ring, most) = match line.client {
             Some(_) => (&self.proven, FAILURES_PROVEN_MAX),
@@ -140,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_push_out_strangers_alone() {
+    fn requests_of_strangers_push_out_only_those_of_strangers() {
         let failures = RecentFailures::default();
         failures.keep(&line("ours", Some("acme-batch")));
         failures.keep(&line("first", None));
@@ -154,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_cause_is_cut_between_letters() {
+    fn a_long_cause_is_cut_between_characters() {
         let failures = RecentFailures::default();
         let cause = "é".repeat(FAILURE_CAUSE_BYTES_MAX);
         failures.keep(&ExchangeLine { cause: Some(&cause), ..line("long", None) });

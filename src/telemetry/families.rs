@@ -1,7 +1,9 @@
-//! Every metric family of the product in one table, and the page that a scrape fills.
+//! Every metric family of the gateway in one table, and the page that a scrape fills.
 //!
-//! A label's value is only ever a name out of the config or out of a closed list: nothing that a stranger chooses
-//! may become one.
+//! To add one: a row here, and its sample where it is read (`read_vendor` and its neighbours in `metrics`, or
+//! `route_metrics`). A label's value is only ever a name from the config or from a closed list, never a text that a
+//! stranger chose. That is why the counters are our own and not those of the `prometheus` crate, which takes any text
+//! as a label.
 
 use std::collections::BTreeMap;
 
@@ -10,20 +12,20 @@ use prometheus::proto::{self, MetricFamily, MetricType};
 
 use super::cells::HistogramReading;
 
-/// A metric family: a promise to whoever writes alerts and dashboards.
+/// A metric family. Alerts and dashboards rely on it, so it is never renamed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FamilyDefinition {
     /// Its name, with unit and, for counters, `_total`.
     pub name: &'static str,
-    /// What it says, in one sentence without a full stop.
+    /// Its description, in one sentence without a full stop.
     pub help: &'static str,
-    /// What may be done with its samples.
+    /// Its type.
     pub kind: FamilyKind,
-    /// Its labels, in the order of their values.
+    /// The names of its labels, in the order in which values are given.
     pub labels: &'static [&'static str],
 }
 
-/// What may be done with a family's samples.
+/// The type of a family.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FamilyKind {
     /// Only rises, from 0 at the start of the process.
@@ -172,7 +174,7 @@ impl ScrapePage {
 }
 
 impl FamilyDefinition {
-    /// What the registry knows a family by.
+    /// The description that the registry asks for.
     pub(super) fn describe(&self) -> prometheus::Result<Desc> {
         let labels = self.labels.iter().map(|&label| label.to_owned()).collect();
         Desc::new(self.name.to_owned(), self.help.to_owned(), labels, Default::default())
@@ -221,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn the_docs_list_every_family_with_its_labels_and_no_other() {
+    fn the_docs_list_exactly_the_families_with_their_labels() {
         let page = include_str!("../../docs/interface.md");
         let (_, section) = page.split_once("\n## Metrics\n").expect("a heading");
         let (section, _) = section.split_once("\n## ").expect("a heading after");
@@ -234,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_alerts_ask_for_families_that_there_are() {
+    fn the_alerts_use_only_families_that_exist() {
         let rules = include_str!("../../config/prometheus/alerts.yaml");
         let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
         let asked: Vec<_> = rules.split(word).filter(|name| name.starts_with("vendorgate_")).collect();

@@ -1,6 +1,6 @@
-//! Label values that come from closed lists of our own.
+//! Label values from closed lists of our own.
 //!
-//! A word here stands in dashboards and alerts: it is never renamed.
+//! Dashboards and alerts use these words, so none is ever renamed.
 
 /// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,6 @@
-//! What load makes the gateway give up: log lines that found no reader, connections that had to make room.
+//! Metrics of the gateway's load: dropped log lines, open connections and those that were ended to make room.
 //!
-//! Totals are kept where the thing happens; a scrape reads them there.
+//! The totals are counted elsewhere, and copied here before a scrape.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ pub enum LogLabel {
     Exchanges,
 }
 
-/// Listeners that share places, as the label of `vendorgate_connections`.
+/// Listeners that share one limit of connections, as the label of `vendorgate_connections`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ListenerGroup {
     /// Those of vendors and of our services.
@@ -26,25 +26,25 @@ pub enum ListenerGroup {
     Socket,
 }
 
-/// How the connections of some listeners stand.
+/// The connections of a group of listeners.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
     /// Connections that are open.
     pub open: u64,
-    /// Most that may be.
+    /// Most connections that may be open.
     pub most: u64,
-    /// Ended to make room, because all places were taken.
+    /// Connections ended to make room, because the limit was reached.
     pub shed_full: u64,
-    /// Ended because their sender had too many that proved nothing.
+    /// Connections ended because their sender had too many without a proven caller.
     pub shed_sender: u64,
-    /// Ended because their head was late.
+    /// Connections ended because a request's head was late.
     pub late: u64,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct LoadMetrics {
     dropped: [AtomicU64; 2],
-    crowds: [[AtomicU64; 5]; 3],
+    connections: [[AtomicU64; 5]; 3],
 }
 
 const LOGS: [(LogLabel, &str); 2] = [(LogLabel::Events, "events"), (LogLabel::Exchanges, "exchanges")];
@@ -58,7 +58,7 @@ impl LoadMetrics {
 
     pub(super) fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
         let numbers = [crowd.open, crowd.most, crowd.shed_full, crowd.shed_sender, crowd.late];
-        for (cell, number) in self.crowds[listeners as usize].iter().zip(numbers) {
+        for (cell, number) in self.connections[listeners as usize].iter().zip(numbers) {
             cell.store(number, Ordering::Relaxed);
         }
     }
@@ -69,7 +69,7 @@ impl LoadMetrics {
             page.counter(&families::LOG_DROPPED, &[word], load(&self.dropped[log as usize]));
         }
         for (listeners, word) in LISTENERS {
-            let [open, most, shed @ ..] = &self.crowds[listeners as usize];
+            let [open, most, shed @ ..] = &self.connections[listeners as usize];
             page.gauge(&families::CONNECTIONS, &[word], load(open));
             page.gauge(&families::CONNECTIONS_MAX, &[word], load(most));
             for (why, total) in ["full", "sender", "late_head"].into_iter().zip(shed) {

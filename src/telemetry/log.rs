@@ -1,43 +1,40 @@
-//! Logging: events through `tracing` to standard error, one line per exchange to a writer of its own.
+//! The two logs: events through `tracing` to standard error, and one line for each exchange to standard output.
 //!
-//! Whoever handles traffic never waits for a log: events go into one bounded queue and exchanges' lines into a buffer per
-//! thread, which threads of their own empty. When the reader of a log is slower than what is said, lines are dropped,
-//! counted and said to be missing.
-//! Other crates are held to warnings whatever the level, since their debug output prints headers.
+//! No request waits for a log: see `log_writer`. Other crates never log below warnings, whatever the level, since their
+//! debug output prints headers.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::thread::{JoinHandle, Thread};
+use std::sync::{Arc, OnceLock};
 
 pub use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::prelude::*;
 
 pub use super::event_log::EventLog;
-use super::event_log::{EventQueue, HumanFields, wait_for};
-use super::exchange_line::{ExchangeLine, TimestampCache};
+use super::event_log::{EventQueue, HumanFields};
+use super::exchange_line::ExchangeLine;
+use super::log_writer::LogWriter;
 use super::shard::{MetricShard, shards};
-use super::vendor_metrics::lock;
-use crate::bounds::{LOG_BUFFER_BYTES_MAX, LOG_FLUSH_INTERVAL};
+use crate::bounds::LOG_BUFFER_BYTES_MAX;
 
-/// How logs look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+/// The form of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// One JSON object a line, for machines.
+    /// One JSON object a line.
     #[default]
     Json,
-    /// Columns, for a terminal.
+    /// Words for a terminal.
     Human,
 }
 
-/// What is logged. Lines of exchanges are apart: [`ExchangeLog::start`] them, or leave them [`ExchangeLog::off`].
+/// How events are logged. Exchanges have a log of their own: see [`ExchangeLog`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogSettings {
-    /// How it looks.
+    /// The form of a line.
     pub format: LogFormat,
     /// The least severe of our own events that are written.
     pub level: LevelFilter,
@@ -52,28 +49,28 @@ impl Default for LogSettings {
 /// Why logging could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum LogError {
-    /// Something in this process logs already.
+    /// Another log of events was started in this process.
     #[error("logging was started before")]
     Started(#[source] tracing_subscriber::util::TryInitError),
-    /// The machine gave no thread.
+    /// The system could not start a thread.
     #[error("cannot start the thread that writes the log")]
     Thread(#[source] io::Error),
 }
 
-/// The queue of the process's events, for whoever counts what it lost.
+/// The queue of the process's events, so that a scrape can read how many were dropped.
 static EVENTS: OnceLock<EventQueue> = OnceLock::new();
 
-/// Starts the log of events, for the whole process, on standard error. Panics are events too: their own report would
-/// write to standard error, and so wait for its reader. Dropping what is returned ends the log.
+/// Starts the log of events, for the whole process, on standard error. Panics become events too: the standard report
+/// would write to standard error directly, and so wait for its reader. Dropping the returned value ends the log.
 ///
 /// # Errors
-/// [`LogError::Started`] when it is called a second time, [`LogError::Thread`] when the machine gives no thread.
+/// [`LogError::Started`] when it is called a second time, [`LogError::Thread`] when the system cannot start a thread.
 pub fn start(settings: &LogSettings) -> Result<EventLog, LogError> {
-    // A handle of its own: a writer that waits for its reader must not hold the lock of whoever else writes there.
+    // A separate handle: a writer that waits for its reader must not hold the lock of `io::stderr`.
     let stderr = io::stderr().as_fd().try_clone_to_owned().map_err(LogError::Thread)?;
-    let (log, queue) = EventLog::start(settings.format, File::from(stderr)).map_err(LogError::Thread)?;
+    let log = EventLog::start(settings.format, File::from(stderr)).map_err(LogError::Thread)?;
     let registry = tracing_subscriber::registry().with(filter(settings.level));
-    let layer = tracing_subscriber::fmt::layer().with_writer(queue.clone());
+    let layer = tracing_subscriber::fmt::layer().with_writer(log.queue());
     match settings.format {
         LogFormat::Json => registry.with(layer.json().flatten_event(true)).try_init(),
         LogFormat::Human => {
@@ -82,7 +79,7 @@ pub fn start(settings: &LogSettings) -> Result<EventLog, LogError> {
         }
     }
     .map_err(LogError::Started)?;
-    let _ = EVENTS.set(queue);
+    let _ = EVENTS.set(log.queue());
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         tracing::error!(thread = thread.name(), %panic, "a thread panicked");
@@ -90,40 +87,20 @@ pub fn start(settings: &LogSettings) -> Result<EventLog, LogError> {
     Ok(log)
 }
 
-/// Events of this process that were lost because the reader of standard error was too slow.
+/// The number of events that were dropped because the reader of standard error was too slow.
 pub fn events_dropped() -> u64 {
     EVENTS.get().map_or(0, EventQueue::dropped)
 }
 
-/// What is written: of ourselves what was asked for, of other crates never more than warnings.
+/// Our own events from `level` on; those of other crates from warnings on at most.
 fn filter(level: LevelFilter) -> Targets {
     Targets::new().with_default(level.min(LevelFilter::WARN)).with_target(env!("CARGO_CRATE_NAME"), level)
 }
 
-/// The log of exchanges; cloning shares it. What was written reaches the writer within a tenth of a second, and when
+/// The log of exchanges; cloning shares it. What was written reaches the sink within a tenth of a second, and when
 /// the last clone is dropped.
 #[derive(Clone)]
-pub struct ExchangeLog(Option<Arc<ExchangeLogWriter>>);
-
-/// Ends the writing thread once nobody can add a line any more.
-struct ExchangeLogWriter {
-    shared: Arc<ExchangeLogShared>,
-    writer: Option<JoinHandle<()>>,
-}
-
-struct ExchangeLogShared {
-    format: LogFormat,
-    buffers: Box<[Mutex<LineBuffer>]>,
-    dropped: AtomicU64,
-    ended: AtomicBool,
-}
-
-#[derive(Default)]
-#[repr(align(128))]
-struct LineBuffer {
-    bytes: Vec<u8>,
-    stamp: TimestampCache,
-}
+pub struct ExchangeLog(Option<(LogFormat, Arc<LogWriter>)>);
 
 impl ExchangeLog {
     /// A log that keeps nothing.
@@ -134,15 +111,12 @@ impl ExchangeLog {
     /// A log into `sink`, usually standard output; nothing else should write there.
     ///
     /// # Errors
-    /// [`LogError::Thread`] when the machine gives no thread.
+    /// [`LogError::Thread`] when the system cannot start a thread.
     pub fn start(format: LogFormat, sink: impl Write + Send + 'static) -> Result<Self, LogError> {
-        let buffers = (0..shards()).map(|_| Mutex::default()).collect();
-        let shared =
-            Arc::new(ExchangeLogShared { format, buffers, dropped: AtomicU64::new(0), ended: AtomicBool::new(false) });
-        let theirs = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("exchange-log".into());
-        let writer = thread.spawn(move || theirs.write_until_ended(sink)).map_err(LogError::Thread)?;
-        Ok(Self(Some(Arc::new(ExchangeLogWriter { shared, writer: Some(writer) }))))
+        // One buffer for each worker, so that none waits for another; its thread looks ten times a second.
+        let writer =
+            LogWriter::start("exchange", shards(), LOG_BUFFER_BYTES_MAX / 2, sink).map_err(LogError::Thread)?;
+        Ok(Self(Some((format, Arc::new(writer)))))
     }
 
     /// Whether lines are kept: without, there is no need to make one.
@@ -150,19 +124,16 @@ impl ExchangeLog {
         self.0.is_some()
     }
 
-    /// Adds a line. Never waits for the writer, and allocates nothing once its buffer has grown.
+    /// Adds a line. Never waits for the sink, and allocates nothing once its buffer has grown.
     pub fn write(&self, line: &ExchangeLine<'_>) {
-        let Some(owner) = &self.0 else { return };
-        if owner.shared.push(line) == BufferFill::Half
-            && let Some(writer) = owner.thread()
-        {
-            writer.unpark();
-        }
+        let Some((format, writer)) = &self.0 else { return };
+        let buffer = MetricShard::of_this_thread().index();
+        writer.buffers.append(buffer, |bytes, stamp| line.write(*format, stamp, bytes));
     }
 
     /// Lines that were lost because the log's reader was too slow.
     pub fn dropped(&self) -> u64 {
-        self.0.as_ref().map_or(0, |owner| owner.shared.dropped.load(Ordering::Relaxed))
+        self.0.as_ref().map_or(0, |(_, writer)| writer.buffers.dropped())
     }
 }
 
@@ -172,77 +143,14 @@ impl fmt::Debug for ExchangeLog {
     }
 }
 
-impl ExchangeLogWriter {
-    fn thread(&self) -> Option<&Thread> {
-        self.writer.as_ref().map(JoinHandle::thread)
-    }
-}
-
-impl Drop for ExchangeLogWriter {
-    fn drop(&mut self) {
-        self.shared.ended.store(true, Ordering::Release);
-        if let Some(writer) = self.writer.take() {
-            writer.thread().unpark();
-            wait_for(&writer);
-        }
-    }
-}
-
-/// How full a buffer is after a line.
-#[derive(PartialEq, Eq)]
-enum BufferFill {
-    Little,
-    Half,
-}
-
-impl ExchangeLogShared {
-    fn push(&self, line: &ExchangeLine<'_>) -> BufferFill {
-        let Some(buffer) = self.buffers.get(MetricShard::of_this_thread().index()) else { return BufferFill::Little };
-        let mut buffer = lock(buffer);
-        let before = buffer.bytes.len();
-        if before >= LOG_BUFFER_BYTES_MAX {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-            return BufferFill::Little;
-        }
-        let LineBuffer { bytes, stamp } = &mut *buffer;
-        line.write(self.format, stamp, bytes);
-        let half = LOG_BUFFER_BYTES_MAX / 2;
-        if before < half && bytes.len() >= half { BufferFill::Half } else { BufferFill::Little }
-    }
-
-    fn write_until_ended(&self, mut sink: impl Write) {
-        let (mut batch, mut reported) = (Vec::new(), 0);
-        loop {
-            let ended = self.ended.load(Ordering::Acquire);
-            for buffer in &self.buffers {
-                std::mem::swap(&mut batch, &mut lock(buffer).bytes);
-                if batch.is_empty() {
-                    continue;
-                }
-                // A log that cannot be written must not stop traffic; the next batch may fare better.
-                drop(sink.write_all(&batch).and_then(|()| sink.flush()));
-                batch.clear();
-            }
-            let dropped = self.dropped.load(Ordering::Relaxed);
-            if dropped > reported {
-                tracing::warn!(lines = dropped - reported, "exchange log lines were dropped: its reader is too slow");
-                reported = dropped;
-            }
-            if ended {
-                return;
-            }
-            std::thread::park_timeout(LOG_FLUSH_INTERVAL);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Lock as _;
     use crate::model::{Direction, UnixTime};
-    use std::sync::mpsc;
+    use std::sync::{Mutex, mpsc};
 
-    /// A sink that waits for leave before each write, and keeps what was written.
+    /// A sink that blocks until the test drops its sender, and keeps what was written.
     struct Slow {
         leave: mpsc::Receiver<()>,
         kept: Arc<Mutex<Vec<u8>>>,
@@ -250,9 +158,9 @@ mod tests {
 
     impl Write for Slow {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            // Once the test has let go of its end, nothing waits any more.
+            // Once the sender is dropped, this returns at once.
             let _ended = self.leave.recv();
-            lock(&self.kept).extend_from_slice(bytes);
+            self.kept.locked().extend_from_slice(bytes);
             Ok(bytes.len())
         }
 
@@ -296,7 +204,7 @@ mod tests {
             }
         });
         drop(log);
-        let text = String::from_utf8(lock(&kept).clone()).unwrap();
+        let text = String::from_utf8(kept.locked().clone()).unwrap();
         assert_eq!(text.lines().filter(|line| line.ends_with("\"overhead_us\":0}")).count(), 400);
     }
 
@@ -311,12 +219,12 @@ mod tests {
         assert!(dropped > 0);
         drop(hold);
         drop(log);
-        let written = lock(&kept).iter().filter(|byte| **byte == b'\n').count() as u64;
+        let written = kept.locked().iter().filter(|byte| **byte == b'\n').count() as u64;
         assert_eq!(written + dropped, lines);
     }
 
     #[test]
-    fn other_crates_never_say_more_than_warnings() {
+    fn other_crates_log_warnings_and_errors_only() {
         use tracing::Level;
         for (level, target, said, written) in [
             (LevelFilter::TRACE, "vendorgate::kill", Level::TRACE, true),
@@ -331,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_that_is_off_costs_nothing() {
+    fn a_log_that_is_off_keeps_no_line() {
         let log = ExchangeLog::off();
         log.write(&line(1));
         assert!(!log.is_on() && log.dropped() == 0);

@@ -1,4 +1,4 @@
-//! All metrics of one gateway: who hands out the handles, and what a scrape reads.
+//! All metrics of one gateway: it hands out handles to count with, and is read by scrapes.
 //!
 //! Handles are made when a config is loaded, never while a request is handled. Series of vendors and routes that left
 //! the config are dropped by [`Metrics::retain`].
@@ -19,10 +19,10 @@ use super::families::{self, FAMILIES, ScrapePage};
 use super::labels::{CacheResult, LimitLabel, StoreLabel};
 use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel};
 use super::process;
-use super::vendor_metrics::{TrafficMetrics, VendorMetrics, lock, nanos};
-use crate::model::{Clock, Direction, Reason, UnixTime, VendorId};
+use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
+use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId};
 
-/// The vendor label of requests from nobody known: no config can name a vendor so.
+/// The vendor label of requests of unknown vendors. No vendor's id can be this.
 pub const UNKNOWN_VENDOR: &str = "_unknown";
 
 /// Upper bounds of the gateway's own time, in nanoseconds: 10 µs to 100 ms.
@@ -77,10 +77,10 @@ struct MetricValues {
 }
 
 impl Metrics {
-    /// Metrics that start at zero; `clock` says how old tokens and keys are when someone asks.
+    /// Metrics that start at zero. `clock` gives the ages of tokens and keys at a scrape.
     ///
     /// # Errors
-    /// When a family's description is refused, which a test of the table excludes.
+    /// When the registry refuses a family's description; a test of the table excludes it.
     pub fn new(clock: Clock) -> prometheus::Result<Self> {
         let book = Arc::new(MetricValues {
             clock,
@@ -97,9 +97,9 @@ impl Metrics {
         Ok(Self { book, registry })
     }
 
-    /// The handle of a vendor, the same one for as long as the vendor is kept.
+    /// The handle of a vendor: always the same one until [`Metrics::retain`] drops the vendor.
     pub fn vendor(&self, vendor: &VendorId) -> Arc<VendorMetrics> {
-        let mut vendors = lock(&self.book.vendors);
+        let mut vendors = self.book.vendors.locked();
         let fresh = || Arc::new(VendorMetrics::new(vendor.clone()));
         Arc::clone(vendors.entry(vendor.clone()).or_insert_with(fresh))
     }
@@ -109,23 +109,22 @@ impl Metrics {
         &self.book.unknown[direction.index()]
     }
 
-    /// Drops the series of vendors, and of routes of those that stay, that are not named: called after a config was
-    /// swapped.
+    /// Drops the series of vendors and routes for which the functions return false. Called after a reload.
     pub fn retain(&self, is_vendor: impl Fn(&VendorId) -> bool, is_route: impl Fn(&VendorId, Direction, &str) -> bool) {
-        let mut vendors = lock(&self.book.vendors);
+        let mut vendors = self.book.vendors.locked();
         vendors.retain(|vendor, _| is_vendor(vendor));
         for (vendor, metrics) in vendors.iter() {
             metrics.retain_routes(|direction, route| is_route(vendor, direction, route));
         }
     }
 
-    /// Notes time spent in the gateway itself, for one exchange.
+    /// Records the time that one exchange spent in the gateway itself.
     #[inline]
     pub fn overhead(&self, direction: Direction, spent: Duration) {
         OVERHEAD[direction.index()].observe(self.book.cells.of_this_thread(), nanos(spent));
     }
 
-    /// Notes how long a kill took to end what it severed.
+    /// Records the time from a kill to the end of the last exchange that it severed.
     pub fn severed_within(&self, span: Duration) {
         SEVER.observe(self.book.cells.of_this_thread(), nanos(span));
     }
@@ -135,7 +134,7 @@ impl Metrics {
         self.book.cells.of_this_thread().add(CACHE + result as usize, lookups);
     }
 
-    /// Notes the number of the config in force.
+    /// Sets the number of the config in force.
     pub fn config_generation(&self, generation: u64) {
         self.book.generation.store(generation, Ordering::Relaxed);
     }
@@ -150,26 +149,26 @@ impl Metrics {
         self.book.cells.of_this_thread().add(STATE + store as usize, errors);
     }
 
-    /// Notes how many lines a log has lost so far.
+    /// Sets the number of lines that a log has dropped so far.
     pub fn log_dropped(&self, log: LogLabel, total: u64) {
         self.book.pressure.log_dropped(log, total);
     }
 
-    /// Notes how the connections of some listeners stand.
+    /// Sets the numbers of connections of a group of listeners.
     pub fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
         self.book.pressure.connections(listeners, crowd);
     }
 
-    /// Has `hook` called before each scrape, for what is cheaper to ask for than to keep up to date.
+    /// Calls `hook` before each scrape, for values that are cheaper to read then than to keep up to date.
     ///
-    /// It runs on the admin listener's thread and may set any handle; it may not add hooks or scrape.
+    /// It runs on the admin listener's thread. It may set any handle, and must neither add hooks nor scrape.
     pub fn before_scrape(&self, hook: impl Fn() + Send + Sync + 'static) {
-        lock(&self.book.hooks).push(Box::new(hook));
+        self.book.hooks.locked().push(Box::new(hook));
     }
 
-    /// Everything, in the format that a scraper asked for.
+    /// All metrics in a format.
     pub fn render(&self, format: ExpositionFormat) -> String {
-        for hook in lock(&self.book.hooks).iter() {
+        for hook in self.book.hooks.locked().iter() {
             hook();
         }
         exposition::encode(format, &self.registry.gather())
@@ -178,11 +177,11 @@ impl Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("vendors", &lock(&self.book.vendors).keys()).finish_non_exhaustive()
+        f.debug_struct("Metrics").field("vendors", &self.book.vendors.locked().keys()).finish_non_exhaustive()
     }
 }
 
-/// The book as the registry sees it.
+/// Lets the registry read the values.
 struct MetricsCollector {
     book: Arc<MetricValues>,
     descriptions: Vec<Desc>,
@@ -197,7 +196,7 @@ impl Collector for MetricsCollector {
         let mut page = ScrapePage::default();
         self.book.read_own(&mut page);
         let now = self.book.clock.now().wall;
-        let vendors: Vec<_> = lock(&self.book.vendors).values().cloned().collect();
+        let vendors: Vec<_> = self.book.vendors.locked().values().cloned().collect();
         for vendor in vendors {
             read_vendor(&mut page, &vendor, now);
         }
@@ -233,7 +232,7 @@ impl MetricValues {
     }
 }
 
-/// How an attempt ended, in the order in which attempts are counted.
+/// The label of an attempt's result, in the order of its counters.
 const RESULTS: [&str; 2] = ["success", "failure"];
 
 fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
@@ -251,10 +250,10 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     for (offset, result) in RESULTS.into_iter().enumerate() {
         page.counter(&families::JWKS_REFRESH, &[vendor, result], load(&metrics.refreshes[offset]) as f64);
     }
-    for (result, times) in lock(&metrics.introspections).iter() {
+    for (result, times) in metrics.introspections.locked().iter() {
         page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
     }
-    for (file, unreadable) in lock(&metrics.files).iter() {
+    for (file, unreadable) in metrics.files.locked().iter() {
         page.gauge(&families::FILE_UNREADABLE, &[vendor, file], f64::from(u8::from(*unreadable)));
     }
     if let Some(overdue) = metrics.is_drill_overdue() {
@@ -270,7 +269,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
         }
     }
-    for (result, total) in lock(&metrics.reveals).iter() {
+    for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
     for (direction, traffic) in metrics.directions() {
@@ -294,7 +293,7 @@ pub(super) mod tests {
     use super::*;
     use crate::model::TreatmentKind;
 
-    /// A gateway in which everything that can be counted was counted.
+    /// Metrics in which every family has a sample.
     pub(in crate::telemetry) fn busy() -> (Metrics, Clock) {
         let clock = Clock::manual(UnixTime::from_secs(1_000));
         let metrics = Metrics::new(clock.clone()).unwrap();
@@ -338,7 +337,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn samples_say_what_was_counted() {
+    fn every_sample_has_the_value_that_was_counted() {
         let (metrics, clock) = busy();
         clock.advance(Duration::from_secs(30));
         let text = metrics.render(ExpositionFormat::Prometheus);
@@ -361,7 +360,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_left_the_config_leaves_the_metrics() {
+    fn vendors_and_routes_that_left_the_config_leave_the_metrics() {
         let (metrics, _) = busy();
         metrics.retain(|_| true, |_, direction, _| direction == Direction::Egress);
         let text = metrics.render(ExpositionFormat::OpenMetrics);

@@ -1,7 +1,7 @@
 //! What people see of a running gateway: metrics and logs.
 //!
-//! Nothing here decides about a request, and nothing here may hold a secret, a raw personal value or a text that a
-//! stranger chose as a label.
+//! Nothing here decides about a request. No metric or log line may hold a secret or a raw personal value, and no label
+//! a text that a stranger chose.
 
 mod cells;
 mod event_log;
@@ -12,6 +12,7 @@ mod families;
 mod labels;
 mod load_metrics;
 pub mod log;
+mod log_writer;
 mod metrics;
 mod process;
 #[cfg(test)]

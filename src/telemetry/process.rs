@@ -1,10 +1,10 @@
-//! What the process costs, read from Linux' `/proc`; elsewhere, and where it cannot be read, nothing is exposed.
+//! Metrics of the process, read from Linux' `/proc`. On other systems, and where it cannot be read, they are left out.
 
 use std::fs;
 
 use super::families::{self, ScrapePage};
 
-/// Linux reports times to programs in hundredths of a second on every machine that it runs on.
+/// The kernel's unit of time in `/proc`: a hundredth of a second on every architecture.
 const TICKS_PER_SEC: f64 = 100.0;
 
 /// Adds the `process_*` families.
@@ -53,7 +53,7 @@ fn start_time() -> Option<f64> {
 }
 
 fn open_fds() -> Option<f64> {
-    // Listing the folder opens one more.
+    // Listing the folder opens one more descriptor.
     Some(fs::read_dir("/proc/self/fd").ok()?.count().saturating_sub(1) as f64)
 }
 
@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn linux_says_what_the_process_costs() {
+    fn the_metrics_of_this_process_are_plausible() {
         assert!(status("VmRSS:").is_some_and(|kib| kib > 100.0));
         assert!(cpu_seconds().is_some_and(|seconds| seconds >= 0.0));
         assert!(open_fds().is_some_and(|fds| fds >= 3.0));

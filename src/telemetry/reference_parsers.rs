@@ -1,7 +1,7 @@
-//! What others say of our metrics: Prometheus' own linter, and the OpenMetrics parser of its Python client.
+//! Reads our metrics with other programs: Prometheus' linter, and the OpenMetrics parser of its Python client.
 //!
-//! A judge that is not installed is said to be missing, on standard error: `apt-get install prometheus`,
-//! `pip install prometheus-client`.
+//! A program that is not installed is reported on standard error: `apt-get install prometheus`, `pip install
+//! prometheus-client`.
 
 use std::io::{self, Write};
 use std::process::{Command, Stdio};
@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::exposition::ExpositionFormat;
 use super::metrics::tests::busy;
 
-/// Feeds a page to a program; its words where it objects, `None` where it is missing.
+/// Feeds a page to a program. Returns its message where it finds an error, `None` where it is not installed.
 fn judge(program: &str, arguments: &[&str], page: &str) -> Option<Result<(), String>> {
     let piped = Command::new(program)
         .args(arguments)
@@ -37,7 +37,7 @@ fn check(program: &str, arguments: &[&str], format: ExpositionFormat) {
 }
 
 #[test]
-fn promtool_finds_nothing_to_mend() {
+fn promtool_finds_no_error_in_our_metrics() {
     check("promtool", &["check", "metrics"], ExpositionFormat::Prometheus);
 }
 

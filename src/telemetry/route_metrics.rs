@@ -1,37 +1,35 @@
-//! What the gateway counts per route: exchanges by status, records, treated values, bodies and rules that did not fit.
-//!
-//! An upstream chooses its statuses, so how many of them are told apart is bounded.
+//! The counters of one route: exchanges by status, records, treated values, bodies of an unexpected shape, unmatched
+//! rules.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use super::cells::ShardedCells;
 use super::families::{self, ScrapePage};
-use super::vendor_metrics::lock;
 use crate::bounds::ROUTE_STATUSES_MAX;
-use crate::model::TreatmentKind;
+use crate::model::{Lock as _, TreatmentKind};
 
-/// Statuses that have a place of their own in every route: ours, and those that APIs answer with.
+/// Statuses that have a counter of their own in every route: the gateway's, and those that are common in APIs.
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
 const RECORDS: usize = TreatmentKind::ALL.len();
 const SHAPE_UNEXPECTED: usize = RECORDS + 1;
 const OTHER: usize = SHAPE_UNEXPECTED + 1;
 const STATUSES: usize = OTHER + 1;
-/// Marks a status that came when all places were taken.
+/// Marks a status that came when all counters were taken.
 const NO_PLACE: u8 = u8::MAX;
 const PLACES: usize = KNOWN.len() + ROUTE_STATUSES_MAX;
 
-/// What is counted per route.
+/// The counters of one route.
 ///
-/// An upstream chooses its statuses, so their number is bounded: those known beforehand, as many again as
-/// [`ROUTE_STATUSES_MAX`], and `other`.
+/// An upstream chooses its statuses, so the number of counters is bounded: the common statuses, [`ROUTE_STATUSES_MAX`]
+/// more, and `other`.
 pub struct RouteMetrics {
     cells: ShardedCells,
-    /// By status less 100: 0 for one not seen yet, [`NO_PLACE`], else its place plus 1.
+    /// By status less 100: 0 for a status not seen yet, [`NO_PLACE`], else its place plus 1.
     places: Box<[AtomicU8; 500]>,
     /// The status at each place, in the order of arrival.
     taken: Mutex<Vec<u16>>,
-    /// Rules that have never matched, as last told.
+    /// Rules that have never matched, as last set.
     unmatched: AtomicU64,
 }
 
@@ -68,7 +66,7 @@ impl RouteMetrics {
         self.cells.of_this_thread().add(SHAPE_UNEXPECTED, 1);
     }
 
-    /// Notes how many of the route's rules have never matched.
+    /// Sets how many of the route's rules have never matched.
     pub fn unmatched_rules(&self, rules: u64) {
         self.unmatched.store(rules, Ordering::Relaxed);
     }
@@ -94,7 +92,7 @@ impl RouteMetrics {
         self.requests().iter().map(|(_, count)| count).sum()
     }
 
-    /// Puts all of it on the page of a scrape.
+    /// Adds the samples to the page of a scrape.
     pub(super) fn read(&self, page: &mut ScrapePage, vendor: &str, way: &str, route: &str) {
         for (status, count) in self.requests() {
             let status = status.map_or_else(|| "other".to_owned(), |status| status.to_string());
@@ -112,14 +110,14 @@ impl RouteMetrics {
         }
     }
 
-    /// Values that were treated so.
+    /// Values that were treated in this way.
     pub fn pii_values_sum(&self, treated: TreatmentKind) -> u64 {
         self.cells.sum(treated as usize)
     }
 
-    /// Exchanges by status; `None` stands for all that have no place of their own.
+    /// Exchanges by status; `None` is the sum of all statuses without a counter of their own.
     pub fn requests(&self) -> Vec<(Option<u16>, u64)> {
-        let known = lock(&self.taken).clone();
+        let known = self.taken.locked().clone();
         let placed = known.iter().enumerate().map(|(place, status)| (Some(*status), self.cells.sum(STATUSES + place)));
         placed.chain([(None, self.cells.sum(OTHER))]).filter(|(_, count)| *count > 0).collect()
     }
@@ -138,7 +136,7 @@ impl RouteMetrics {
 
     /// Gives a status a place, where one is left.
     fn place(&self, status: u16) -> usize {
-        let mut taken = lock(&self.taken);
+        let mut taken = self.taken.locked();
         let known = taken.iter().position(|known| *known == status);
         let free = taken.len() < PLACES;
         if known.is_none() && free {
@@ -163,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_upstream_cannot_make_series_without_end() {
+    fn an_upstream_cannot_make_more_series_than_the_bound() {
         let route = RouteMetrics::default();
         (0..=u16::MAX).chain(200..205).for_each(|status| route.request(status));
         let counts = route.requests();

@@ -1,7 +1,7 @@
-//! Which share of the metrics and of the log's buffers a thread writes to.
+//! Assigns each thread a shard of the counters and of the log's buffers.
 //!
-//! A worker claims a share of its own for as long as it runs; everyone else shares the first. Two threads never hold
-//! the same claim at once, which is what lets a worker count without locked instructions.
+//! A worker claims a shard of its own for as long as it runs; all other threads use the first one. Two threads never
+//! hold the same claim at once, so a worker can count without locked instructions.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -14,21 +14,21 @@ thread_local! {
     static MINE: Cell<usize> = const { Cell::new(SHARED) };
 }
 
-/// The share of all threads without one of their own.
+/// The shard of all threads that have none of their own.
 const SHARED: usize = 0;
 
-/// A thread's share.
+/// The shard of a thread.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct MetricShard(usize);
 
 impl MetricShard {
-    /// The share of the thread that asks.
+    /// The shard of the calling thread.
     #[inline]
     pub(super) fn of_this_thread() -> Self {
         Self(MINE.get())
     }
 
-    /// Its place, below [`shards`].
+    /// Its index, below [`shards`].
     #[inline]
     pub(super) const fn index(self) -> usize {
         self.0
@@ -41,7 +41,7 @@ impl MetricShard {
     }
 }
 
-/// How many shares there are: one per core, within a bound, and the one for everyone else.
+/// The number of shards: one for each core, up to a bound, and the one for all other threads.
 pub(super) fn shards() -> usize {
     static SHARDS: OnceLock<usize> = OnceLock::new();
     *SHARDS.get_or_init(|| {
@@ -50,18 +50,18 @@ pub(super) fn shards() -> usize {
     })
 }
 
-/// A worker's claim to a share of its own; dropped on the thread that made it, which it cannot leave.
+/// A worker's claim to a shard of its own. It cannot leave the thread that made it, and is dropped there.
 #[derive(Debug)]
-#[must_use = "the share is given back when the claim is dropped"]
+#[must_use = "the shard is released when the claim is dropped"]
 pub struct ShardClaim {
     index: usize,
     stays: PhantomData<*const ()>,
 }
 
-/// Gives the calling thread a share of its own, so that it counts and logs without waiting for any other thread.
+/// Gives the calling thread a shard of its own, so that it counts and logs without waiting for any other thread.
 ///
-/// Each worker calls it once and keeps the claim for as long as it runs. Threads beyond the number of cores go on
-/// sharing, which costs them time and nothing else.
+/// Each worker calls it once and keeps the claim for as long as it runs. Threads beyond the number of cores stay on the
+/// shared shard, which only costs them time.
 pub fn claim_worker() -> ShardClaim {
     let mut free = free();
     let index = if MINE.get() == SHARED { free.pop().unwrap_or(SHARED) } else { SHARED };
@@ -75,7 +75,7 @@ impl Drop for ShardClaim {
     fn drop(&mut self) {
         if self.index != SHARED {
             MINE.set(SHARED);
-            // The lock hands this thread's numbers over to whoever claims the share next.
+            // The lock makes this thread's counts visible to the next thread that claims the shard.
             free().push(self.index);
         }
     }
@@ -94,7 +94,7 @@ mod tests {
     use std::sync::{Barrier, Mutex};
 
     #[test]
-    fn no_two_threads_hold_the_same_share() {
+    fn no_two_threads_hold_the_same_shard() {
         let threads = shards() + 3;
         let (all, claimed) = (Barrier::new(threads), Mutex::new(Vec::new()));
         std::thread::scope(|scope| {

@@ -1,11 +1,11 @@
-//! What the gateway counts by: a handle per vendor, per vendor and direction, and per route, made when a config is
-//! loaded and kept by whoever handles the traffic.
+//! The handles to count with: for each vendor, and for each vendor and direction. They are made when a config is
+//! loaded.
 //!
-//! Counting through a handle takes no lock, looks nothing up, allocates nothing and formats nothing.
+//! Counting requests through a handle takes no lock, looks nothing up, allocates nothing and formats nothing.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
@@ -13,7 +13,7 @@ use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
 use crate::model::{Direction, Lock as _, Reason, UnixTime, VendorId};
 
-/// The route label of an exchange that no route of the contract matched: no config can name a route so.
+/// The route label of an exchange that no route of the contract matched. No route's text can be this.
 pub const UNMATCHED_ROUTE: &str = "_unmatched";
 
 /// Upper bounds of a request's duration, in nanoseconds: those of OpenTelemetry's `http.server.request.duration`.
@@ -28,7 +28,7 @@ pub(super) const DURATION_BOUNDS: [u64; 14] = {
     nanos
 };
 
-/// What is counted per vendor, whichever way its traffic goes.
+/// The metrics of one vendor that do not depend on the direction of traffic.
 #[derive(Debug)]
 pub struct VendorMetrics {
     pub(super) vendor: VendorId,
@@ -65,32 +65,32 @@ impl VendorMetrics {
         }
     }
 
-    /// What is counted of this vendor's traffic in one direction; its series exist from the first call on.
+    /// The metrics of this vendor's traffic in one direction. Their series exist from the first call on.
     pub fn traffic(&self, direction: Direction) -> &Arc<TrafficMetrics> {
         self.traffic[direction.index()].get_or_init(|| Arc::new(TrafficMetrics::new()))
     }
 
-    /// Says whether the vendor is cut off, wholly or in part.
+    /// Sets whether the vendor is killed, wholly or in part.
     pub fn killed(&self, killed: bool) {
         self.killed.store(killed, Ordering::Relaxed);
     }
 
-    /// Notes how many exchanges were ended in flight since the process started.
+    /// Sets how many exchanges were severed since the process started.
     pub fn severed(&self, total: u64) {
         self.severed.fetch_max(total, Ordering::Relaxed);
     }
 
-    /// Says whether an exercise of the kill switch is overdue; without a call, nobody asked for any.
+    /// Sets whether a drill is overdue. Never called for a vendor whose contract asks for no drills.
     pub fn drill_overdue(&self, overdue: bool) {
         self.drill_overdue.store(1 + u8::from(overdue), Ordering::Relaxed);
     }
 
-    /// Whether an exercise of the kill switch is overdue, where they are asked for.
+    /// Whether a drill is overdue; `None` where the contract asks for no drills.
     pub fn is_drill_overdue(&self) -> Option<bool> {
         self.drill_overdue.load(Ordering::Relaxed).checked_sub(1).map(|overdue| overdue == 1)
     }
 
-    /// Notes a token in use. Costs a read where a newer one was noted before.
+    /// Records the time of issue of a token in use. Costs one atomic read unless the token is the newest so far.
     #[inline]
     pub fn token_issued_at(&self, issued_at: UnixTime) {
         if self.newest_token_ms.load(Ordering::Relaxed) < issued_at.as_millis() {
@@ -98,7 +98,7 @@ impl VendorMetrics {
         }
     }
 
-    /// Notes when the oldest signing key still offered was first seen.
+    /// Sets when the oldest signing key that is still published was first seen.
     pub fn oldest_key_first_seen(&self, first_seen: UnixTime) {
         self.oldest_key_ms.store(first_seen.as_millis(), Ordering::Relaxed);
     }
@@ -108,55 +108,55 @@ impl VendorMetrics {
         some_time(&self.newest_token_ms)
     }
 
-    /// When the oldest signing key still offered was first seen.
+    /// When the oldest signing key that is still published was first seen.
     pub fn oldest_key(&self) -> Option<UnixTime> {
         some_time(&self.oldest_key_ms)
     }
 
-    /// Notes the end of the contract's last day.
+    /// Sets the end of the contract's last day.
     pub fn contract_ends_at(&self, end: UnixTime) {
         self.contract_end_secs.store(end.as_secs(), Ordering::Relaxed);
     }
 
-    /// Notes which share of a limit is left, from 1 to 0.
+    /// Sets the share of a limit that is left, from 1 to 0.
     pub fn limit_remaining(&self, limit: LimitLabel, ratio: f64) {
         self.limits[limit as usize].store(ratio.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
     }
 
-    /// Notes how many fetches of the vendor's signing keys succeeded and failed.
+    /// Sets how many fetches of the vendor's signing keys succeeded and failed.
     pub fn jwks_refreshes(&self, succeeded: u64, failed: u64) {
         self.refreshes[0].store(succeeded, Ordering::Relaxed);
         self.refreshes[1].store(failed, Ordering::Relaxed);
     }
 
-    /// Notes how many of the vendor's tokens have met this end since the start.
+    /// Sets how many of the vendor's tokens had this result since the process started.
     pub fn reveals(&self, result: &'static str, total: u64) {
-        lock(&self.reveals).insert(result, total);
+        self.reveals.locked().insert(result, total);
     }
 
-    /// Notes how often asking the issuer about the vendor's opaque tokens came to a result.
+    /// Sets how often introspection of the vendor's tokens had this result.
     pub fn introspections(&self, result: &'static str, times: u64) {
-        lock(&self.introspections).insert(result, times);
+        self.introspections.locked().insert(result, times);
     }
 
-    /// Notes of each file of the vendor that is looked at, by what it is for, whether it cannot be used.
+    /// Sets for each watched file of the vendor, named by its purpose, whether it cannot be used.
     pub fn files_unreadable(&self, files: impl IntoIterator<Item = (&'static str, bool)>) {
-        *lock(&self.files) = files.into_iter().collect();
+        *self.files.locked() = files.into_iter().collect();
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {
         for (direction, traffic) in self.directions() {
-            lock(&traffic.routes).retain(|route, _| keep(direction, route));
+            traffic.routes.locked().retain(|route, _| keep(direction, route));
         }
     }
 
-    /// The directions that have been asked for.
+    /// The directions for which [`VendorMetrics::traffic`] was called.
     pub(super) fn directions(&self) -> impl Iterator<Item = (Direction, &Arc<TrafficMetrics>)> {
         Direction::ALL.into_iter().filter_map(|direction| Some((direction, self.traffic[direction.index()].get()?)))
     }
 }
 
-/// A time that was noted; zero stands for none.
+/// A stored time; zero means none.
 fn some_time(millis: &AtomicU64) -> Option<UnixTime> {
     Some(millis.load(Ordering::Relaxed)).filter(|millis| *millis > 0).map(UnixTime::from_millis)
 }
@@ -166,11 +166,11 @@ const BYTES: usize = IN_FLIGHT + 1;
 const DURATION: HistogramCells = HistogramCells { first: BYTES + 1, bounds: &DURATION_BOUNDS };
 const TRAFFIC_NUMBERS: usize = DURATION.first + HistogramCells::slots(&DURATION_BOUNDS);
 
-/// What is counted per vendor and direction.
+/// The metrics of one vendor's traffic in one direction.
 #[derive(Debug)]
 pub struct TrafficMetrics {
     cells: ShardedCells,
-    /// Milliseconds since the epoch and, in the last eight bits, the reason's number; zero for none.
+    /// The last denial: milliseconds since the epoch and, in the lowest eight bits, the reason's index; zero for none.
     last_denial: AtomicU64,
     routes: Mutex<BTreeMap<Box<str>, Arc<RouteMetrics>>>,
     unmatched: Arc<RouteMetrics>,
@@ -186,9 +186,9 @@ impl TrafficMetrics {
         }
     }
 
-    /// The handle of a route, by the text that the contract gives it; the same one for as long as the route is kept.
+    /// The handle of a route by its text: always the same one until the route leaves the config.
     pub fn route(&self, route: &str) -> Arc<RouteMetrics> {
-        Arc::clone(lock(&self.routes).entry(route.into()).or_default())
+        Arc::clone(self.routes.locked().entry(route.into()).or_default())
     }
 
     /// The handle of exchanges that were refused before a route was found.
@@ -202,7 +202,7 @@ impl TrafficMetrics {
         self.cells.of_this_thread().add(IN_FLIGHT, 1);
     }
 
-    /// A request that entered has sent its last byte, or was dropped; `took` counts from its head.
+    /// A request in flight has ended; `took` is the time since its head was read.
     #[inline]
     pub fn leave(&self, took: Duration) {
         let mine = self.cells.of_this_thread();
@@ -216,7 +216,7 @@ impl TrafficMetrics {
         self.cells.of_this_thread().add(reason.index(), 1);
     }
 
-    /// Remembers a denial until a later one. One atomic write.
+    /// Keeps a denial as the last one. One atomic write.
     #[inline]
     pub fn denied_last(&self, reason: Reason, at: UnixTime) {
         self.last_denial.store(at.as_millis() << 8 | reason.index() as u64, Ordering::Relaxed);
@@ -237,7 +237,7 @@ impl TrafficMetrics {
 
     /// Requests in flight now.
     pub fn in_flight(&self) -> u64 {
-        // While threads add and take, a sum may dip below zero for an instant.
+        // While threads add and subtract, a sum may be below zero for a moment.
         u64::try_from(self.cells.sum(IN_FLIGHT) as i64).unwrap_or(0)
     }
 
@@ -265,18 +265,13 @@ impl TrafficMetrics {
         DURATION.read(&self.cells)
     }
 
-    /// Every route's handle, and that of requests without one.
+    /// Visits every route's handle, and that of requests without a route.
     pub(super) fn each_route(&self, mut visit: impl FnMut(&str, &RouteMetrics)) {
         visit(UNMATCHED_ROUTE, &self.unmatched);
-        for (route, metrics) in lock(&self.routes).iter() {
+        for (route, metrics) in self.routes.locked().iter() {
             visit(route, metrics);
         }
     }
-}
-
-/// Counters stay true whatever a panicking thread was doing.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.locked()
 }
 
 #[inline]

@@ -1,4 +1,4 @@
-//! Disks that fill up, crashes, floods and readers that follow.
+//! Full disks, crashes, rotation and floods.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{ClientId, Direction, Reason, VendorId};
 
 #[test]
-fn rotation_carries_the_chain() {
+fn the_chain_goes_on_across_rotated_files() {
     let folder = tempfile::tempdir().unwrap();
     let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
     record(&open(&settings), 0..20);
@@ -24,7 +24,7 @@ fn rotation_carries_the_chain() {
     assert!(matches!(verify_files(&settings.path, &key(), 1).unwrap_err().why, ChainBreak::Missing { .. }));
 }
 
-/// A trail of several files: those put aside, the one that is written, and the number of the last line in each.
+/// A trail of several files: the rotated ones, the one that is written, and the number of the last line in each.
 fn in_files() -> (tempfile::TempDir, AuditTrailSettings, Vec<PathBuf>, Vec<u64>) {
     let folder = tempfile::tempdir().unwrap();
     let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
@@ -40,7 +40,7 @@ fn in_files() -> (tempfile::TempDir, AuditTrailSettings, Vec<PathBuf>, Vec<u64>)
 }
 
 #[test]
-fn what_was_done_to_the_files_of_a_trail_is_named() {
+fn every_change_to_the_files_of_a_trail_is_named() {
     type Change = fn(&[PathBuf], &[u64]);
     type Right = fn(&[u64]) -> ChainBreak;
     let table: [(&str, Change, Right); 12] = [
@@ -127,7 +127,7 @@ fn what_was_done_to_the_files_of_a_trail_is_named() {
 }
 
 #[test]
-fn old_files_are_put_away_on_purpose_by_saying_from_where() {
+fn a_trail_without_its_oldest_files_verifies_from_a_given_line() {
     let (folder, settings, files, lasts) = in_files();
     let archive = folder.path().join("archive");
     fs::create_dir(&archive).unwrap();
@@ -158,7 +158,7 @@ fn old_files_are_put_away_on_purpose_by_saying_from_where() {
 }
 
 #[test]
-fn no_number_is_given_twice_after_a_break() {
+fn no_line_number_is_used_twice_after_a_break() {
     for change in ["no head", "no head and no file", "an older head"] {
         let (_folder, settings, files, lasts) = in_files();
         let (head, end) = (head_path(&settings.path), *lasts.last().unwrap());
@@ -183,7 +183,7 @@ fn no_number_is_given_twice_after_a_break() {
 }
 
 #[test]
-fn a_change_of_files_that_fails_or_is_cut_short_is_taken_up_again() {
+fn a_rotation_that_fails_or_is_interrupted_is_completed_later() {
     for crash in [false, true] {
         let folder = tempfile::tempdir().unwrap();
         let settings = AuditTrailSettings { rotate_bytes: 1_000, ..settings(folder.path()) };
@@ -204,7 +204,7 @@ fn a_change_of_files_that_fails_or_is_cut_short_is_taken_up_again() {
 }
 
 #[test]
-fn a_half_line_after_a_crash_is_cut_off_and_said() {
+fn a_half_line_after_a_crash_is_cut_off_and_recorded() {
     let (_folder, settings) = sample(3);
     let mut bytes = fs::read(&settings.path).unwrap();
     bytes.extend_from_slice(b"{\"seq\":4,\"time\":\"20");
@@ -228,7 +228,7 @@ fn a_trail_cut_while_the_gateway_was_down_stays_broken() {
 }
 
 #[test]
-fn a_full_disk_keeps_the_lines_and_stops_only_where_asked() {
+fn lines_wait_for_a_full_disk_and_traffic_stops_only_where_configured() {
     for (on_failure, stops) in [(OnAuditFailure::KeepServing, false), (OnAuditFailure::Stop, true)] {
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
@@ -253,7 +253,7 @@ fn a_full_disk_keeps_the_lines_and_stops_only_where_asked() {
 }
 
 #[test]
-fn what_memory_cannot_hold_is_counted_in_the_trail() {
+fn lines_lost_for_lack_of_memory_are_counted_in_the_trail() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let faults = Faults::default();
@@ -279,7 +279,7 @@ fn what_memory_cannot_hold_is_counted_in_the_trail() {
 }
 
 #[test]
-fn a_flood_of_denials_and_cuts_is_counted_to_the_last_one() {
+fn a_flood_of_denials_and_cut_responses_is_counted_exactly() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let audit = open(&settings);
@@ -330,7 +330,7 @@ fn a_flood_of_denials_and_cuts_is_counted_to_the_last_one() {
 }
 
 #[test]
-fn a_flush_waits_for_all_that_was_said_before() {
+fn a_flush_waits_for_all_earlier_records() {
     let folder = tempfile::tempdir().unwrap();
     let settings = settings(folder.path());
     let faults = Faults::default();

@@ -1,4 +1,4 @@
-//! The trail against hands that change it, a disk that fills up, crashes, and floods.
+//! Tests of the trail: manual changes, a full disk, crashes and floods.
 
 mod disk;
 mod pages;
@@ -72,7 +72,7 @@ fn rewrite(path: &Path, change: impl FnOnce(&mut Vec<String>)) {
     fs::write(path, all.iter().map(|line| format!("{line}\n")).collect::<String>()).unwrap();
 }
 
-/// A disk that fails as a test says: full in the middle of a line, or unable to put a file aside.
+/// A disk that a test makes fail: full in the middle of a line, or unable to rotate a file.
 #[derive(Clone, Default)]
 struct Faults {
     full: Arc<AtomicBool>,

@@ -1,10 +1,10 @@
-//! Pages of a trail against a plain filter over its lines.
+//! Pages of a trail, compared with a plain filter over its lines.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// A trail written by hand, with the files that were put aside before the one that is written.
+/// A trail that a test wrote: its rotated files and the one that is written.
 struct Trail {
     _folder: tempfile::TempDir,
     path: PathBuf,
@@ -12,7 +12,7 @@ struct Trail {
     lines: Vec<(u64, u64)>,
 }
 
-/// Writes lines with these times, so many in each file; where `junk` says so, something else stands before a line.
+/// Writes lines with these times, `per_file` in each file; where `junk` is not 0, something invalid is before a line.
 fn trail(times: &[u64], per_file: usize, junk: &[u8]) -> Trail {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("audit.jsonl");
@@ -45,7 +45,7 @@ fn numbers(page: &TrailPage) -> Vec<u64> {
 }
 
 #[test]
-fn a_line_that_is_dated_earlier_hides_none() {
+fn a_line_with_an_earlier_time_hides_no_later_line() {
     let mut times = vec![5_000; 8];
     times.extend([1_000; 30]);
     let trail = trail(&times, 100, &[]);
@@ -57,7 +57,7 @@ fn a_line_that_is_dated_earlier_hides_none() {
 }
 
 #[test]
-fn a_file_put_aside_while_it_is_read_loses_no_line() {
+fn a_file_that_is_rotated_while_it_is_read_loses_no_line() {
     let trail = trail(&[1, 2, 3, 4, 5, 6], 3, &[]);
     let reader = TrailReader::new(trail.path.clone());
     let first = reader.page(None, None, 4).unwrap();
@@ -69,7 +69,7 @@ fn a_file_put_aside_while_it_is_read_loses_no_line() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
-    /// Whatever the order of times, the files and what else stands in them: a page has what a plain filter has, and pages
+    /// Whatever the order of times, the files and other content in them: a page has what a plain filter has, and pages
     /// behind each other have it all.
     #[test]
     fn pages_agree_with_a_plain_filter(

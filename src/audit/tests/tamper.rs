@@ -1,9 +1,9 @@
-//! Every way to change a trail by hand.
+//! Changes to a trail by hand, all of which verification finds.
 
 use super::*;
 
 #[test]
-fn a_line_reads_as_it_is_described() {
+fn a_line_has_the_documented_fields() {
     let (_folder, settings) = sample(2);
     let second: serde_json::Value = serde_json::from_str(&lines(&settings.path)[1]).unwrap();
     let first: serde_json::Value = serde_json::from_str(&lines(&settings.path)[0]).unwrap();
@@ -18,7 +18,7 @@ fn a_line_reads_as_it_is_described() {
 }
 
 #[test]
-fn the_code_is_plain_hmac_sha_256() {
+fn a_lines_code_equals_the_hmac_sha_256_of_openssl() {
     let mut out = Vec::new();
     let plain = AuditRecord { detail: serde_json::Value::Null, reason: "r".to_owned(), ..entry(0) };
     let position = chain::append(&plain, ChainPosition::START, &key(), &mut out);
@@ -55,7 +55,7 @@ fn every_single_byte_corruption_is_found() {
 }
 
 #[test]
-fn every_cut_is_found() {
+fn a_trail_cut_at_any_byte_is_found() {
     let (_folder, settings) = sample(5);
     let whole = fs::read(&settings.path).unwrap();
     let head = verify_files(&settings.path, &key(), 1).unwrap().position;
@@ -66,7 +66,7 @@ fn every_cut_is_found() {
 }
 
 #[test]
-fn what_was_done_to_a_trail_is_named() {
+fn every_change_to_the_lines_of_a_trail_is_named() {
     type Change = fn(&mut Vec<String>);
     let table: [(&str, Change, u64, ChainBreak); 7] = [
         ("changed", |all| all[2] = all[2].replace("alice", "mallo"), 3, ChainBreak::Changed),
@@ -86,7 +86,7 @@ fn what_was_done_to_a_trail_is_named() {
 }
 
 #[test]
-fn neither_another_key_nor_another_trail_passes() {
+fn lines_of_another_key_or_another_trail_are_refused() {
     let (_folder, settings) = sample(3);
     let (_other, others) = sample(0);
     {

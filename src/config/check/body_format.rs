@@ -1,11 +1,12 @@
-//! `as:`, `decode_charsets:`, `delimiter:` and `columns:` of a side, and `optional:` of a rule: how bodies are read.
+//! Checks `as:`, `decode_charsets:`, `delimiter:` and `columns:` of a message, and `optional:` of a rule: how bodies
+//! are read.
 
 use crate::bounds::TABLE_COLUMNS_MAX;
 use crate::config::file::route::MessageRulesConfig;
 use crate::config::source::Cursor;
 use crate::pii::{BodyFormat, Rules, ValueLocation};
 
-/// Reads what the side says of its bodies into its rules, which must be complete but for what the route counts.
+/// Adds the format of bodies to `rules`, which must be complete but for `records` and `subject`.
 pub(super) fn build(at: &Cursor<'_>, written: &MessageRulesConfig, rules: &mut Rules) {
     rules.body_settings.format = written.format;
     rules.body_settings.decode_charsets = written.decode_charsets.unwrap_or(false);
@@ -35,7 +36,7 @@ pub(super) fn is_optional(at: &Cursor<'_>, written: Option<bool>, place: &ValueL
     written == Some(true) && field
 }
 
-/// What reads bodies in a certain way has no effect where no rule reads any. Asked when all that the route counts is known.
+/// Reports settings for reading bodies where no rule reads one. Called when `records` and `subject` are known.
 pub(super) fn check_read(at: &Cursor<'_>, written: Option<&MessageRulesConfig>, rules: &Rules) {
     let Some(written) = written.filter(|_| !rules.reads_body()) else { return };
     for (name, is_written) in [
@@ -80,7 +81,7 @@ fn columns(at: &Cursor<'_>, written: &[String], rules: &Rules) -> Box<[Box<str>]
     if let Some(lacking) = rules.missing_column(&names).filter(|_| !written.is_empty()) {
         at.fault(
             format!("lacks {lacking}, which a rule selects: in such a table it would select nothing"),
-            format!("add {lacking} where it stands, or write optional: true on the rule"),
+            format!("add {lacking} at its place, or write optional: true on the rule"),
         );
     }
     names

@@ -1,4 +1,4 @@
-//! Proof without tokens by a client certificate.
+//! Checks `certificate:` of a contract's identity: a vendor known by its client certificate.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::config::file::identity as written;
 use crate::config::source::Cursor;
 use crate::identity::{CertificateSettings, SubjectAltName, inspect_authorities};
 
-/// `certificate:`. `client_ca`: how many authorities the ingress listener takes client certificates of, where that is known.
+/// `client_ca`: the number of authorities whose client certificates the ingress listener accepts, where it is known.
 pub(super) fn certificate(
     at: &Cursor<'_>,
     written: &written::CertificateConfig,
@@ -15,9 +15,12 @@ pub(super) fn certificate(
 ) -> Option<CertificateSettings> {
     match client_ca {
         Some(0) => {
-            at.fault("can never hold: listeners.ingress asks for no client certificate", "give it a tls.client_ca");
+            at.fault(
+                "can never be proven: listeners.ingress asks for no client certificate",
+                "give it a tls.client_ca",
+            );
         }
-        // Whoever runs one of the others could issue a certificate of this vendor's name.
+        // Each of the other authorities could issue a certificate with this vendor's name.
         Some(count @ 2..) if written.ca.is_none() => at.key("ca").fault(
             format!(
                 "is missing: listeners.ingress trusts {count} authorities, and each could issue this vendor's name"
@@ -41,7 +44,7 @@ pub(super) fn certificate(
     Some(CertificateSettings { subject_alt_name: SubjectAltName::parse(name), ca_file, crl_files })
 }
 
-/// A list is judged together with the authorities that it is for.
+/// Checks a revocation list together with the authorities that it is for.
 fn revocation_list(at: &Cursor<'_>, text: &str, bundle: Option<&[u8]>) -> PathBuf {
     let path = files::beside_secrets(at, text);
     let list = files::content(at, &path);

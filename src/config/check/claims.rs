@@ -1,16 +1,16 @@
-//! `claims:` of a contract's identity, and what its issuer's tokens may look like: names that issuers chose before RFC 9068.
+//! Checks `claims:` of a contract's identity and the form of its tokens, for issuers that do not follow RFC 9068.
 
 use crate::bounds::{CLAIM_NAMES_MAX, CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT, TOKEN_BYTES_MAX};
 use crate::config::file::OneOrMore;
 use crate::config::file::identity as written;
 use crate::config::source::Cursor;
 use crate::config::units;
-use crate::identity::{Algorithm, AlgorithmError, ClaimNames, ClaimPath, HeaderMember, TokenShape};
+use crate::identity::{Algorithm, AlgorithmError, ClaimNames, ClaimPath, TokenShape};
 
-/// What stands for an audience that nobody names.
+/// Written where an issuer's tokens have no audience.
 pub(super) const NO_AUDIENCE: &str = "none";
 
-/// `claims:`. `asks`: whether the issuer is asked about each token.
+/// `claims:`. `asks`: whether the issuer is asked about each token (introspection).
 pub(super) fn names(at: &Cursor<'_>, written: Option<&written::ClaimNamesConfig>, asks: bool) -> ClaimNames {
     let Some(written) = written else { return ClaimNames::default() };
     let optional = |presence: Option<written::ClaimPresence>| presence == Some(written::ClaimPresence::Optional);
@@ -45,7 +45,7 @@ pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig) -> Op
     own.filter(|text| *text != NO_AUDIENCE).map(str::to_owned)
 }
 
-/// Without an audience an ID token of the same client would pass for an access token, unless something tells them apart.
+/// Warns of tokens without an audience where an ID token of the same client would be accepted as an access token.
 pub(super) fn check_id_tokens_excluded(at: &Cursor<'_>, names: &ClaimNames, shape: &TokenShape) {
     if names.required.is_empty() && shape.accept_plain_jwt {
         let wrong =
@@ -65,7 +65,7 @@ fn list(at: &Cursor<'_>, written: Option<&OneOrMore>) -> Vec<ClaimPath> {
     let single = !matches!(at.node().map(|node| &node.value), Some(crate::config::tree::YamlValue::List(_)));
     let place = |i| if single { at.clone() } else { at.item(i) };
     if let Some(i) = (1..written.len()).find(|i| written[..*i].contains(&written[*i])) {
-        place(i).invalid_with_remedy("stands twice in the list", "take one of them out");
+        place(i).invalid_with_remedy("is listed twice", "take one of them out");
     }
     written.iter().enumerate().filter_map(|(i, text)| path(&place(i), text)).collect()
 }
@@ -97,42 +97,28 @@ fn required_claim(at: &Cursor<'_>, name: &str, text: &str) -> Option<(ClaimPath,
 /// `typ:`, `ignore_header:` and `token_bytes_max:`
 pub(super) fn shape(at: &Cursor<'_>, written: &written::IdentityConfig) -> TokenShape {
     let (accept_plain_jwt, other_types) = types(&at.key("typ"), written.typ.as_deref());
-    let ignored = written.ignore_header.as_deref().unwrap_or_default();
-    let member = |member: &written::HeaderMemberConfig| match member {
-        written::HeaderMemberConfig::Jku => HeaderMember::Jku,
-        written::HeaderMemberConfig::X5u => HeaderMember::X5u,
-        written::HeaderMemberConfig::X5c => HeaderMember::X5c,
-        written::HeaderMemberConfig::Cty => HeaderMember::Cty,
-    };
     let bytes_max = written.token_bytes_max.as_ref().and_then(|size| token_bytes(&at.key("token_bytes_max"), &size.0));
     TokenShape {
         accept_plain_jwt,
         other_types,
-        ignored: ignored.iter().map(member).collect(),
+        ignored: written.ignore_header.clone().unwrap_or_default(),
         bytes_max: bytes_max.unwrap_or(TOKEN_BYTES_DEFAULT),
     }
 }
 
 fn token_bytes(at: &Cursor<'_>, text: &str) -> Option<usize> {
-    match units::parse_size(text) {
-        Ok(bytes) if (256..=TOKEN_BYTES_MAX as u64).contains(&bytes) => usize::try_from(bytes).ok(),
-        Ok(bytes) => {
-            at.invalid(
-                "must be 256B to 24KiB: a token stands in a request's head",
-                if bytes < 256 { "8KiB" } else { "24KiB" },
-            );
-            None
-        }
-        Err(error) => {
-            at.invalid_unit(error);
-            None
-        }
+    let bytes = at.parsed(units::parse_size(text))?;
+    if !(256..=TOKEN_BYTES_MAX as u64).contains(&bytes) {
+        let instead = if bytes < 256 { "8KiB" } else { "24KiB" };
+        at.invalid("must be 256B to 24KiB: a token is part of a request's head", instead);
+        return None;
     }
+    usize::try_from(bytes).ok()
 }
 
 /// Whether plain JWTs pass, and which other types.
 fn types(at: &Cursor<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
-    /// Tokens for something else, which must never pass for an access token.
+    /// Types of tokens that must never be accepted as access tokens.
     const FOREIGN: [&str; 6] =
         ["dpop+jwt", "logout+jwt", "secevent+jwt", "oauth-authz-req+jwt", "token-introspection+jwt", "kb+jwt"];
     let Some(written) = written else { return (false, Vec::new()) };
@@ -170,7 +156,7 @@ pub(super) fn algorithms(at: &Cursor<'_>, written: Option<&[written::AlgorithmNa
     for (i, written::AlgorithmName(name)) in written.iter().enumerate() {
         match Algorithm::parse(name) {
             Ok(known) if algorithms.contains(&known) => {
-                at.item(i).invalid_with_remedy("stands twice in the list", "take one of them out")
+                at.item(i).invalid_with_remedy("is listed twice", "take one of them out")
             }
             Ok(known) => algorithms.push(known),
             Err(why) => no_algorithm(&at.item(i), name, why),
@@ -179,7 +165,7 @@ pub(super) fn algorithms(at: &Cursor<'_>, written: Option<&[written::AlgorithmNa
     algorithms
 }
 
-/// What cannot be done is called that: another algorithm in its place would refuse every token.
+/// Reports an algorithm that is not supported, and why: another one in its place would refuse every token.
 fn no_algorithm(at: &Cursor<'_>, name: &str, why: AlgorithmError) {
     if name.is_empty() {
         return;

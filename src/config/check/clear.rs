@@ -1,4 +1,4 @@
-//! `clear:` of a route: the fields of which a person has judged that they may leave in clear.
+//! Checks `clear:` of a route: the fields that a person has approved to leave in clear.
 
 use super::rules::{RuleSide, fields, related};
 use crate::bounds::CLEAR_LISTED_MAX;
@@ -6,11 +6,11 @@ use crate::config::source::Cursor;
 use crate::model::{FieldPath, PathSelector, PathStep};
 use crate::pii::{Rules, ValueLocation};
 
-/// The listed fields. `earlier` are the rules of the same side.
-pub(super) fn build(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules, towards: RuleSide) -> Vec<FieldPath> {
+/// The listed fields. `earlier` are the rules of the same message.
+pub(super) fn build(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules, side: RuleSide) -> Vec<FieldPath> {
     let Some(written) = written else { return Vec::new() };
-    if towards.is_inward() {
-        let instead = match towards {
+    if side.is_inward() {
+        let instead = match side {
             RuleSide::Request(_) => "move it to response: that is what leaves",
             RuleSide::Response(_) => "move it to request: that is what leaves",
         };
@@ -51,7 +51,7 @@ fn check(at: &Cursor<'_>, path: &FieldPath, earlier: &Rules) {
     }
 }
 
-/// Whether all that one path selects is selected by another, or stands below what that selects: said only where it is sure.
+/// Whether `above` selects every value that `path` selects, or one that contains it. False where that is not certain.
 fn covers_all(above: &FieldPath, path: &FieldPath) -> bool {
     let (above, path) = (above.steps(), path.steps());
     let same = |(above, step): (&PathStep, &PathStep)| (above.is_wildcard() && !step.descends) || above == step;

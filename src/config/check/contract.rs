@@ -1,4 +1,4 @@
-//! One contract file.
+//! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
 use super::{identity, lifecycle, limits, routes, upstreams, values};
@@ -9,24 +9,25 @@ use crate::config::suggest;
 use crate::config::units;
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 
-/// What a contract is built against.
+/// What a contract is checked against: the main file and the time.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::config) struct ContractContext<'a> {
-    /// The internal APIs; `None` when a contract is looked at by itself.
+    /// The internal APIs; `None` when a contract is checked by itself.
     pub(in crate::config) upstreams: Option<&'a Upstreams>,
-    /// Of how many authorities the ingress listener takes client certificates, where that is known: none, if it asks for none.
+    /// The number of authorities whose client certificates the ingress listener accepts: 0 if it asks for none, `None`
+    /// where it is not known.
     pub(in crate::config) client_ca: Option<usize>,
-    /// Whether there is a listener for each direction, where that is known.
+    /// Whether each direction has a listener, where it is known.
     pub(in crate::config) listeners: Option<[bool; Direction::ALL.len()]>,
-    /// The time, by which a contract has ended or not.
+    /// The time by which to tell whether a contract has ended.
     pub(in crate::config) now: UnixTime,
 }
 
-/// One contract; `None` when it lacks what has been reported as missing.
+/// One contract; `None` when a required key is missing, which is reported.
 pub(in crate::config) fn contract(
     at: &Cursor<'_>,
     written: &written::ContractConfig,
-    surroundings: &ContractContext<'_>,
+    context: &ContractContext<'_>,
 ) -> Option<Contract> {
     let vendor = written.vendor.as_deref().and_then(|text| vendor(&at.key("vendor"), text));
     let line = |name: &str, text: &Option<String>| values::line(&at.key(name), text.as_deref());
@@ -37,16 +38,14 @@ pub(in crate::config) fn contract(
     let (starts, ends) = days(at, written);
     let scopes = values::scopes(&at.key("scopes"), written.scopes.as_deref().unwrap_or_default());
     let limits = limits::of_vendor(&at.key("limits"), written.limits.as_ref());
-    let identity = written
-        .identity
-        .as_ref()
-        .map(|identity| identity::identity(&at.key("identity"), identity, surroundings.client_ca));
-    let ingress = ingress(at, written, &scopes, surroundings);
+    let identity =
+        written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
+    let ingress = ingress(at, written, &scopes, context);
     let egress = egress(at, written, vendor.as_ref());
     limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
-    check_served(at, [&ingress, &egress], surroundings);
-    if let Some(ends) = ends.filter(|ends| *ends <= surroundings.now) {
-        let days = surroundings.now.since(ends).as_secs() / 86_400;
+    check_served(at, [&ingress, &egress], context);
+    if let Some(ends) = ends.filter(|ends| *ends <= context.now) {
+        let days = context.now.since(ends).as_secs() / 86_400;
         let wrong = format!("the contract ended {days} days ago: what `after_end` says is all that passes");
         at.key("ends").warning(wrong, "write a later day once it is renewed, or remove the contract");
     }
@@ -81,7 +80,8 @@ fn vendor(at: &Cursor<'_>, text: &str) -> Option<VendorId> {
         .ok()
 }
 
-/// Only binding contracts are built: one that asks to be observed would be bound in silence.
+/// `mode:`. `observe` is refused: without support for it, the contract would be enforced against its author's
+/// intention.
 fn is_draft(at: &Cursor<'_>, written: Option<written::ContractMode>) -> bool {
     if matches!(written, Some(written::ContractMode::Observe)) {
         at.fault(
@@ -96,15 +96,9 @@ fn journey(at: &Cursor<'_>, written: &[String]) -> Vec<String> {
     written.iter().enumerate().map(|(i, text)| values::line(&at.item(i), Some(text))).collect()
 }
 
-/// The first instant, and the first after the last day.
+/// `starts:` as its first instant, and `ends:` as the first instant after that day.
 fn days(at: &Cursor<'_>, written: &written::ContractConfig) -> (Option<UnixTime>, Option<UnixTime>) {
-    let read = |name: &str, date: &Option<written::DateText>| match units::parse_date(&date.as_ref()?.0) {
-        Ok(day) => Some(day),
-        Err(error) => {
-            at.key(name).invalid_unit(error);
-            None
-        }
-    };
+    let read = |name: &str, date: &Option<written::DateText>| at.key(name).parsed(units::parse_date(&date.as_ref()?.0));
     let (starts, ends) = (read("starts", &written.starts), read("ends", &written.ends));
     if let (Some(first), Some(last)) = (starts, ends)
         && last < first
@@ -117,10 +111,10 @@ fn days(at: &Cursor<'_>, written: &written::ContractConfig) -> (Option<UnixTime>
     (starts, ends.map(units::next_day))
 }
 
-/// Routes that no listener serves.
-fn check_served(at: &Cursor<'_>, routes: [&ContractRoutes; Direction::ALL.len()], surroundings: &ContractContext<'_>) {
+/// Warns of routes that no listener serves.
+fn check_served(at: &Cursor<'_>, routes: [&ContractRoutes; Direction::ALL.len()], context: &ContractContext<'_>) {
     for direction in Direction::ALL {
-        let served = surroundings.listeners.is_none_or(|listeners| listeners[direction.index()]);
+        let served = context.listeners.is_none_or(|listeners| listeners[direction.index()]);
         if !served && !routes[direction.index()].is_empty() {
             let name = direction.as_str();
             let wrong = format!("no request can reach these routes: the main file has no listeners.{name}");
@@ -134,16 +128,16 @@ fn ingress(
     at: &Cursor<'_>,
     written: &written::ContractConfig,
     scopes: &ScopeSet,
-    surroundings: &ContractContext<'_>,
+    context: &ContractContext<'_>,
 ) -> ContractRoutes {
     let Some(routes) = written.ingress.as_deref() else { return ContractRoutes::default() };
     if !routes.is_empty() && written.identity.is_none() {
         let instead = "write identity: { issuer: …, audience: …, clients: […], jwks: { url: … } }";
         at.key("identity").fault("is missing: without it no call on the ingress routes can be this vendor's", instead);
     }
-    // A ceiling that could not be read would make every route's scopes look wrong.
+    // With scopes that could not be read, every route's scopes would be reported as not granted.
     let ceiling = Some(scopes).filter(|_| !at.key("scopes").is_suppressed());
-    routes::ingress(&at.key("ingress"), routes, ceiling, surroundings)
+    routes::ingress(&at.key("ingress"), routes, ceiling, context)
 }
 
 fn egress(at: &Cursor<'_>, written: &written::ContractConfig, vendor: Option<&VendorId>) -> ContractRoutes {

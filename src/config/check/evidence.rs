@@ -1,4 +1,4 @@
-//! `audit:` and `hooks:`
+//! Checks `audit:` and `hooks:`.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -33,28 +33,23 @@ pub(in crate::config) fn audit(
         trail: AuditTrailSettings {
             path,
             rotate_bytes: rotate(&at.key("rotate"), written.and_then(|audit| audit.rotate.as_ref())),
-            on_failure: match written.and_then(|audit| audit.on_failure) {
-                Some(written::OnAuditFailureConfig::KeepServing) | None => OnAuditFailure::KeepServing,
-                Some(written::OnAuditFailureConfig::Stop) => OnAuditFailure::Stop,
-            },
+            on_failure: written.and_then(|audit| audit.on_failure).unwrap_or(OnAuditFailure::KeepServing),
         },
     }
 }
 
 fn rotate(at: &Cursor<'_>, written: Option<&crate::config::file::contract::SizeText>) -> u64 {
-    let Some(size) = written else { return AUDIT_ROTATE_BYTES };
-    match units::parse_size(&size.0) {
-        Ok(bytes) if bytes < AUDIT_ROTATE_BYTES_MIN => at.invalid("must be at least 64KiB", "64KiB"),
-        Ok(bytes) => return bytes,
-        Err(error) => at.invalid_unit(error),
+    let bytes = written.and_then(|size| at.parsed(units::parse_size(&size.0))).unwrap_or(AUDIT_ROTATE_BYTES);
+    if bytes < AUDIT_ROTATE_BYTES_MIN {
+        at.invalid("must be at least 64KiB", "64KiB");
     }
-    AUDIT_ROTATE_BYTES
+    bytes
 }
 
 /// `hooks:`
 pub(in crate::config) fn hooks(at: &Cursor<'_>, written: &[written::HookConfig]) -> Vec<HookSettings> {
     if written.len() > HOOKS_MAX {
-        at.fault(format!("lists more than {HOOKS_MAX} hooks"), "tell one that tells the others");
+        at.fault(format!("lists more than {HOOKS_MAX} hooks"), "call one that calls the others");
     }
     let hooks = written.iter().enumerate().filter_map(|(i, hook)| {
         let at = at.item(i);
@@ -126,10 +121,10 @@ fn webhook(at: &Cursor<'_>, written: &written::HookWebhookConfig) -> Option<Hook
     Some(HookActionSettings::Webhook { url: url.clone(), secret })
 }
 
-/// The secret that a hook's file holds: its text without spaces around it, or what its base64 stands for behind `whsec_`.
+/// Reads a hook's secret from the content of its file: the trimmed text, or the decoded base64 behind `whsec_`.
 ///
 /// # Errors
-/// What is wrong with the file, in words that stand behind its name.
+/// What is wrong with the file, to be printed behind its path.
 pub fn read_hook_secret(content: &[u8]) -> Result<Secret<Vec<u8>>, &'static str> {
     let text = std::str::from_utf8(content).map_err(|_| "is not text")?.trim();
     let bytes = match text.strip_prefix("whsec_") {

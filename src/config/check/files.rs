@@ -1,7 +1,7 @@
-//! Files that a config names: whether they are there, not open to everyone, and hold what is needed.
+//! Checks the files that a config names: whether they exist, who can read them, and what they hold.
 //!
-//! Judged by the code that reads them later. Never tells what a file holds. A secret that is missing is a fault where the gateway is to run, and a warning where its config is only
-//! being checked, such as in a pipeline that has no business holding keys.
+//! Their content is checked by the code that reads it later, and never shown. A missing secret is a fault where the
+//! gateway starts, and a warning where a config is only checked, such as in a pipeline that has no keys.
 
 use std::path::{Path, PathBuf};
 
@@ -13,16 +13,16 @@ use crate::http::pem::{self, CertificateAuthorities, PemError};
 use crate::identity::inspect_keys;
 use crate::pii::keys::is_open_to_others;
 
-/// Who else may be able to read a secret.
+/// Who may be able to read a file of a secret.
 #[derive(Clone, Copy)]
 pub(super) enum AllowedReaders {
-    /// Its owner, and whoever is in a group of this process: what opens every token.
+    /// Its owner and groups of this process: for the master key, which opens every token.
     Owner,
-    /// Its group too, as where an orchestrator mounts it.
+    /// Any group, as where an orchestrator mounts the file.
     Group,
 }
 
-/// A file that is not for everyone.
+/// A file of a secret. Reports one that is missing or that others can read.
 pub(super) fn secret(
     at: &Cursor<'_>,
     text: &str,
@@ -41,8 +41,8 @@ pub(super) fn secret(
     path
 }
 
-/// Looks at what a file of a secret holds, where it can be read: `judge` gives the fault that keeps it from being used, or a
-/// warning, both without any of it.
+/// Checks the content of a file of a secret, where it can be read. `judge` returns an error that keeps it from being
+/// used, or a warning; neither may quote the content.
 pub(super) fn secret_content(at: &Cursor<'_>, path: &Path, judge: impl Fn(&[u8]) -> Result<Option<String>, String>) {
     let Some(content) = content(at, path) else { return };
     let shown = path.display();
@@ -54,7 +54,7 @@ pub(super) fn secret_content(at: &Cursor<'_>, path: &Path, judge: impl Fn(&[u8])
     }
 }
 
-/// A file that need not be secret, but is kept beside those that are.
+/// A file that is not secret, but is usually deployed together with secrets: it may be missing where they are.
 pub(super) fn beside_secrets(at: &Cursor<'_>, text: &str) -> PathBuf {
     let path = at.file_path(text);
     match std::fs::metadata(&path) {
@@ -65,7 +65,7 @@ pub(super) fn beside_secrets(at: &Cursor<'_>, text: &str) -> PathBuf {
     path
 }
 
-/// What a file holds, where it is there; `None` when it is not, or cannot be read, which is reported.
+/// The content of a file; `None` when there is no file, or when it cannot be read, which is reported.
 pub(super) fn content(at: &Cursor<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>> {
     let found = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
     if found.len() > CONFIG_FILE_BYTES_MAX {
@@ -81,12 +81,12 @@ pub(super) fn content(at: &Cursor<'_>, path: &Path) -> Option<Zeroizing<Vec<u8>>
     }
 }
 
-/// Says what is wrong with what a file holds.
+/// Reports what is wrong with the content of a file.
 pub(super) fn unusable(at: &Cursor<'_>, path: &Path, wrong: impl std::fmt::Display, instead: &str) {
     at.fault(format!("{} {wrong}", path.display()), instead);
 }
 
-/// A bundle of authorities. One that cannot be read is left out, and told.
+/// A bundle of authorities. Warns of certificates in it that cannot be read, which are left out.
 pub(super) fn authorities(at: &Cursor<'_>, text: &str) -> PathBuf {
     let path = beside_secrets(at, text);
     let Some(content) = content(at, &path) else { return path };
@@ -104,12 +104,12 @@ pub(super) fn authorities(at: &Cursor<'_>, text: &str) -> PathBuf {
     path
 }
 
-/// How many authorities a bundle holds, where it can be read.
+/// The number of authorities in a bundle, where it can be read.
 pub(in crate::config) fn count_authorities(path: &Path) -> Option<usize> {
     Some(pem::certificate_authorities(&bundle(path)?).ok()?.distinct_count())
 }
 
-/// What a bundle of authorities holds, where it can be read and used: what is wrong with it is reported in its own place.
+/// The content of a usable bundle of authorities. What is wrong with another one is reported by [`authorities`].
 pub(super) fn bundle(path: &Path) -> Option<Vec<u8>> {
     let found = std::fs::metadata(path).ok()?;
     let fits = found.is_file() && found.len() <= CONFIG_FILE_BYTES_MAX;
@@ -117,7 +117,7 @@ pub(super) fn bundle(path: &Path) -> Option<Vec<u8>> {
     pem::certificate_authorities(&content).is_ok().then_some(content)
 }
 
-/// A chain of certificates, and the key that belongs to its first.
+/// A certificate chain and the private key of its first certificate.
 pub(super) fn identity(cert_at: &Cursor<'_>, cert: &str, key_at: &Cursor<'_>, key: &str) -> (PathBuf, PathBuf) {
     let place_key = |_: &Path| "put the private key of the certificate there, readable by the gateway alone".to_owned();
     let cert = beside_secrets(cert_at, cert);
@@ -144,7 +144,7 @@ pub(super) fn identity(cert_at: &Cursor<'_>, cert: &str, key_at: &Cursor<'_>, ke
     (cert, key)
 }
 
-/// A JWKS file: public, so it must be there, and hold usable public keys only.
+/// A JWKS file. It is public, so it must exist, and it may hold public keys only.
 pub(super) fn jwks(at: &Cursor<'_>, text: &str) -> PathBuf {
     const BYTES_MAX: u64 = 1024 * 1024;
     let path = at.file_path(text);

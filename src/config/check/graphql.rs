@@ -1,10 +1,10 @@
-//! `graphql:` of a route: whether its requests hold queries, which name the fields of the answer.
+//! Checks `graphql:` of a route: whether its requests hold queries, which choose the names of the answer's fields.
 
 use crate::config::source::Cursor;
 use crate::model::{FieldPath, PathStep};
 use crate::pii::{Rules, ValueLocation};
 
-/// Puts the answer's rules among the request's, so that queries are judged by them.
+/// Adds the answer's rules to the request's, so that queries are checked against them.
 pub(super) fn judged(at: &Cursor<'_>, written: Option<bool>, route: Option<&str>, request: &mut Rules, answer: &Rules) {
     match written {
         Some(true) if !answer.reads_body() && !request.reads_body() => {
@@ -23,12 +23,12 @@ pub(super) fn judged(at: &Cursor<'_>, written: Option<bool>, route: Option<&str>
     }
 }
 
-/// A path that ends as such routes do, or an answer under `data` to a POST.
+/// Whether a route's path ends as GraphQL routes do, or its answer to a POST is under `data`.
 fn looks_like_graphql(route: &str, answer: &Rules) -> bool {
     let (methods, path) = route.split_once(' ').unwrap_or(("", route));
     let posts = methods.split(['|', ',']).any(|method| matches!(method.trim(), "POST" | "*"));
     let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    last.contains("graphql") || last == "gql" || (posts && fields(answer).any(stands_in_data))
+    last.contains("graphql") || last == "gql" || (posts && fields(answer).any(is_under_data))
 }
 
 fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
@@ -41,7 +41,7 @@ fn fields(rules: &Rules) -> impl Iterator<Item = &FieldPath> {
     treated.chain(rules.only.iter().flatten()).chain(&rules.records)
 }
 
-fn stands_in_data(path: &FieldPath) -> bool {
+fn is_under_data(path: &FieldPath) -> bool {
     let plain = |step: &PathStep| step.name().filter(|_| !step.descends).map(str::to_owned);
     matches!(path.steps(), [first, second, ..] if plain(first).as_deref() == Some("data") && plain(second).is_some())
 }

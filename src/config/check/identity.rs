@@ -1,4 +1,4 @@
-//! A contract's `identity:`: which of the ways to prove oneself, and what tokens must be like.
+//! Checks `identity:` of a contract: tokens, a certificate or signed webhooks, and what tokens must be like.
 
 use super::{certificate, claims, issuer, values, webhook};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
@@ -7,7 +7,7 @@ use crate::config::source::Cursor;
 use crate::identity::{IdentitySettings, RotationRules, SenderBinding, SupersededBy, TokenSettings};
 use crate::model::ClientId;
 
-/// `identity:`; `None` when it lacks what has been reported as missing.
+/// `identity:`; `None` when a required key is missing, which is reported.
 pub(super) fn identity(
     at: &Cursor<'_>,
     written: &written::IdentityConfig,
@@ -24,13 +24,13 @@ pub(super) fn identity(
             webhook::webhook(&at.key("webhook"), webhook).map(|settings| IdentitySettings::Webhook(settings.into()))
         }
         (Some(_), Some(_)) => {
-            at.key("webhook").fault("stands beside certificate: a vendor proves itself in one way", "take one out");
+            at.key("webhook").fault("is written beside certificate: a vendor proves itself in one way", "take one out");
             None
         }
     }
 }
 
-/// What belongs to tokens has no meaning beside another proof.
+/// Reports keys about tokens beside a proof without tokens.
 fn alone(at: &Cursor<'_>, written: &written::IdentityConfig, proof: &str) {
     let keys = [
         ("issuer", written.issuer.is_some()),
@@ -97,7 +97,7 @@ fn token(at: &Cursor<'_>, written: &written::IdentityConfig, client_ca: Option<u
     })
 }
 
-/// A text that tokens are compared with, byte for byte.
+/// A text that a claim must equal, byte for byte.
 fn exact(at: &Cursor<'_>, written: Option<&str>) -> String {
     let text = written.unwrap_or_default();
     if written.is_some() && (text.is_empty() || text.chars().any(|c| c.is_whitespace() || c.is_control())) {
@@ -114,25 +114,19 @@ fn clients(at: &Cursor<'_>, written: &[String]) -> Vec<ClientId> {
         if client.is_empty() || client.chars().any(char::is_control) {
             at.item(i).invalid("must be a client's id", "acme-batch");
         } else if written[..i].contains(client) {
-            at.item(i).invalid("stands twice in the list", "");
+            at.item(i).invalid("is listed twice", "");
         }
     }
     written.iter().map(|client| ClientId::new(client)).collect()
 }
 
-/// `client_ca`: how many authorities the ingress listener takes client certificates of, where that is known.
-fn sender(at: &Cursor<'_>, written: Option<written::SenderConfig>, client_ca: Option<usize>) -> SenderBinding {
-    match written {
-        None | Some(written::SenderConfig::None) => SenderBinding::None,
-        Some(written::SenderConfig::Dpop) => SenderBinding::Dpop,
-        Some(written::SenderConfig::Mtls) => {
-            if client_ca == Some(0) {
-                let instead = "give it a tls.client_ca, or write sender: none";
-                at.fault("can never hold: listeners.ingress asks for no client certificate", instead);
-            }
-            SenderBinding::Mtls
-        }
+/// `client_ca`: the number of authorities whose client certificates the ingress listener accepts, where it is known.
+fn sender(at: &Cursor<'_>, written: Option<SenderBinding>, client_ca: Option<usize>) -> SenderBinding {
+    if written == Some(SenderBinding::Mtls) && client_ca == Some(0) {
+        let instead = "give it a tls.client_ca, or write sender: none";
+        at.fault("can never be proven: listeners.ingress asks for no client certificate", instead);
     }
+    written.unwrap_or(SenderBinding::None)
 }
 
 fn rotation(at: &Cursor<'_>, written: Option<&written::RotationConfig>) -> RotationRules {

@@ -1,4 +1,4 @@
-//! Where an issuer's word comes from: its keys, or its answer about each token; and how it is asked.
+//! Checks how an issuer vouches for tokens: its keys or its introspection endpoint, and how both are fetched.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::config::units;
 use crate::http::Url;
 use crate::identity::{FetchSettings, IntrospectionSettings, KeySource, inspect_client_secret};
 
-/// `jwks:` or `introspection:`, of which there must be one.
+/// `jwks:` or `introspection:`, exactly one of which is required.
 pub(super) fn source(
     at: &Cursor<'_>,
     written: &written::IdentityConfig,
@@ -25,11 +25,11 @@ pub(super) fn source(
         (Some(jwks), None) => keys(&at.key("jwks"), jwks, issuer, fetch),
         (None, Some(asked)) => introspection(&at.key("introspection"), asked, fetch),
         (Some(_), Some(_)) => {
-            let wrong = "stands beside jwks: this issuer's tokens are either signed or opaque";
+            let wrong = "is written beside jwks: this issuer's tokens are either signed or opaque";
             at.key("introspection").fault(wrong, "take one out");
             None
         }
-        // Reported as missing.
+        // The caller has reported the missing key.
         (None, None) => None,
     }
 }
@@ -132,7 +132,8 @@ fn refresh(at: &Cursor<'_>, written: &written::JwksConfig) -> Duration {
     refresh
 }
 
-/// Whoever reads keys in clear takes them from whoever is in between. The query is the issuer's business.
+/// Refuses plain HTTP beyond this machine: a man in the middle could replace the issuer's keys. The query is not
+/// checked.
 fn check_url(at: &Cursor<'_>, text: &str, fetch: &FetchSettings) {
     let (base, _) = text.split_once('?').unwrap_or((text, ""));
     match Url::parse_base(base) {

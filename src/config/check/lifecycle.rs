@@ -1,4 +1,4 @@
-//! What a contract says about its own end, and about cutting the vendor off and letting it back.
+//! Checks what a contract says about its end, the circuit breaker, drills and restores.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `limits:`
+//! Checks `limits:` of a contract and of a route.
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::config::units;
 use crate::meter::{Budget, Limits, OverrunAction, RequestRate, VendorLimits};
 use crate::pii::Rules;
 
-/// A vendor's limits as they are written: the product's defaults stand for what is not.
+/// A vendor's limits as written. A limit that is not written has the product's default.
 pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsConfig>) -> VendorLimits {
     let Some(written) = written else { return VendorLimits::default() };
     let shared = written.shared.unwrap_or_default();
@@ -21,7 +21,7 @@ pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsC
     let own = |name: &str, written: &Option<written::LimitsConfig>| {
         let at = at.key(name);
         if shared && written.is_some() {
-            at.fault("cannot stand beside shared: true: both directions spend from one budget", "take one of them out");
+            at.fault("cannot be used with shared: true: both directions spend from one budget", "take one of them out");
         }
         written.as_ref().map(|written| read(&at, written)).unwrap_or_default()
     };
@@ -35,7 +35,7 @@ pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsC
     VendorLimits { ingress: ingress.or(base), egress: egress.or(outward), shared }
 }
 
-/// Reports limits that no traffic can reach, because of what the routes are.
+/// Reports limits that no traffic can reach, because no route counts towards them.
 pub(super) fn check_effect(
     at: &Cursor<'_>,
     written: Option<&written::VendorLimitsConfig>,
@@ -58,14 +58,14 @@ pub(super) fn check_effect(
     }
 }
 
-/// Records are counted where a route names them; subjects where it names both.
+/// Records are counted on routes that name `records`; subjects on those that also name `subject`.
 fn check_counted(at: &Cursor<'_>, written: &written::LimitsConfig, sides: &[&ContractRoutes]) {
     let routes = || sides.iter().flat_map(|routes| routes.as_slice());
     let counted = |rules: &Rules| rules.records.is_some();
     let about = |rules: &Rules| rules.records.is_some() && rules.subject.is_some();
     let any = |of: fn(&Rules) -> bool| routes().any(|route| of(&route.request) || of(&route.response));
     if routes().next().is_none() {
-        // Another fault: a contract without routes, or with routes that could not be read.
+        // A contract without routes, or with routes that could not be read, is reported elsewhere.
         return;
     }
     if written.records.is_some() && !any(counted) {
@@ -90,7 +90,7 @@ fn common(written: &written::VendorLimitsConfig) -> written::LimitsConfig {
     }
 }
 
-/// A route's limits: only what is written.
+/// A route's limits. One that is not written adds none.
 pub(super) fn of_route(at: &Cursor<'_>, written: Option<&written::LimitsConfig>) -> Limits {
     let Some(written) = written else { return Limits::default() };
     for (name, is_written) in
@@ -117,13 +117,7 @@ fn read(at: &Cursor<'_>, written: &written::LimitsConfig) -> Limits {
 }
 
 fn rate(at: &Cursor<'_>, written: &written::RequestRateConfig) -> Option<RequestRate> {
-    let rate = match units::parse_rate(&written.rate.as_ref()?.0) {
-        Ok(rate) => rate,
-        Err(error) => {
-            at.key("rate").invalid_unit(error);
-            return None;
-        }
-    };
+    let rate = at.key("rate").parsed(units::parse_rate(&written.rate.as_ref()?.0))?;
     let a_second = u64::from(rate.count).div_ceil(rate.per.as_secs().max(1));
     let burst = written.burst.map_or(a_second, u64::from);
     let burst = NonZeroU32::new(u32::try_from(burst).unwrap_or(u32::MAX))?;
@@ -132,18 +126,13 @@ fn rate(at: &Cursor<'_>, written: &written::RequestRateConfig) -> Option<Request
 
 fn count(at: &Cursor<'_>, written: &written::CountBudgetConfig) -> Option<Budget> {
     let window = window(at, written.window.as_ref())?;
-    Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: over(written.over) })
+    Some(Budget { budget: NonZeroU64::new(written.budget?)?, window, over: written.over.unwrap_or_default() })
 }
 
 fn bytes(at: &Cursor<'_>, written: &written::ByteBudgetConfig) -> Option<Budget> {
     let window = window(at, written.window.as_ref());
-    match units::parse_size(&written.budget.as_ref()?.0) {
-        Ok(budget) => Some(Budget { budget: NonZeroU64::new(budget)?, window: window?, over: over(written.over) }),
-        Err(error) => {
-            at.key("budget").invalid_unit(error);
-            None
-        }
-    }
+    let budget = at.key("budget").parsed(units::parse_size(&written.budget.as_ref()?.0))?;
+    Some(Budget { budget: NonZeroU64::new(budget)?, window: window?, over: written.over.unwrap_or_default() })
 }
 
 fn window(at: &Cursor<'_>, written: Option<&file::DurationText>) -> Option<Duration> {
@@ -153,12 +142,4 @@ fn window(at: &Cursor<'_>, written: Option<&file::DurationText>) -> Option<Durat
         at.invalid("must be at least 1s", "1s");
     }
     Some(window)
-}
-
-fn over(written: Option<written::OverrunConfig>) -> OverrunAction {
-    match written {
-        Some(written::OverrunConfig::Refuse) | None => OverrunAction::Refuse,
-        Some(written::OverrunConfig::Sever) => OverrunAction::Sever,
-        Some(written::OverrunConfig::Kill) => OverrunAction::Kill,
-    }
 }

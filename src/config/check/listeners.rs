@@ -1,4 +1,4 @@
-//! `listeners:`
+//! Checks `listeners:`.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -47,7 +47,7 @@ fn listener(at: &Cursor<'_>, written: &file::ListenerConfig) -> ListenerSettings
     }
 }
 
-/// A listener of which no more than the address and TLS is written.
+/// A listener with the defaults for all but its address and TLS.
 fn bound(at: &Cursor<'_>, bind: Option<&str>, tls: Option<&file::TlsConfig>) -> ListenerSettings {
     let bind = bind.map_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), |text| bind_address(&at.key("bind"), text));
     ListenerSettings {
@@ -86,7 +86,7 @@ fn tls(at: &Cursor<'_>, written: &file::TlsConfig) -> TlsSettings {
     TlsSettings { cert, key, client }
 }
 
-/// Operators' tokens are worth as much as the gateway itself.
+/// Warns of an admin listener beyond this machine without TLS: operators' tokens control the whole gateway.
 fn check_admin(at: &Cursor<'_>, admin: Option<&ListenerSettings>) {
     if admin.is_some_and(|admin| admin.tls.is_none() && !is_loopback_address(admin.bind.ip())) {
         let wrong = "operators' tokens would pass in clear: whoever listens on the way could take the kill switch over";

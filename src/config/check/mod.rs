@@ -1,7 +1,7 @@
-//! From what was written to what is meant: one file per section, every fault on the way reported.
+//! Checks what is written and makes settings of it: one file for each section, every fault reported.
 //!
-//! A builder always goes on: where a value is wrong it reports, takes a harmless one in its place, and looks at the rest.
-//! What it makes is only used when nothing was reported.
+//! A check never stops at a fault: it reports it, takes a harmless value in its place and checks the rest. The settings
+//! are only used when nothing was reported.
 
 mod body_format;
 mod certificate;
@@ -72,7 +72,7 @@ pub(super) fn keys(at: &Cursor<'_>, written: Option<&file::KeysConfig>) -> KeysS
     }
 }
 
-/// A file that is missing, or open to others, has been reported.
+/// Checks the content of the master key's file. A file that is missing or that others can read was reported before.
 fn master_file(at: &Cursor<'_>, path: PathBuf) -> MasterKeyLocation {
     let (is_file, shown) = (path.is_file(), path.display().to_string());
     let place = MasterKeyLocation::File(path);
@@ -92,7 +92,7 @@ fn master_file(at: &Cursor<'_>, path: PathBuf) -> MasterKeyLocation {
     place
 }
 
-/// A variable's name is told, never its value.
+/// Checks the master key in an environment variable. Faults show the variable's name, never its value.
 fn master_variable(at: &Cursor<'_>, name: &str) -> MasterKeyLocation {
     let place = MasterKeyLocation::Environment(name.to_owned());
     match place.source().load() {
@@ -114,10 +114,7 @@ pub(super) fn drain(at: &Cursor<'_>, written: Option<&file::DrainConfig>) -> Dra
 
 /// `log:`
 pub(super) fn log(written: Option<&file::LogConfig>) -> log::LogSettings {
-    let format = match written.and_then(|log| log.format) {
-        Some(file::LogFormatConfig::Json) | None => log::LogFormat::Json,
-        Some(file::LogFormatConfig::Human) => log::LogFormat::Human,
-    };
+    let format = written.and_then(|log| log.format).unwrap_or_default();
     let level = match written.and_then(|log| log.level) {
         Some(file::LogLevelConfig::Error) => log::LevelFilter::ERROR,
         Some(file::LogLevelConfig::Warn) => log::LevelFilter::WARN,

@@ -1,4 +1,4 @@
-//! `operators.yaml`
+//! Checks `operators.yaml`.
 
 use crate::config::file;
 use crate::config::settings::Operator;
@@ -14,7 +14,7 @@ pub(in crate::config) fn operators(at: &Cursor<'_>, written: &file::OperatorsCon
         let Some(operator) = self::operator(&at, operator) else { continue };
         if operators.iter().any(|earlier| earlier.name == operator.name) {
             at.key("name").invalid_with_remedy(
-                "stands twice: the audit trail could not tell them apart",
+                "is used twice: the audit trail could not tell them apart",
                 "give one of them another name",
             );
         }
@@ -40,7 +40,7 @@ fn operator(at: &Cursor<'_>, written: &file::OperatorConfig) -> Option<Operator>
     Some(Operator { name, role: written.role?, token_sha256 })
 }
 
-/// Does not show what was written: it may be the token itself.
+/// Reads the hash of a token. Faults do not show what was written: it may be the token itself.
 fn hash(at: &Cursor<'_>, text: &str) -> Option<[u8; 32]> {
     let mut hash = [0; 32];
     let nibble = |b: &u8| char::from(*b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());

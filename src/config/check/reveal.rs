@@ -1,4 +1,4 @@
-//! `reveal:` and `detect:` of a route: tokens that become values again, and what looks at all other texts.
+//! Checks `reveal:` and `detect:` of a route: tokens that become values again, and detectors for all other texts.
 
 use super::rules::{RuleSide, fields, related};
 use crate::config::file::route::DetectConfig;
@@ -6,16 +6,11 @@ use crate::config::source::Cursor;
 use crate::model::FieldPath;
 use crate::pii::{DetectRule, Detector, Rules, ValueLocation};
 
-/// The fields whose tokens become values again. `earlier` are the rules of the same side.
-pub(super) fn reveal(
-    at: &Cursor<'_>,
-    written: Option<&[String]>,
-    earlier: &Rules,
-    towards: RuleSide,
-) -> Vec<FieldPath> {
+/// The fields whose tokens become values again. `earlier` are the rules of the same message.
+pub(super) fn reveal(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules, side: RuleSide) -> Vec<FieldPath> {
     let Some(written) = written else { return Vec::new() };
-    if !towards.is_inward() {
-        let instead = match towards {
+    if !side.is_inward() {
+        let instead = match side {
             RuleSide::Request(_) => "move it to response: there a vendor's tokens come back",
             RuleSide::Response(_) => "move it to request: there a vendor's tokens come back",
         };

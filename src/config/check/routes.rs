@@ -1,4 +1,4 @@
-//! `ingress:` and `egress.routes:`
+//! Checks `ingress:` and `egress.routes:`.
 
 use std::sync::Arc;
 
@@ -21,9 +21,9 @@ pub(super) fn ingress(
     at: &Cursor<'_>,
     written: &[IngressRouteConfig],
     ceiling: Option<&ScopeSet>,
-    surroundings: &ContractContext<'_>,
+    context: &ContractContext<'_>,
 ) -> ContractRoutes {
-    let route = |(i, route): (usize, &IngressRouteConfig)| ingress_route(&at.item(i), route, ceiling, surroundings);
+    let route = |(i, route): (usize, &IngressRouteConfig)| ingress_route(&at.item(i), route, ceiling, context);
     table(at, written.iter().enumerate().map(route).collect())
 }
 
@@ -44,11 +44,11 @@ fn ingress_route(
     at: &Cursor<'_>,
     written: &IngressRouteConfig,
     ceiling: Option<&ScopeSet>,
-    surroundings: &ContractContext<'_>,
+    context: &ContractContext<'_>,
 ) -> Option<ContractRoute> {
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let scopes = written.scopes.as_deref().map(|scopes| route_scopes(&at.key("scopes"), scopes, ceiling));
-    let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, surroundings));
+    let upstream = written.upstream.as_deref().map(|name| upstream_named(&at.key("upstream"), name, context));
     let mut request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), RuleSide::Request(Direction::Ingress));
     let response =
@@ -97,11 +97,11 @@ fn egress_route(
     })
 }
 
-/// What passes in a WebSocket is not read: a rule beside it would be gone around.
+/// Refuses rules for bodies on a WebSocket route: WebSocket messages are not read, so they would bypass the rules.
 fn websocket(at: &Cursor<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
     let allowed = written.unwrap_or(false);
     if allowed && rules.into_iter().any(Rules::reads_body) {
-        let wrong = "cannot stand beside rules that read a body: nothing reads what passes in a WebSocket";
+        let wrong = "cannot be used with rules that read a body: messages of a WebSocket are not read";
         at.key("websocket").fault(wrong, "take it out, or give the WebSocket a route of its own");
     }
     allowed
@@ -140,8 +140,8 @@ fn route_scopes(at: &Cursor<'_>, written: &[String], ceiling: Option<&ScopeSet>)
     scopes
 }
 
-fn upstream_named(at: &Cursor<'_>, name: &str, surroundings: &ContractContext<'_>) -> Arc<upstream::UpstreamSettings> {
-    let Some(upstreams) = surroundings.upstreams else { return upstreams::unknown() };
+fn upstream_named(at: &Cursor<'_>, name: &str, context: &ContractContext<'_>) -> Arc<upstream::UpstreamSettings> {
+    let Some(upstreams) = context.upstreams else { return upstreams::unknown() };
     if let Some(upstream) = upstreams.get(name) {
         return Arc::clone(upstream);
     }
@@ -153,7 +153,7 @@ fn upstream_named(at: &Cursor<'_>, name: &str, surroundings: &ContractContext<'_
     upstreams::unknown()
 }
 
-/// Puts the route's `records` and `subject` among the rules of the body that they are about.
+/// Adds the route's `records`, `subject` and `on_shape` to the rules of the body that they are about.
 fn counted(
     at: &Cursor<'_>,
     records: Option<&str>,
@@ -171,7 +171,7 @@ fn counted(
     if let (Some(records), Some(subject)) = (&rules.records, &rules.subject)
         && !(related(records, subject) && reaches(records, subject))
     {
-        at.key("subject").invalid(format!("stands in no record of {records}"), format!("{records}.id"));
+        at.key("subject").invalid(format!("is in no record of {records}"), format!("{records}.id"));
     }
     if let (Some(records), Some(only)) = (&rules.records, &rules.only)
         && !only.iter().any(|kept| related(kept, records))
@@ -181,7 +181,7 @@ fn counted(
     rules
 }
 
-/// Warns of fields that can stand in no body of the shape that `records` describes.
+/// Warns of fields that no body of the shape that `records` describes can have.
 fn check_shapes(at: &Cursor<'_>, written: Option<&MessageRulesConfig>, records: Option<&FieldPath>) {
     let (Some(written), Some(records)) = (written, records) else { return };
     let pii = written.pii.iter().flatten().enumerate();
@@ -200,8 +200,8 @@ fn check_shapes(at: &Cursor<'_>, written: Option<&MessageRulesConfig>, records: 
     }
 }
 
-/// The steps of `path` from where it takes a container for another kind than `records` does: one names a single member where
-/// the other takes each for a record.
+/// The rest of `path` from the step where it contradicts `records`: it takes a container for an object with a named
+/// member, where `records` takes each of its elements for a record, or the other way round.
 fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
     let (counted, named) = records.steps().iter().zip(path.steps()).find(|(a, b)| a != b)?;
     let same_kind = matches!(
@@ -215,14 +215,14 @@ fn contradicts(records: &FieldPath, path: &FieldPath) -> Option<String> {
     let same = records.bytes().zip(path.bytes()).take_while(|(a, b)| a == b).count();
     let rest = path.get(same..)?.trim_start_matches('.');
     let rest = match named.selector {
-        // One element of those that `records` takes one by one.
+        // The path selects one element of the list whose elements are the records.
         PathSelector::Index(_) => rest.split_once(']')?.1.to_owned(),
         PathSelector::Name(_) | PathSelector::Wildcard => format!(".{rest}"),
     };
     contradicted.then_some(rest)
 }
 
-/// A subject without descendants must be at least as deep as its record.
+/// Whether a subject can be inside its record: without `..`, its path must be at least as long.
 fn reaches(records: &FieldPath, subject: &FieldPath) -> bool {
     let anywhere = |path: &FieldPath| path.steps().iter().any(|step| step.descends);
     anywhere(records) || anywhere(subject) || subject.steps().len() >= records.steps().len()
@@ -247,7 +247,7 @@ fn check_counted(at: &Cursor<'_>, limited: bool, counted: bool) {
     }
 }
 
-/// The look-up table of the routes that could be read; the others have been reported.
+/// The look-up table of the valid routes; the others were reported.
 fn table(at: &Cursor<'_>, routes: Vec<Option<ContractRoute>>) -> ContractRoutes {
     if routes.len() > ROUTES_MAX {
         at.fault(

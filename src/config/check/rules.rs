@@ -1,4 +1,4 @@
-//! `request:` and `response:` of a route: which values are treated how, and what is counted.
+//! Checks `request:` and `response:` of a route: which values are treated, and how.
 
 use std::num::NonZeroU64;
 
@@ -15,7 +15,7 @@ use crate::pii::{
 };
 use crate::route::RoutePattern;
 
-/// Header fields that the gateway itself must read or write; a treatment would break the message.
+/// Header fields that the gateway itself reads or writes: a treatment would break the message.
 const FRAMING_HEADERS: [&str; 12] = [
     "authorization",
     "connection",
@@ -31,35 +31,34 @@ const FRAMING_HEADERS: [&str; 12] = [
     "expect",
 ];
 
-/// Which side of an exchange the rules are for.
+/// The message that rules are for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum RuleSide {
-    /// The request of a route of this direction.
+    /// The request of a route in this direction.
     Request(Direction),
-    /// The response of a route of this direction.
+    /// The response of a route in this direction.
     Response(Direction),
 }
 
 impl RuleSide {
-    /// Whether the message comes into the house, so that tokens in it may become values.
+    /// Whether the message comes from a vendor to us, so that tokens in it may become values.
     pub(super) const fn is_inward(self) -> bool {
         matches!(self, Self::Request(Direction::Ingress) | Self::Response(Direction::Egress))
     }
 }
 
-/// One side's rules.
+/// The rules of one message.
 pub(super) fn rules(
     at: &Cursor<'_>,
     written: Option<&MessageRulesConfig>,
     pattern: Option<&RoutePattern>,
-    towards: RuleSide,
+    side: RuleSide,
 ) -> Rules {
     let Some(written) = written else { return Rules::default() };
     let mut rules = Rules { only: only(&at.key("only"), written.only.as_deref()), ..Rules::default() };
-    let (side, at) = (at, at.key("pii"));
     for (i, line) in written.pii.iter().flatten().enumerate() {
-        let at = at.item(i);
-        if let Some(rule) = rule(&at, line, pattern, towards) {
+        let at = at.key("pii").item(i);
+        if let Some(rule) = rule(&at, line, pattern, side) {
             check_reached(&at, &rule, &rules);
             if body_format::is_optional(&at, line.optional, &rule.location) {
                 rules.body_settings.optional_rules.push(rules.treat.len());
@@ -67,20 +66,20 @@ pub(super) fn rules(
             rules.treat.push(rule);
         }
     }
-    rules.clear = clear::build(&side.key("clear"), written.clear.as_deref(), &rules, towards);
-    rules.reveal = reveal::reveal(&side.key("reveal"), written.reveal.as_deref(), &rules, towards);
-    rules.detect = written.detect.as_ref().and_then(|detect| reveal::detect(&side.key("detect"), detect));
+    rules.clear = clear::build(&at.key("clear"), written.clear.as_deref(), &rules, side);
+    rules.reveal = reveal::reveal(&at.key("reveal"), written.reveal.as_deref(), &rules, side);
+    rules.detect = written.detect.as_ref().and_then(|detect| reveal::detect(&at.key("detect"), detect));
     if written.allow_files == Some(true) {
         rules.files = FileHandling::Pass;
         if !rules.reads_body() {
-            side.key("allow_files").fault("has no effect: no rule reads the body, so everything passes", "take it out");
+            at.key("allow_files").fault("has no effect: no rule reads the body, so everything passes", "take it out");
         }
     }
-    body_format::build(side, written, &mut rules);
+    body_format::build(at, written, &mut rules);
     rules
 }
 
-/// A path of the body.
+/// A path in the body.
 pub(super) fn field(at: &Cursor<'_>, text: &str) -> Option<FieldPath> {
     FieldPath::parse(text)
         .map_err(|error| {
@@ -90,7 +89,7 @@ pub(super) fn field(at: &Cursor<'_>, text: &str) -> Option<FieldPath> {
         .ok()
 }
 
-/// A list of paths of the body, none of them twice; `check` looks at each.
+/// A list of paths in the body, each of which `check` checks. Reports repeated ones.
 pub(super) fn fields(at: &Cursor<'_>, written: &[String], check: impl Fn(&Cursor<'_>, &FieldPath)) -> Vec<FieldPath> {
     let mut fields: Vec<FieldPath> = Vec::new();
     for (i, text) in written.iter().enumerate() {
@@ -105,10 +104,10 @@ pub(super) fn fields(at: &Cursor<'_>, written: &[String], check: impl Fn(&Cursor
     fields
 }
 
-/// Whether some value can be selected by one path or stand below what the other selects.
+/// Whether one path can select a value that the other selects, or one that contains it or is inside it.
 pub(super) fn related(left: &FieldPath, right: &FieldPath) -> bool {
     for (left, right) in left.steps().iter().zip(right.steps()) {
-        // What descends may stand at any depth: nothing can be excluded from here on.
+        // A step behind `..` matches at any depth: nothing can be excluded from here on.
         if left.descends || right.descends {
             return true;
         }
@@ -132,8 +131,8 @@ fn only(at: &Cursor<'_>, written: Option<&[String]>) -> Option<Vec<FieldPath>> {
     Some(written.iter().enumerate().filter_map(|(i, text)| field(&at.item(i), text)).collect())
 }
 
-fn rule(at: &Cursor<'_>, line: &PiiRuleConfig, pattern: Option<&RoutePattern>, towards: RuleSide) -> Option<Rule> {
-    let place = place(at, line, pattern, towards);
+fn rule(at: &Cursor<'_>, line: &PiiRuleConfig, pattern: Option<&RoutePattern>, side: RuleSide) -> Option<Rule> {
+    let place = place(at, line, pattern, side);
     let treatment = treatment(at, line);
     let only_type = line.only_type;
     if only_type.is_some() && !matches!(place, Some(ValueLocation::Field(_)) | None) {
@@ -154,7 +153,7 @@ fn place(
     at: &Cursor<'_>,
     line: &PiiRuleConfig,
     pattern: Option<&RoutePattern>,
-    towards: RuleSide,
+    side: RuleSide,
 ) -> Option<ValueLocation> {
     let written = [
         ("field", &line.field),
@@ -166,7 +165,7 @@ fn place(
     let mut named = written.into_iter().filter_map(|(name, text)| Some((name, text.as_deref()?)));
     let Some((name, text)) = named.next() else {
         at.fault(
-            "must say where the value stands",
+            "must say where the value is",
             "write field: \"$.customers[*].email\", or query, header, cookie or segment",
         );
         return None;
@@ -185,7 +184,7 @@ fn place(
         "query" => Some(ValueLocation::Query(text.into())),
         "header" => header(&at, text).map(ValueLocation::Header),
         "cookie" => Some(ValueLocation::Cookie(text.into())),
-        _ => segment(&at, text, pattern, towards).map(ValueLocation::Segment),
+        _ => segment(&at, text, pattern, side).map(ValueLocation::Segment),
     }
 }
 
@@ -206,9 +205,9 @@ fn header(at: &Cursor<'_>, text: &str) -> Option<Box<str>> {
     Some(name.into())
 }
 
-fn segment(at: &Cursor<'_>, text: &str, pattern: Option<&RoutePattern>, towards: RuleSide) -> Option<Box<str>> {
-    if matches!(towards, RuleSide::Response(_)) {
-        at.fault("stands in a request: a response has no path", "move the rule to request");
+fn segment(at: &Cursor<'_>, text: &str, pattern: Option<&RoutePattern>, side: RuleSide) -> Option<Box<str>> {
+    if matches!(side, RuleSide::Response(_)) {
+        at.fault("is part of a request: a response has no path", "move the rule to request");
         return None;
     }
     let pattern = pattern?;
@@ -218,7 +217,7 @@ fn segment(at: &Cursor<'_>, text: &str, pattern: Option<&RoutePattern>, towards:
             Some(near) => at.invalid(format!("is no capture of {pattern}"), near),
             None => at.invalid_with_remedy(
                 format!("is no capture of {pattern}"),
-                format!("write {{{text}}} into the route where the value stands"),
+                format!("write {{{text}}} into the route where the value is"),
             ),
         }
         return None;
@@ -277,7 +276,8 @@ fn treatment(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Treatment> {
     }
 }
 
-/// A domain below 10^6 is refused (NIST SP 800-38G rev. 1): both ends and the check digit of a card leave 10^5.
+/// `format:` of encrypt_format. A card that keeps both ends is refused: 10^5 values remain, and NIST SP 800-38G rev. 1
+/// asks for 10^6.
 fn format(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<DigitFormat> {
     match line.format.unwrap_or(WrittenFormat::Digits) {
         WrittenFormat::Digits => Some(DigitFormat::Digits),
@@ -333,7 +333,7 @@ fn generalize(at: &Cursor<'_>, line: &PiiRuleConfig) -> Option<Generalization> {
     }
 }
 
-/// A rule that never takes effect gives a false sense of safety.
+/// Reports a rule that no value can reach: it would give a false sense of safety.
 fn check_reached(at: &Cursor<'_>, rule: &Rule, earlier: &Rules) {
     let same = |other: &Rule| {
         other.location == rule.location && (other.only_type.is_none() || other.only_type == rule.only_type)

@@ -1,4 +1,4 @@
-//! `upstreams:` and a contract's `egress.upstream`.
+//! Checks `upstreams:` of the main file and `egress.upstream` of a contract.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,18 +31,7 @@ pub(in crate::config) fn upstreams(
         match UpstreamId::parse(name) {
             Err(error) => at.fault(format!("the name of an upstream {error}"), "rename it"),
             Ok(id) => {
-                let base = upstream.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
-                let base = base.unwrap_or_else(unknown_base);
-                let deadlines = deadlines(
-                    &at,
-                    &WrittenDeadlines {
-                        connect: upstream.connect_timeout.as_ref(),
-                        response: upstream.response_timeout.as_ref(),
-                        idle: upstream.body_idle_timeout.as_ref(),
-                        pace: upstream.body_pace.as_ref(),
-                    },
-                );
-                upstreams.insert(name.clone(), Arc::new(settings(id, base, deadlines, AllowedNetworks::Any)));
+                upstreams.insert(name.clone(), settings(&at, id, upstream, AllowedNetworks::Any));
             }
         }
     }
@@ -56,84 +45,61 @@ pub(super) fn vendor_upstream(
     written: &VendorUpstreamConfig,
 ) -> Arc<UpstreamSettings> {
     let listed = networks(&at.key("allow_networks"), written.allow_networks.as_deref().unwrap_or_default());
-    let networks = AllowedNetworks::PublicAnd(listed.into());
-    let base = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
-    base.iter().for_each(|base| check_reachable(&at.key("url"), base, &networks));
-    let base = base.unwrap_or_else(unknown_base);
-    let deadlines = deadlines(
-        at,
-        &WrittenDeadlines {
-            connect: written.connect_timeout.as_ref(),
-            response: written.response_timeout.as_ref(),
-            idle: written.body_idle_timeout.as_ref(),
-            pace: written.body_pace.as_ref(),
-        },
-    );
-    // A vendor's id is an upstream's id: both have one alphabet.
+    // A vendor's id is a valid upstream's id: both have the same alphabet.
     let id = UpstreamId::parse(vendor.as_str()).unwrap_or_else(|_| unknown_id());
-    Arc::new(settings(id, base, deadlines, networks))
+    settings(at, id, &written.without_networks(), AllowedNetworks::PublicAnd(listed.into()))
 }
 
-/// What stands for an upstream that could not be read, or is not looked for.
+/// Takes the place of an upstream that is invalid, or that is not known because the main file was not read.
 pub(super) fn unknown() -> Arc<UpstreamSettings> {
-    Arc::new(settings(unknown_id(), unknown_base(), DEFAULT_DEADLINES, AllowedNetworks::Any))
+    Arc::new(defaults(unknown_id(), AllowedNetworks::Any))
 }
 
 fn unknown_id() -> UpstreamId {
     UpstreamId::parse("unknown").expect("a constant id")
 }
 
-fn unknown_base() -> Url {
-    Url::parse_base("http://upstream.invalid").expect("a constant URL")
-}
-
-fn settings(id: UpstreamId, base: Url, deadlines: UpstreamDeadlines, networks: AllowedNetworks) -> UpstreamSettings {
-    let UpstreamDeadlines { connect, response, body } = deadlines;
-    UpstreamSettings { id, base, connect_deadline: connect, response_deadline: response, body, networks }
-}
-
-/// How long an upstream, and whoever sends a body to or from it, may take.
-struct UpstreamDeadlines {
-    connect: Duration,
-    response: Duration,
-    body: BodyLimits,
-}
-
-/// The same as it is written, for either kind of upstream.
-struct WrittenDeadlines<'a> {
-    connect: Option<&'a file::DurationText>,
-    response: Option<&'a file::DurationText>,
-    idle: Option<&'a file::DurationText>,
-    pace: Option<&'a file::PaceText>,
-}
-
-const DEFAULT_DEADLINES: UpstreamDeadlines = UpstreamDeadlines {
-    connect: CONNECT_DEADLINE,
-    response: RESPONSE_DEADLINE,
-    body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
-};
-
-fn deadlines(at: &Cursor<'_>, written: &WrittenDeadlines<'_>) -> UpstreamDeadlines {
-    let read = |name: &str, written: Option<&file::DurationText>, default| {
-        values::duration(&at.key(name), written, UPSTREAM_DEADLINE_MAX).unwrap_or(default)
-    };
-    UpstreamDeadlines {
-        connect: read("connect_timeout", written.connect, DEFAULT_DEADLINES.connect),
-        response: read("response_timeout", written.response, DEFAULT_DEADLINES.response),
-        body: BodyLimits {
-            idle: read("body_idle_timeout", written.idle, DEFAULT_DEADLINES.body.idle),
-            min_rate: pace(&at.key("body_pace"), written.pace).unwrap_or(DEFAULT_DEADLINES.body.min_rate),
-        },
+fn defaults(id: UpstreamId, networks: AllowedNetworks) -> UpstreamSettings {
+    UpstreamSettings {
+        id,
+        base: Url::parse_base("http://upstream.invalid").expect("a constant URL"),
+        connect_deadline: CONNECT_DEADLINE,
+        response_deadline: RESPONSE_DEADLINE,
+        body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
+        networks,
     }
+}
+
+fn settings(
+    at: &Cursor<'_>,
+    id: UpstreamId,
+    written: &file::UpstreamConfig,
+    networks: AllowedNetworks,
+) -> Arc<UpstreamSettings> {
+    let mut settings = defaults(id, networks);
+    let read = |name: &str, written: &Option<file::DurationText>, to: &mut Duration| {
+        *to = values::duration(&at.key(name), written.as_ref(), UPSTREAM_DEADLINE_MAX).unwrap_or(*to);
+    };
+    read("connect_timeout", &written.connect_timeout, &mut settings.connect_deadline);
+    read("response_timeout", &written.response_timeout, &mut settings.response_deadline);
+    read("body_idle_timeout", &written.body_idle_timeout, &mut settings.body.idle);
+    if let Some(pace) = pace(&at.key("body_pace"), written.body_pace.as_ref()) {
+        settings.body.min_rate = pace;
+    }
+    if let Some(base) = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text)) {
+        check_reachable(&at.key("url"), &base, &settings.networks);
+        settings.base = base;
+    }
+    Arc::new(settings)
 }
 
 fn pace(at: &Cursor<'_>, written: Option<&file::PaceText>) -> Option<MinRate> {
-    match units::parse_pace(&written?.0) {
-        Ok((bytes, per)) if bytes <= BODY_PACE_BYTES_MAX => return Some(MinRate { bytes, per }),
-        Ok(_) => at.invalid("must be at most 1MiB", "1MiB/s"),
-        Err(error) => at.invalid_unit(error),
+    let (bytes, per) = at.parsed(units::parse_pace(&written?.0))?;
+    if bytes > BODY_PACE_BYTES_MAX {
+        at.invalid("must be at most 1MiB", "1MiB/s");
+        return None;
     }
-    None
+    Some(MinRate { bytes, per })
 }
 
 fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
@@ -154,8 +120,8 @@ fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
     read.ok()
 }
 
-/// What leaves to a vendor goes under TLS, unless it stays in a network that the contract names.
-fn check_reachable(at: &Cursor<'_>, base: &Url, networks: &AllowedNetworks) {
+/// Refuses plain HTTP and private addresses towards a vendor, unless the contract allows the network.
+fn check_reachable(at: &Cursor<'_>, base: &BaseUrl, networks: &AllowedNetworks) {
     let listed = match networks {
         AllowedNetworks::Any => true,
         AllowedNetworks::PublicAnd(listed) => !listed.is_empty(),

@@ -1,4 +1,4 @@
-//! Single values: text, durations and lists of words.
+//! Checks values that occur in several sections: durations, lines of text and scopes.
 
 use std::time::Duration;
 
@@ -7,23 +7,18 @@ use crate::config::source::Cursor;
 use crate::config::units;
 use crate::model::{Scope, ScopeSet};
 
-/// A duration up to a bound, or `None` where none is written or it is wrong, and reported.
+/// A duration up to `most`; `None` where none is written, or where it is invalid, which is reported.
 pub(super) fn duration(at: &Cursor<'_>, written: Option<&file::DurationText>, most: Duration) -> Option<Duration> {
-    match units::parse_duration(&written?.0) {
-        Ok(duration) if duration <= most => Some(duration),
-        Ok(_) => {
-            let most = units::format_duration(most);
-            at.invalid(format!("must be at most {most}"), &most);
-            None
-        }
-        Err(error) => {
-            at.invalid_unit(error);
-            None
-        }
+    let duration = at.parsed(units::parse_duration(&written?.0))?;
+    if duration > most {
+        let most = units::format_duration(most);
+        at.invalid(format!("must be at most {most}"), &most);
+        return None;
     }
+    Some(duration)
 }
 
-/// A line of text for people; reported when it is empty, too long or not printable.
+/// A line of text for people. Reports one that is empty, too long or not printable.
 pub(super) fn line(at: &Cursor<'_>, written: Option<&str>) -> String {
     const CHARS_MAX: usize = 200;
     let text = written.unwrap_or_default();
@@ -35,13 +30,13 @@ pub(super) fn line(at: &Cursor<'_>, written: Option<&str>) -> String {
     text.to_owned()
 }
 
-/// A list of scopes.
+/// A list of scopes. Reports repeated and invalid ones.
 pub(super) fn scopes(at: &Cursor<'_>, written: &[String]) -> ScopeSet {
     let mut scopes = Vec::new();
     for (i, text) in written.iter().enumerate() {
         match Scope::parse(text) {
             Ok(scope) if scopes.contains(&scope) => {
-                at.item(i).invalid_with_remedy("stands twice in the list", "take one of them out")
+                at.item(i).invalid_with_remedy("is listed twice", "take one of them out")
             }
             Ok(scope) => scopes.push(scope),
             Err(error) if text.contains([' ', ',']) => {

@@ -1,4 +1,4 @@
-//! What can only be seen when all contracts are on the table.
+//! Checks all contracts together.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,8 @@ use crate::identity::{IdentitySettings, TokenSettings};
 use crate::model::Direction;
 use crate::pii::Rules;
 
-/// Refuses two contracts for one vendor, and two vendors that one token would belong to.
+/// Reports two contracts for one vendor, a client that is in two contracts, and a contract that needs a missing master
+/// key.
 pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)], has_master_key: bool) {
     let mut vendors: HashMap<&str, &Cursor<'a>> = HashMap::new();
     let mut clients: HashMap<(&str, &str), &Cursor<'a>> = HashMap::new();

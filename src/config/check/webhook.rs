@@ -1,4 +1,4 @@
-//! `webhook:` of a contract's identity: a known vendor's way to sign, or one that is spelt out.
+//! Checks `webhook:` of a contract's identity: a preset, or a recipe that is written out.
 
 use std::path::PathBuf;
 
@@ -20,7 +20,7 @@ use crate::identity::{
 pub(super) fn webhook(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<WebhookSettings> {
     let (mut recipe, known) = recipe(at, written)?;
     if let Some(encoding) = written.secret_encoding {
-        recipe.secret = secret_encoding(encoding);
+        recipe.secret = encoding;
     }
     recipe.url = written.url.as_deref().and_then(|text| base(&at.key("url"), text));
     let signs_address = [TemplatePart::Url, TemplatePart::DecodedUrl].iter().any(|part| recipe.signed.has(part));
@@ -29,7 +29,7 @@ pub(super) fn webhook(at: &Cursor<'_>, written: &written::WebhookConfig) -> Opti
     }
     let handshakes = match &written.handshake {
         Some(listed) => handshakes(&at.key("handshake"), listed),
-        // Who has subscribed already needs no handshake any more.
+        // Without a verify token the subscription exists already, so Meta's handshake is not needed.
         None if written.verify_token_file.is_none() => {
             known.into_iter().filter(|one| *one != WebhookHandshake::Meta).collect()
         }
@@ -49,7 +49,7 @@ pub(super) fn webhook(at: &Cursor<'_>, written: &written::WebhookConfig) -> Opti
     Some(WebhookSettings { recipe, secret_files, tolerance, verify_token_file, handshakes })
 }
 
-/// Meta shows a token that its customer has made up; the secret of its signatures is no such token, for it would be in a URL.
+/// The file of the verify token, which Meta sends in a URL: so the secret of its signatures cannot serve for it.
 fn verify_token_file(
     at: &Cursor<'_>,
     written: &written::WebhookConfig,
@@ -70,7 +70,7 @@ fn verify_token_file(
     }
 }
 
-/// Keys that spell a recipe out, and whether they are written.
+/// The keys of a recipe, and whether they are written.
 fn recipe_keys(written: &written::WebhookConfig) -> [(&'static str, bool); 10] {
     [
         ("header", written.header.is_some()),
@@ -95,7 +95,7 @@ fn recipe(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<(WebhookR
     match (written.preset, written.scheme) {
         (Some(preset), None) => {
             only(&["id_header"], "is known of this preset");
-            let (mut recipe, handshakes) = preset_of(preset).recipe();
+            let (mut recipe, handshakes) = preset.recipe();
             if let Some(name) = &written.id_header {
                 recipe.id_header = header(&at.key("id_header"), name);
             }
@@ -117,7 +117,7 @@ fn recipe(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<(WebhookR
         }
         (None, Some(written::WebhookSchemeConfig::Hmac)) => Some((hmac(at, written)?, Vec::new())),
         (Some(_), Some(_)) => {
-            at.key("scheme").fault("stands beside preset, which says it", "take one of them out");
+            at.key("scheme").fault("is written beside preset, which includes it", "take one of them out");
             None
         }
         (None, None) => {
@@ -141,18 +141,14 @@ fn hmac(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<WebhookReci
     let id_header = written.id_header.as_ref().and_then(|name| header(&at.key("id_header"), name));
     check_signed(at, &signed, timestamp.is_some(), id_header.is_some());
     Some(WebhookRecipe {
-        proof: match written.digest {
-            Some(written::DigestConfig::Sha1) => WebhookProof::HmacSha1,
-            Some(written::DigestConfig::Sha256) | None => WebhookProof::HmacSha256,
-            Some(written::DigestConfig::Sha512) => WebhookProof::HmacSha512,
-        },
+        proof: written.digest.unwrap_or(WebhookProof::HmacSha256),
         timestamp,
         id_header,
-        ..WebhookRecipe::hmac(signature, encoding(written.encoding), signed)
+        ..WebhookRecipe::hmac(signature, written.encoding.unwrap_or(SignatureEncoding::HexOrBase64), signed)
     })
 }
 
-/// A time that is not signed can be rewritten by whoever sends a copy.
+/// Refuses a timestamp that is not signed: anyone who sends a copy of a message could change it.
 fn check_signed(at: &Cursor<'_>, signed: &SignatureTemplate, has_time: bool, has_id: bool) {
     match (signed.has(&TemplatePart::Timestamp), has_time) {
         (true, false) => {
@@ -194,15 +190,10 @@ fn timestamp(
         return None;
     };
     let name = header(&at.key("timestamp_header"), name)?;
-    // Only the signature's own header has parts.
+    // Only the signature's own header has several parts.
     let separator = separator.filter(|_| written.header.as_deref().is_some_and(|own| own.eq_ignore_ascii_case(&name)));
     let place = HeaderPart { header: name, separator, prefix: written.timestamp_prefix.clone().unwrap_or_default() };
-    let format = match written.timestamp_format {
-        Some(written::TimeFormatConfig::Seconds) | None => TimestampFormat::Seconds,
-        Some(written::TimeFormatConfig::Millis) => TimestampFormat::Millis,
-        Some(written::TimeFormatConfig::Iso8601) => TimestampFormat::Iso8601,
-    };
-    Some((place, format))
+    Some((place, written.timestamp_format.unwrap_or(TimestampFormat::Seconds)))
 }
 
 fn separator(at: &Cursor<'_>, text: &str) -> Option<char> {
@@ -244,7 +235,7 @@ fn base(at: &Cursor<'_>, text: &str) -> Option<String> {
     }
 }
 
-/// A header's name, in the form in which requests have it.
+/// A header's name in lower case, as requests have it.
 fn header(at: &Cursor<'_>, text: &str) -> Option<String> {
     match HeaderName::try_from(text) {
         Ok(name) => Some(name.as_str().to_owned()),
@@ -260,46 +251,4 @@ fn secret_file(at: &Cursor<'_>, text: &str, encoding: WebhookSecretEncoding) -> 
     let path = files::secret(at, text, files::AllowedReaders::Group, instead);
     files::secret_content(at, &path, |content| inspect_secret(content, encoding));
     path
-}
-
-const fn encoding(written: Option<written::SignatureEncodingConfig>) -> SignatureEncoding {
-    match written {
-        None => SignatureEncoding::HexOrBase64,
-        Some(written::SignatureEncodingConfig::Hex) => SignatureEncoding::Hex,
-        Some(written::SignatureEncodingConfig::Base64) => SignatureEncoding::Base64,
-        Some(written::SignatureEncodingConfig::Base64url) => SignatureEncoding::Base64Url,
-    }
-}
-
-const fn secret_encoding(written: written::SecretEncodingConfig) -> WebhookSecretEncoding {
-    match written {
-        written::SecretEncodingConfig::Raw => WebhookSecretEncoding::Raw,
-        written::SecretEncodingConfig::Base64 => WebhookSecretEncoding::Base64,
-        written::SecretEncodingConfig::Hex => WebhookSecretEncoding::Hex,
-        written::SecretEncodingConfig::Whsec => WebhookSecretEncoding::Whsec,
-    }
-}
-
-const fn preset_of(written: written::WebhookPresetConfig) -> WebhookPreset {
-    match written {
-        written::WebhookPresetConfig::StandardWebhooks => WebhookPreset::StandardWebhooks,
-        written::WebhookPresetConfig::Svix => WebhookPreset::Svix,
-        written::WebhookPresetConfig::Stripe => WebhookPreset::Stripe,
-        written::WebhookPresetConfig::Github => WebhookPreset::Github,
-        written::WebhookPresetConfig::Gitlab => WebhookPreset::Gitlab,
-        written::WebhookPresetConfig::Slack => WebhookPreset::Slack,
-        written::WebhookPresetConfig::Shopify => WebhookPreset::Shopify,
-        written::WebhookPresetConfig::Zoom => WebhookPreset::Zoom,
-        written::WebhookPresetConfig::Pagerduty => WebhookPreset::Pagerduty,
-        written::WebhookPresetConfig::Square => WebhookPreset::Square,
-        written::WebhookPresetConfig::Paddle => WebhookPreset::Paddle,
-        written::WebhookPresetConfig::Hubspot => WebhookPreset::Hubspot,
-        written::WebhookPresetConfig::Twilio => WebhookPreset::Twilio,
-        written::WebhookPresetConfig::Meta => WebhookPreset::Meta,
-        written::WebhookPresetConfig::Dropbox => WebhookPreset::Dropbox,
-        written::WebhookPresetConfig::Calendly => WebhookPreset::Calendly,
-        written::WebhookPresetConfig::Typeform => WebhookPreset::Typeform,
-        written::WebhookPresetConfig::Linear => WebhookPreset::Linear,
-        written::WebhookPresetConfig::Intercom => WebhookPreset::Intercom,
-    }
 }

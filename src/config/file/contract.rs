@@ -1,6 +1,6 @@
 //! A contract as it is written in YAML.
 //!
-//! As in the main file, every field may be missing here, and nothing means anything yet.
+//! Every field is optional here: see the main file.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::DurationText;
 use super::identity::IdentityConfig;
 use super::route::{EgressConfig, IngressRouteConfig};
+use crate::meter::OverrunAction;
 
 /// One vendor's contract: who it is, what it may do until when, what it may see.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -48,7 +49,7 @@ pub(in crate::config) struct ContractConfig {
     pub(in crate::config) scopes: Option<Vec<String>>,
     /// How much may pass. Each direction has budgets of its own.
     pub(in crate::config) limits: Option<VendorLimitsConfig>,
-    /// How many denials in how short a time cut the vendor off.
+    /// How many denials in how short a time suspend the vendor.
     pub(in crate::config) trip: Option<TripConfig>,
     /// How often the kill switch is to be exercised.
     pub(in crate::config) drills: Option<DrillsConfig>,
@@ -82,14 +83,14 @@ pub(in crate::config) enum AfterEndConfig {
     ReadOnly,
 }
 
-/// How many denials in how short a time cut the vendor off, until a person restores it.
+/// How many denials in how short a time suspend the vendor, until a person restores it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct TripConfig {
-    /// How many.
+    /// The number of denials.
     #[schemars(required, range(min = 1, max = 100_000), example = 100)]
     pub(in crate::config) denials: Option<u32>,
-    /// In how long.
+    /// The time.
     #[schemars(required)]
     pub(in crate::config) window: Option<DurationText>,
 }
@@ -112,8 +113,8 @@ pub(in crate::config) struct RestoreConfig {
     pub(in crate::config) approvals: Option<u32>,
 }
 
-/// How much may pass of a vendor's traffic, by itself in each direction: a vendor that calls too often never stops our own
-/// calls to it.
+/// How much may pass of a vendor's traffic, by itself in each direction: a vendor that calls too often never stops our
+/// own calls to it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct VendorLimitsConfig {
@@ -179,28 +180,28 @@ pub(in crate::config) struct RateText(pub(in crate::config) String);
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct CountBudgetConfig {
-    /// How many.
+    /// The number.
     #[schemars(required, range(min = 1, max = 1_000_000_000_000_i64), example = 50_000)]
     pub(in crate::config) budget: Option<u64>,
-    /// In how long.
+    /// The time.
     #[schemars(required)]
     pub(in crate::config) window: Option<DurationText>,
     /// What an overrun does (default refuse).
-    pub(in crate::config) over: Option<OverrunConfig>,
+    pub(in crate::config) over: Option<OverrunAction>,
 }
 
 /// Body bytes per sliding window.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ByteBudgetConfig {
-    /// How many.
+    /// The number of bytes.
     #[schemars(required)]
     pub(in crate::config) budget: Option<SizeText>,
-    /// In how long.
+    /// The time.
     #[schemars(required)]
     pub(in crate::config) window: Option<DurationText>,
     /// What an overrun does (default refuse).
-    pub(in crate::config) over: Option<OverrunConfig>,
+    pub(in crate::config) over: Option<OverrunAction>,
 }
 
 /// A whole number and a unit: B, KB, MB, GB (thousands), KiB, MiB, GiB (1024).
@@ -214,15 +215,3 @@ pub(in crate::config) struct SizeText(pub(in crate::config) String);
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|.*\$\{.*)$", "examples" = ["2027-03-31"]))]
 pub(in crate::config) struct DateText(pub(in crate::config) String);
-
-/// What an overrun of a budget does.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OverrunConfig {
-    /// The response is cut at the budget; new requests are refused until the window has room.
-    Refuse,
-    /// All that the vendor has in flight is severed; new requests are refused until the window has room.
-    Sever,
-    /// The vendor is killed until a person restores it.
-    Kill,
-}

@@ -1,10 +1,11 @@
-//! What is kept and who is told, as it is written in the main file: the audit trail and the hooks.
+//! `audit:` and `hooks:` of the main file as they are written in YAML.
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::DurationText;
 use super::contract::SizeText;
+use crate::audit::OnAuditFailure;
 
 /// How the audit trail is kept.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -19,27 +20,17 @@ pub(in crate::config) struct AuditConfig {
     /// Length at which a new file is begun (default 64MiB).
     pub(in crate::config) rotate: Option<SizeText>,
     /// What happens while it cannot be written (default keep_serving).
-    pub(in crate::config) on_failure: Option<OnAuditFailureConfig>,
+    pub(in crate::config) on_failure: Option<OnAuditFailure>,
 }
 
-/// What happens while the audit trail cannot be written.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum OnAuditFailureConfig {
-    /// The gateway goes on and raises the alarm.
-    KeepServing,
-    /// Traffic is refused: what cannot be recorded does not happen.
-    Stop,
-}
-
-/// Who is told of a kill or a restore: by a webhook or by a command.
+/// A webhook or a command that is called at a kill or a restore.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct HookConfig {
-    /// Names it in the audit trail, and what waits for it across restarts.
+    /// Its name in the audit trail; events that wait for it keep the name across restarts.
     #[schemars(required, example = &"pager")]
     pub(in crate::config) name: Option<String>,
-    /// What it is told of (default both).
+    /// The events that it is called for (default both).
     pub(in crate::config) on: Option<Vec<HookEventConfig>>,
     /// The event as JSON by POST, signed as Standard Webhooks has it.
     pub(in crate::config) webhook: Option<HookWebhookConfig>,
@@ -50,7 +41,7 @@ pub(in crate::config) struct HookConfig {
     pub(in crate::config) deadline: Option<DurationText>,
 }
 
-/// What a hook can be told of.
+/// An event that a hook can be called for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum HookEventConfig {

@@ -1,15 +1,16 @@
 //! A contract's `identity:` as it is written in YAML: an issuer's tokens, a certificate, or signed webhooks.
 //!
-//! Which keys belong together only `check` knows.
+//! `check` knows which keys belong together.
+
+use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use std::collections::BTreeMap;
-
 use super::contract::SizeText;
 use super::webhook::WebhookConfig;
 use super::{DurationText, OneOrMore};
+use crate::identity::{HeaderMember, SenderBinding};
 
 /// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,14 +34,14 @@ pub(in crate::config) struct IdentityConfig {
     /// Signature algorithms that may be used (default ES256 alone).
     pub(in crate::config) algorithms: Option<Vec<AlgorithmName>>,
     /// Whether a token must be bound to its sender (default none).
-    pub(in crate::config) sender: Option<SenderConfig>,
-    /// Values of the token's `typ` that pass (default at+jwt alone); JWT, which stands for none as well, is for issuers that
+    pub(in crate::config) sender: Option<SenderBinding>,
+    /// Values of the token's `typ` that pass (default at+jwt alone). JWT, which also allows none, is for issuers that
     /// do not follow RFC 9068, and so is any other media type.
     #[schemars(extend("examples" = [["at+jwt", "JWT"]]))]
     pub(in crate::config) typ: Option<Vec<String>>,
-    /// Members of the token's header that are not looked at, because this issuer sends them: jku, x5u, x5c or cty. No key is
+    /// Members of the token's header that are ignored, because this issuer sends them: jku, x5u, x5c or cty. No key is
     /// ever taken from them (default none: they refuse the token).
-    pub(in crate::config) ignore_header: Option<Vec<HeaderMemberConfig>>,
+    pub(in crate::config) ignore_header: Option<Vec<HeaderMember>>,
     /// Longest token (default 8KiB, at most 24KiB).
     pub(in crate::config) token_bytes_max: Option<SizeText>,
     /// Skew granted on times in a token (default 30s, at most 5m).
@@ -87,9 +88,9 @@ pub(in crate::config) struct IntrospectionConfig {
     /// What this issuer's tokens start with, where several issuers are asked.
     #[schemars(example = &"acme_")]
     pub(in crate::config) token_prefix: Option<String>,
-    /// How long a yes is kept, never past the token's expiry (default 30s).
+    /// How long the answer that a token is active is kept, never past the token's expiry (default 30s).
     pub(in crate::config) active_for: Option<DurationText>,
-    /// How long a no is kept (default 10s).
+    /// How long the answer that a token is inactive is kept (default 10s).
     pub(in crate::config) inactive_for: Option<DurationText>,
 }
 
@@ -112,7 +113,8 @@ pub(in crate::config) struct IssuerFetchConfig {
     /// PEM file of its private key.
     #[schemars(example = "tls/gateway.key")]
     pub(in crate::config) key: Option<String>,
-    /// Whether plain http may be used beyond this machine; whoever reads or changes it owns the vendor (default false).
+    /// Whether plain http may be used beyond this machine; who can change it on the way can act as the vendor (default
+    /// false).
     pub(in crate::config) allow_plain_http: Option<bool>,
 }
 
@@ -123,7 +125,8 @@ pub(in crate::config) struct CertificateConfig {
     /// The name that it was issued for: a DNS name, a URI, or an e-mail address.
     #[schemars(required, example = "spiffe://acme.example/batch")]
     pub(in crate::config) subject_alt_name: Option<String>,
-    /// PEM file of the authorities that may issue it (default the one that the listener trusts; needed where it trusts several).
+    /// PEM file of the authorities that may issue it (default the one that the listener trusts; needed where it trusts
+    /// several).
     #[schemars(example = "tls/acme-ca.pem")]
     pub(in crate::config) ca: Option<String>,
     /// PEM files of revocation lists, read again when they change; one that is missing or overdue refuses all.
@@ -131,8 +134,8 @@ pub(in crate::config) struct CertificateConfig {
     pub(in crate::config) crl: Option<Vec<String>>,
 }
 
-/// Which claims say what. A claim is a name (`cid`, `https://example.com/roles`), a path to one (`realm_access.roles`), or
-/// a path whose names hold dots (`$["a.b"].roles`).
+/// Which claims say what. A claim is a name (`cid`, `https://example.com/roles`), a path to one (`realm_access.roles`),
+/// or a path whose names hold dots (`$["a.b"].roles`).
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct ClaimNamesConfig {
@@ -165,37 +168,11 @@ pub(in crate::config) enum ClaimPresence {
     Optional,
 }
 
-/// A member of a token's header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum HeaderMemberConfig {
-    /// The address of a key set.
-    Jku,
-    /// The address of a certificate.
-    X5u,
-    /// A certificate chain.
-    X5c,
-    /// What the payload is.
-    Cty,
-}
-
 /// A JWS algorithm: ES256, ES384, ES512, RS256, RS384, RS512, PS256, PS384, PS512 or EdDSA (Ed25519).
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(extend("pattern" = r"^((ES|RS|PS)(256|384|512)|EdDSA|.*\$\{.*)$", "examples" = ["ES256", "RS256"]))]
 pub(in crate::config) struct AlgorithmName(pub(in crate::config) String);
-
-/// Whether a token must be bound to its sender.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum SenderConfig {
-    /// A bearer token: whoever holds it.
-    None,
-    /// The token names the client certificate of the connection (RFC 8705).
-    Mtls,
-    /// The token names a key, and each request carries a fresh proof by it (RFC 9449).
-    Dpop,
-}
 
 /// How young tokens and keys must be.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -207,13 +184,13 @@ pub(in crate::config) struct RotationConfig {
     pub(in crate::config) max_age: Option<DurationText>,
     /// How long a token passes after a newer one was used.
     pub(in crate::config) superseded_grace: Option<DurationText>,
-    /// Whose newer one: the client's (per_client, the default), or the client's for the same `sub` (per_subject); off is for
-    /// replicas that each hold a token of their own, and the same as no grace.
+    /// Whose newer one: the client's (per_client, the default), or the client's for the same `sub` (per_subject); off
+    /// is for replicas that each hold a token of their own, and the same as no grace.
     pub(in crate::config) superseded: Option<SupersededConfig>,
     /// Greatest age of the signing key, from its first sight.
     pub(in crate::config) max_key_age: Option<DurationText>,
-    /// How long an answer or a WebSocket may run on after its token is past its expiry or max_age; none by default: it is
-    /// severed then.
+    /// How long an answer or a WebSocket may run on after its token is past its expiry or max_age; none by default: it
+    /// is severed then.
     pub(in crate::config) expired_grace: Option<DurationText>,
 }
 
@@ -225,6 +202,6 @@ pub(in crate::config) enum SupersededConfig {
     PerClient,
     /// The client's for the same `sub`: users of one client do not end each other's.
     PerSubject,
-    /// Nobody's: a stolen token passes until it expires.
+    /// None: a stolen token passes until it expires.
     Off,
 }

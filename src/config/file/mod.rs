@@ -1,7 +1,7 @@
 //! The main file and the operators' file as they are written in YAML.
 //!
-//! Every field may be missing here: which must be there is said by the schema that is derived from these types, so that
-//! one pass can report all that is missing. Nothing here means anything yet; `check` gives it meaning.
+//! Every field is optional here. The schema, which is derived from these types, says which are required, so that one
+//! pass can report all that are missing. `check` makes settings of these types.
 
 pub(in crate::config) mod contract;
 pub(in crate::config) mod evidence;
@@ -15,8 +15,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::settings::OperatorRole;
+use crate::telemetry::log::LogFormat;
 
-/// vendorgate.yaml: where the gateway listens, what stands behind it, and where its contracts are.
+/// vendorgate.yaml: where the gateway listens, which APIs it calls, and where its contracts are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct MainConfig {
@@ -35,11 +36,11 @@ pub(in crate::config) struct MainConfig {
     pub(in crate::config) contracts: Option<String>,
     /// How the audit trail is kept.
     pub(in crate::config) audit: Option<evidence::AuditConfig>,
-    /// Who is told of a kill or a restore.
+    /// Webhooks and commands that are called at a kill or a restore.
     pub(in crate::config) hooks: Option<Vec<evidence::HookConfig>>,
     /// How the gateway stops.
     pub(in crate::config) drain: Option<DrainConfig>,
-    /// How the gateway speaks.
+    /// The form and level of the logs.
     pub(in crate::config) log: Option<LogConfig>,
 }
 
@@ -62,17 +63,17 @@ pub(in crate::config) struct ListenerConfig {
     /// Address and port; port 0 asks the system for a free one.
     #[schemars(required, example = "127.0.0.1:8443")]
     pub(in crate::config) bind: Option<String>,
-    /// The listener's certificate; in clear without.
+    /// The listener's certificate; without it, plain HTTP is spoken.
     pub(in crate::config) tls: Option<TlsConfig>,
     /// Whether HTTP/2 is spoken beside HTTP/1.1 (default true).
     pub(in crate::config) http2: Option<bool>,
-    /// Time for a whole request head, and for the first request of a connection that has proven nothing yet (default 10s,
-    /// at most 5m).
+    /// Time for a whole request head, and for the first request of a connection whose caller is not proven yet (default
+    /// 10s, at most 5m).
     pub(in crate::config) head_timeout: Option<DurationText>,
-    /// How long a peer that has proven who it is may rest between two requests (default 75s, at most 1h).
+    /// How long a connection whose caller is proven may be idle between two requests (default 75s, at most 1h).
     pub(in crate::config) idle_timeout: Option<DurationText>,
-    /// Most connections of one IPv4 address or IPv6 /64 that have proven nothing yet; one more ends the oldest of them
-    /// (default 1024).
+    /// Most connections of one IPv4 address or IPv6 /64 whose caller is not proven yet; one more ends the oldest of
+    /// them (default 1024).
     #[schemars(range(min = 1, max = 1_000_000))]
     pub(in crate::config) unproven_per_address: Option<u32>,
 }
@@ -84,7 +85,7 @@ pub(in crate::config) struct AdminListenerConfig {
     /// Address and port; port 0 asks the system for a free one.
     #[schemars(required, example = "127.0.0.1:9901")]
     pub(in crate::config) bind: Option<String>,
-    /// The listener's certificate; in clear without.
+    /// The listener's certificate; without it, plain HTTP is spoken.
     pub(in crate::config) tls: Option<TlsConfig>,
     /// The file that names the operators.
     #[schemars(example = "operators.yaml")]
@@ -149,7 +150,7 @@ pub(in crate::config) struct UpstreamConfig {
     pub(in crate::config) response_timeout: Option<DurationText>,
     /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
     pub(in crate::config) body_idle_timeout: Option<DurationText>,
-    /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
+    /// Least pace of a body while its sender is waited for (default 100B/m). It does not apply to event streams.
     pub(in crate::config) body_pace: Option<PaceText>,
 }
 
@@ -161,37 +162,27 @@ pub(in crate::config) struct DrainConfig {
     pub(in crate::config) deadline: Option<DurationText>,
 }
 
-/// How the gateway speaks.
+/// The form and level of the logs.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct LogConfig {
     /// The form of a line (default json).
-    pub(in crate::config) format: Option<LogFormatConfig>,
-    /// The least that is said (default info).
+    pub(in crate::config) format: Option<LogFormat>,
+    /// The least severe events that are written (default info).
     pub(in crate::config) level: Option<LogLevelConfig>,
 }
 
-/// The form of a log line.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum LogFormatConfig {
-    /// One JSON object a line.
-    Json,
-    /// Words for a terminal.
-    Human,
-}
-
-/// The least that is said.
+/// The least severe events that are written.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum LogLevelConfig {
-    /// Only what has failed.
+    /// Failures.
     Error,
-    /// And what is about to.
+    /// Also what will soon fail.
     Warn,
-    /// And one line an exchange.
+    /// Also one line for each exchange.
     Info,
-    /// And what led to it.
+    /// Also the steps that led to a result.
     Debug,
     /// Everything.
     Trace,

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::contract::LimitsConfig;
-use super::{DurationText, PaceText};
+use super::{DurationText, PaceText, UpstreamConfig};
 use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
 
 /// A call that the vendor may make.
@@ -30,13 +30,13 @@ pub(in crate::config) struct IngressRouteConfig {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
-    /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
+    /// Whether a request may become a WebSocket (default false). Its messages are not read, so no rule may read a body.
     pub(in crate::config) websocket: Option<bool>,
-    /// Whether its requests hold GraphQL queries, which are then judged by the answer's rules (default false).
+    /// Whether its requests hold GraphQL queries, which are then checked against the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
-    /// What is asked of the request.
+    /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
-    /// What is asked of the response.
+    /// Rules for the response.
     pub(in crate::config) response: Option<MessageRulesConfig>,
 }
 
@@ -65,11 +65,24 @@ pub(in crate::config) struct VendorUpstreamConfig {
     pub(in crate::config) response_timeout: Option<DurationText>,
     /// Longest silence in the middle of a body, either way (default 60s). An event stream needs a comment in that time.
     pub(in crate::config) body_idle_timeout: Option<DurationText>,
-    /// What must come of a body while its sender is waited for (default 100B/m). An event stream may be as slow as it likes.
+    /// Least pace of a body while its sender is waited for (default 100B/m). It does not apply to event streams.
     pub(in crate::config) body_pace: Option<PaceText>,
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
+}
+
+impl VendorUpstreamConfig {
+    /// What it has in common with an internal API.
+    pub(in crate::config) fn without_networks(&self) -> UpstreamConfig {
+        UpstreamConfig {
+            url: self.url.clone(),
+            connect_timeout: self.connect_timeout.clone(),
+            response_timeout: self.response_timeout.clone(),
+            body_idle_timeout: self.body_idle_timeout.clone(),
+            body_pace: self.body_pace.clone(),
+        }
+    }
 }
 
 /// A call that we may make.
@@ -89,20 +102,20 @@ pub(in crate::config) struct EgressRouteConfig {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
-    /// Whether it may go on as a WebSocket (default false). What passes then is not read, so no rule may read a body.
+    /// Whether a request may become a WebSocket (default false). Its messages are not read, so no rule may read a body.
     pub(in crate::config) websocket: Option<bool>,
-    /// Whether its requests hold GraphQL queries, which are then judged by the answer's rules (default false).
+    /// Whether its requests hold GraphQL queries, which are then checked against the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
     /// Whether a segment may hold a slash as `%2F`, as in GET /api/v4/projects/group%2Fname (default false).
     pub(in crate::config) allow_encoded_slash: Option<bool>,
-    /// What is asked of the request.
+    /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
-    /// What is asked of the response.
+    /// Rules for the response.
     pub(in crate::config) response: Option<MessageRulesConfig>,
 }
 
-/// What is asked of one side of an exchange. A body that a rule reads is decoded to at most 1 GiB, and to 100 bytes for each of
-/// its own beyond the first MiB; values have at most 64 KiB, rows 256 KiB, documents 128 levels.
+/// Rules for one message of an exchange. A body that a rule reads is decoded to at most 1 GiB, and to 100 bytes for
+/// each of its own beyond the first MiB; values have at most 64 KiB, rows 256 KiB, documents 128 levels.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct MessageRulesConfig {
@@ -111,23 +124,24 @@ pub(in crate::config) struct MessageRulesConfig {
     /// The only fields that pass; everything else is dropped.
     #[schemars(extend("examples" = [["$.id", "$.country"]]))]
     pub(in crate::config) only: Option<Vec<String>>,
-    /// Fields that may leave in clear, each with all below it: `pii test --strict` and the exposure report tell every other one
-    /// that does. It treats nothing and lets nothing pass.
+    /// Fields that may leave in clear, each with all below it: `pii test --strict` and the exposure report list every
+    /// other field that does. It treats nothing and lets nothing pass.
     #[schemars(extend("examples" = [["$.id", "$.orders[*].shipTo"]]), length(max = 1_000))]
     pub(in crate::config) clear: Option<Vec<String>>,
     /// Fields whose tokens become values again, on the way in: requests of ingress, responses of egress.
     #[schemars(extend("examples" = [["$.accepted[*].email"]]))]
     pub(in crate::config) reveal: Option<Vec<String>>,
-    /// What looks at every text that no other rule selects.
+    /// Detectors for every text that no other rule selects.
     pub(in crate::config) detect: Option<DetectConfig>,
     /// Whether the files of a multipart form pass, unread (default false: they are refused).
     pub(in crate::config) allow_files: Option<bool>,
     /// The format that a body is read as, whatever its content type says or where it says none.
     #[serde(rename = "as")]
     pub(in crate::config) format: Option<BodyFormat>,
-    /// Whether a body in a declared charset other than UTF-8 is decoded and leaves as UTF-8 (default false: it is refused).
+    /// Whether a body in a declared charset other than UTF-8 is decoded and leaves as UTF-8 (default false: it is
+    /// refused).
     pub(in crate::config) decode_charsets: Option<bool>,
-    /// What stands between the fields of a CSV: one of , ; | or tab (default a comma).
+    /// The separator between the fields of a CSV: one of , ; | or tab (default a comma).
     #[schemars(example = &";")]
     pub(in crate::config) delimiter: Option<String>,
     /// The columns of tables that have no header: their first row is then data.
@@ -135,20 +149,20 @@ pub(in crate::config) struct MessageRulesConfig {
     pub(in crate::config) columns: Option<Vec<String>>,
 }
 
-/// Detectors, and what is done about their finds.
+/// Detectors, and what happens to what they find.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct DetectConfig {
     /// What to look for (default all).
     #[schemars(extend("examples" = [["email", "card"]]))]
     pub(in crate::config) find: Option<Vec<PiiKind>>,
-    /// What happens to a find.
+    /// What happens to a value that was found.
     #[schemars(required)]
     #[serde(rename = "as")]
     pub(in crate::config) action: Option<DetectAction>,
 }
 
-/// Which value is treated how. One of `field`, `query`, `header`, `cookie` and `segment` says where it stands.
+/// Which value is treated, and how. One of `field`, `query`, `header`, `cookie` and `segment` says where the value is.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct PiiRuleConfig {

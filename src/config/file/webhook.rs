@@ -4,13 +4,14 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{DurationText, OneOrMore};
+use crate::identity::{SignatureEncoding, TimestampFormat, WebhookPreset, WebhookProof, WebhookSecretEncoding};
 
 /// A vendor known by signatures over what it sends: by `preset`, or by `scheme` and what belongs to it.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct WebhookConfig {
     /// A vendor whose way to sign is known.
-    pub(in crate::config) preset: Option<WebhookPresetConfig>,
+    pub(in crate::config) preset: Option<WebhookPreset>,
     /// How a message is signed.
     pub(in crate::config) scheme: Option<WebhookSchemeConfig>,
     /// File of the secret.
@@ -20,14 +21,14 @@ pub(in crate::config) struct WebhookConfig {
     #[schemars(example = "secrets/acme-webhook-next")]
     pub(in crate::config) next_secret_file: Option<String>,
     /// How the file holds the secret (default as the preset has it; whsec for standard-webhooks, else raw).
-    pub(in crate::config) secret_encoding: Option<SecretEncodingConfig>,
+    pub(in crate::config) secret_encoding: Option<WebhookSecretEncoding>,
     /// For hmac and token: the header of the signature.
     #[schemars(example = "x-acme-signature")]
     pub(in crate::config) header: Option<String>,
-    /// For hmac and token: what stands before the signature (default nothing).
+    /// For hmac and token: the text before the signature (default none).
     #[schemars(example = "sha256=")]
     pub(in crate::config) prefix: Option<String>,
-    /// For hmac: what stands between the parts of the header, where it has several (one character).
+    /// For hmac: the character between the parts of the header, where it has several.
     #[schemars(example = ",")]
     pub(in crate::config) separator: Option<String>,
     /// For hmac: what is signed (default `{timestamp}.{body}` where there is a timestamp, else `{body}`). The parts are
@@ -35,17 +36,17 @@ pub(in crate::config) struct WebhookConfig {
     #[schemars(example = "v0:{timestamp}:{body}")]
     pub(in crate::config) signed: Option<String>,
     /// For hmac: the digest (default sha256); sha1 is for senders that have nothing better.
-    pub(in crate::config) digest: Option<DigestConfig>,
-    /// For hmac: how the signature is written (default hexadecimal or base64, told apart by length).
-    pub(in crate::config) encoding: Option<SignatureEncodingConfig>,
+    pub(in crate::config) digest: Option<WebhookProof>,
+    /// For hmac: how the signature is written (default hexadecimal or base64, which differ in length).
+    pub(in crate::config) encoding: Option<SignatureEncoding>,
     /// For hmac: the header of the time of sending, which must then be signed too; it may be the signature's own.
     #[schemars(example = "x-acme-timestamp")]
     pub(in crate::config) timestamp_header: Option<String>,
-    /// For hmac: what stands before the time (default nothing).
+    /// For hmac: the text before the time (default none).
     #[schemars(example = "t=")]
     pub(in crate::config) timestamp_prefix: Option<String>,
     /// For hmac: how the time is written (default seconds).
-    pub(in crate::config) timestamp_format: Option<TimeFormatConfig>,
+    pub(in crate::config) timestamp_format: Option<TimestampFormat>,
     /// The header of the message's id: a message that comes again with the same is answered, and not delivered again.
     #[schemars(example = "x-acme-delivery")]
     pub(in crate::config) id_header: Option<String>,
@@ -57,10 +58,11 @@ pub(in crate::config) struct WebhookConfig {
     /// preset has it).
     #[schemars(extend("examples" = [["ms_graph"]]))]
     pub(in crate::config) handshake: Option<OneOrMore>,
-    /// For the handshake meta: file of the verify token that Meta is told.
+    /// For the handshake meta: file of the verify token that was entered at Meta.
     #[schemars(example = "secrets/meta-verify-token")]
     pub(in crate::config) verify_token_file: Option<String>,
-    /// How far the time of sending may be from ours (default 5m, at most 1h); a message is remembered for twice as long.
+    /// How far the time of sending may be from ours (default 5m, at most 1h); a message is remembered for twice as
+    /// long.
     pub(in crate::config) tolerance: Option<DurationText>,
 }
 
@@ -76,79 +78,4 @@ pub(in crate::config) enum WebhookSchemeConfig {
     /// The secret itself in a header of the sender's choice: nothing is signed.
     #[serde(rename = "token")]
     Token,
-}
-
-/// A vendor whose way to sign is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub(in crate::config) enum WebhookPresetConfig {
-    StandardWebhooks,
-    Svix,
-    Stripe,
-    Github,
-    Gitlab,
-    Slack,
-    Shopify,
-    Zoom,
-    Pagerduty,
-    Square,
-    Paddle,
-    Hubspot,
-    Twilio,
-    Meta,
-    Dropbox,
-    Calendly,
-    Typeform,
-    Linear,
-    Intercom,
-}
-
-/// The digest of an HMAC.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum DigestConfig {
-    /// SHA-1.
-    Sha1,
-    /// SHA-256.
-    Sha256,
-    /// SHA-512.
-    Sha512,
-}
-
-/// How a signature is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum SignatureEncodingConfig {
-    /// Hexadecimal.
-    Hex,
-    /// Base64.
-    Base64,
-    /// Base64url.
-    Base64url,
-}
-
-/// How a time is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum TimeFormatConfig {
-    /// Seconds since 1970.
-    Seconds,
-    /// Milliseconds since 1970.
-    Millis,
-    /// RFC 3339, in UTC.
-    Iso8601,
-}
-
-/// How a file holds a secret.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(in crate::config) enum SecretEncodingConfig {
-    /// As it is, less the end of the line.
-    Raw,
-    /// In base64.
-    Base64,
-    /// In hexadecimal.
-    Hex,
-    /// In base64 after `whsec_`.
-    Whsec,
 }

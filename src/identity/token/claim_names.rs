@@ -106,7 +106,8 @@ impl Default for TokenShape {
 
 /// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in the
 /// tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum HeaderMember {
     /// `jku`: the address of a key set. Never fetched.
     Jku,

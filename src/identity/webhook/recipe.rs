@@ -55,33 +55,42 @@ pub struct HeaderPart {
 }
 
 /// How a signature is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum WebhookProof {
     /// HMAC-SHA-1 (RFC 2104), which only old senders use. It is not broken as a MAC, but no choice for anything new.
+    #[serde(rename = "sha1")]
     HmacSha1,
     /// HMAC-SHA-256.
+    #[serde(rename = "sha256")]
     HmacSha256,
     /// HMAC-SHA-512.
+    #[serde(rename = "sha512")]
     HmacSha512,
-    /// The secret itself is sent: who can read one message can forge any other.
+    /// The secret itself is sent: who can read one message can forge any other. Contracts write `scheme: token`.
+    #[serde(skip)]
     Token,
 }
 
 /// How the bytes of a signature are encoded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum SignatureEncoding {
-    /// Hexadecimal or base64, which differ in length.
+    /// Hexadecimal or base64, which differ in length: what holds where a contract names neither.
+    #[serde(skip)]
     HexOrBase64,
     /// Hexadecimal.
     Hex,
     /// Base64 with padding.
     Base64,
     /// Base64url, with or without padding.
+    #[serde(rename = "base64url")]
     Base64Url,
 }
 
 /// How a time is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum TimestampFormat {
     /// Seconds since 1970.
     Seconds,
@@ -92,7 +101,8 @@ pub enum TimestampFormat {
 }
 
 /// How a secret is encoded in its file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum WebhookSecretEncoding {
     /// As it is, without the end of the line.
     Raw,
@@ -122,7 +132,8 @@ pub enum WebhookHandshake {
 }
 
 /// A well-known vendor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
 #[allow(missing_docs, reason = "each is a vendor's name")]
 pub enum WebhookPreset {
     StandardWebhooks,
