@@ -10,7 +10,7 @@ use crate::config::file;
 use crate::config::file::contract as written;
 use crate::config::source::Cursor;
 use crate::config::units;
-use crate::meter::{Budget, Limits, OverrunAction, RequestRate, VendorLimits};
+use crate::meter::{Budget, Limits, RequestRate, VendorLimits};
 use crate::pii::Rules;
 
 /// A vendor's limits as written. A limit that is not written has the product's default.

@@ -121,7 +121,7 @@ fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
 }
 
 /// Refuses plain HTTP and private addresses towards a vendor, unless the contract allows the network.
-fn check_reachable(at: &Cursor<'_>, base: &BaseUrl, networks: &AllowedNetworks) {
+fn check_reachable(at: &Cursor<'_>, base: &Url, networks: &AllowedNetworks) {
     let listed = match networks {
         AllowedNetworks::Any => true,
         AllowedNetworks::PublicAnd(listed) => !listed.is_empty(),
