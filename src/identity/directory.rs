@@ -156,9 +156,9 @@ impl Directory {
     pub async fn warm(&self, deadline: Duration) {
         let asked = async {
             for vendor in self.vendors().filter(|vendor| !matches!(vendor.settings.keys, KeySource::Introspection(_))) {
-                let mut looks = vendor.issuer_keys.ended_refreshes();
-                // The sender lives in the ring, which this directory holds.
-                let _ = looks.wait_for(|count| *count > 0).await;
+                let mut refreshes = vendor.issuer_keys.ended_refreshes();
+                // The sender lives in the keys, which this directory holds.
+                let _ = refreshes.wait_for(|count| *count > 0).await;
             }
         };
         let _ = tokio::time::timeout(deadline, asked).await;
@@ -218,8 +218,8 @@ impl Directory {
     }
 
     /// The introspector for this issuer.
-    pub(crate) fn introspector_of(&self, ring: &IssuerKeysId) -> Option<&Arc<Introspector>> {
-        self.introspectors.iter().find(|one| one.id == *ring)
+    pub(crate) fn introspector_of(&self, keys: &IssuerKeysId) -> Option<&Arc<Introspector>> {
+        self.introspectors.iter().find(|one| one.id == *keys)
     }
 
     fn vendors(&self) -> impl Iterator<Item = &Arc<TokenVendor>> {
@@ -228,12 +228,9 @@ impl Directory {
 }
 
 /// Builds a directory, or returns everything that is wrong with the identity sections.
-pub(crate) fn build(
-    authority: &IdentityState,
-    contracts: Vec<IdentityContract>,
-) -> Result<Directory, Vec<DirectoryError>> {
+pub(crate) fn build(state: &IdentityState, contracts: Vec<IdentityContract>) -> Result<Directory, Vec<DirectoryError>> {
     let directory = Directory {
-        cache: Arc::clone(&authority.cache),
+        cache: Arc::clone(&state.cache),
         token_bytes_max: TOKEN_BYTES_DEFAULT,
         vendors: Vec::new(),
         by_id: HashMap::new(),
@@ -243,7 +240,7 @@ pub(crate) fn build(
         webhooks: Vec::new(),
         introspectors: Vec::new(),
     };
-    let mut builder = DirectoryBuilder { authority, directory, faults: Vec::new() };
+    let mut builder = DirectoryBuilder { state, directory, faults: Vec::new() };
     for contract in contracts {
         builder.add(contract);
     }
@@ -252,39 +249,39 @@ pub(crate) fn build(
 }
 
 struct DirectoryBuilder<'a> {
-    authority: &'a IdentityState,
+    state: &'a IdentityState,
     directory: Directory,
     faults: Vec<DirectoryError>,
 }
 
 impl DirectoryBuilder<'_> {
     fn add(&mut self, contract: IdentityContract) {
-        let stamp = self.authority.settings_version(&contract.vendor, &contract.identity);
+        let version = self.state.settings_version(&contract.vendor, &contract.identity);
         let (index, id) = (contract.index, contract.vendor);
         match contract.identity {
-            IdentitySettings::Token(settings) => self.add_token(index, id, stamp, *settings),
-            IdentitySettings::Certificate(settings) => self.add_certificate(index, id, stamp, settings),
+            IdentitySettings::Token(settings) => self.add_token(index, id, version, *settings),
+            IdentitySettings::Certificate(settings) => self.add_certificate(index, id, version, settings),
             IdentitySettings::Webhook(settings) => self.add_webhook(index, id, *settings),
         }
     }
 
-    fn add_token(&mut self, index: u32, id: VendorId, stamp: u64, settings: TokenSettings) {
+    fn add_token(&mut self, index: u32, id: VendorId, version: u64, settings: TokenSettings) {
         self.check(&id, &settings);
         self.name_clients(index, &id, &settings);
-        let ring = self.authority.issuer_keys(IssuerKeysId {
+        let keys = self.state.issuer_keys(IssuerKeysId {
             issuer: settings.issuer.clone(),
             source: settings.keys.clone(),
             fetch: settings.fetch.clone(),
         });
         match &settings.keys {
-            KeySource::File(path) => read_once(&ring, path),
-            KeySource::Introspection(asked) => self.add_introspector(&id, &ring.id, asked),
+            KeySource::File(path) => read_once(&keys, path),
+            KeySource::Introspection(asked) => self.add_introspector(&id, &keys.id, asked),
             KeySource::Url { .. } | KeySource::Discovery { .. } => {}
         }
-        let revocations = self.authority.revocations.slot(&id);
-        let replays = self.authority.replays(&id);
+        let revocations = self.state.revocations.slot(&id);
+        let replays = self.state.replays(&id);
         self.directory.by_id.insert(id.clone(), index);
-        let marks = Arc::clone(&self.authority.marks);
+        let history = Arc::clone(&self.state.history);
         self.directory.token_bytes_max = self.directory.token_bytes_max.max(settings.shape.bytes_max);
         let settings = Arc::new(settings);
         self.place(
@@ -292,20 +289,20 @@ impl DirectoryBuilder<'_> {
             Arc::new(TokenVendor {
                 id,
                 index,
-                settings_version: stamp,
+                settings_version: version,
                 settings,
-                issuer_keys: ring,
+                issuer_keys: keys,
                 revocations,
                 replays,
-                history: marks,
+                history,
             }),
         );
     }
 
     /// Two issuers that could both be asked about one token would each learn the other's tokens.
-    fn add_introspector(&mut self, id: &VendorId, ring: &IssuerKeysId, settings: &IntrospectionSettings) {
+    fn add_introspector(&mut self, id: &VendorId, keys: &IssuerKeysId, settings: &IntrospectionSettings) {
         let known = &mut self.directory.introspectors;
-        if known.iter().any(|one| one.id == *ring) {
+        if known.iter().any(|one| one.id == *keys) {
             return;
         }
         if known.iter().any(|one| one.settings.token_prefix == settings.token_prefix) {
@@ -313,16 +310,16 @@ impl DirectoryBuilder<'_> {
             self.faults.push(DirectoryError::PrefixTwice { vendor: id.clone(), prefix });
             return;
         }
-        known.push(self.authority.introspector(ring, settings));
+        known.push(self.state.introspector(keys, settings));
     }
 
-    fn add_certificate(&mut self, index: u32, id: VendorId, stamp: u64, settings: CertificateSettings) {
+    fn add_certificate(&mut self, index: u32, id: VendorId, version: u64, settings: CertificateSettings) {
         if settings.ca_file.is_none() && !settings.crl_files.is_empty() {
             self.faults.push(DirectoryError::ListsWithoutAuthority(id.clone()));
         }
         let name = settings.subject_alt_name.clone();
-        let revocations = self.authority.revocations.slot(&id);
-        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, stamp, settings, revocations));
+        let revocations = self.state.revocations.slot(&id);
+        let vendor = Arc::new(CertificateVendor::open(id.clone(), index, version, settings, revocations));
         self.directory.certified.insert(id.clone(), Arc::clone(&vendor));
         if let Some(first) = self.directory.by_name.insert(name, vendor) {
             self.faults.push(DirectoryError::NameTwice { first: first.id.clone(), second: id });
@@ -333,10 +330,9 @@ impl DirectoryBuilder<'_> {
         if !(1..=2).contains(&settings.secret_files.len()) {
             self.faults.push(DirectoryError::Secrets(id.clone()));
         }
-        let replays = self.authority.replays(&id);
-        let revocations = self.authority.revocations.slot(&id);
-        let webhook =
-            WebhookVerifier::open(id, index, settings, replays, revocations, Arc::clone(&self.authority.cache));
+        let replays = self.state.replays(&id);
+        let revocations = self.state.revocations.slot(&id);
+        let webhook = WebhookVerifier::open(id, index, settings, replays, revocations, Arc::clone(&self.state.cache));
         self.directory.webhooks.push(Arc::new(webhook));
     }
 
@@ -362,11 +358,11 @@ impl DirectoryBuilder<'_> {
 
     fn name_clients(&mut self, index: u32, id: &VendorId, settings: &TokenSettings) {
         for client in &settings.clients {
-            let mark = settings.rotation.superseded_grace.map(|_| self.authority.marks.client(id, client));
+            let newest_token = settings.rotation.superseded_grace.map(|_| self.state.history.client(id, client));
             let issuer =
                 self.directory.by_issuer.entry(settings.issuer.clone()).or_insert_with(|| IssuerClients::of(index));
             let clients = issuer.by_claims(&settings.claims.client);
-            let before = clients.insert(client.as_str().into(), ClientEntry { vendor: index, newest_token: mark });
+            let before = clients.insert(client.as_str().into(), ClientEntry { vendor: index, newest_token });
             if let Some(other) = before.filter(|before| before.vendor != index) {
                 self.clash(&settings.issuer, client, other.vendor, id);
             }
@@ -393,8 +389,8 @@ impl DirectoryBuilder<'_> {
 }
 
 /// Reads the key file, unless another config already uses these keys.
-fn read_once(ring: &IssuerKeys, path: &Path) {
-    if ring.status().tried_at.is_none() {
-        refresh::read_file_now(ring, path);
+fn read_once(keys: &IssuerKeys, path: &Path) {
+    if keys.status().tried_at.is_none() {
+        refresh::read_file_now(keys, path);
     }
 }

@@ -150,8 +150,8 @@ impl AuthError {
 }
 
 impl From<AuthError> for Denial {
-    fn from(flaw: AuthError) -> Self {
-        let (reason, words) = flaw.parts();
+    fn from(error: AuthError) -> Self {
+        let (reason, words) = error.parts();
         Self::new(reason, words)
     }
 }

@@ -1,15 +1,23 @@
 //! Who is calling: from credentials to a [`crate::model::Caller`].
 //!
-//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified tokens,
-//! marks, revocations. From it each config's [`Directory`] is built, which decides about requests:
-//! [`Directory::authenticate`] is synchronous and never fetches. Where a no could become a yes by waiting (a key or an
-//! opaque token seen for the first time), the no carries a [`AuthWait`]; whoever asked may await it, once, and ask
-//! again.
+//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified callers, the
+//! newest token of each client, revocations. From it each config's [`Directory`] is built, which decides about requests:
+//! [`Directory::authenticate`] is synchronous and never fetches. Where a refusal could become a success by waiting (for
+//! a key or an opaque token that is seen for the first time), it carries an [`AuthWait`]: the gateway may await that once
+//! and then try again.
 //!
-//! Takes the algorithm and key from the contract and its keys, never from the token. Read in this order: `authenticate`
-//! (the decision), `jwt`, `claims`, `jwk` and `keyset` (what a token is), `ring` and `refresh` (where keys come from),
-//! `rotation`, `marks` and `revocation` (what is judged anew each time), `recheck` (what is asked while something
-//! runs), `dpop`, `judge`, `introspection` and `webhook` (the other proofs).
+//! Algorithm and key are taken from the contract and the issuer's key set, never from the token.
+//!
+//! | folder | what is in it |
+//! | --- | --- |
+//! | `caller` | the decision about a request, the cache of verified callers, checks of requests in flight, `explain` |
+//! | `token` | what a token is: credentials, JWT, claims, rotation rules, DPoP |
+//! | `keys` | where an issuer's keys come from: JWK, key set, refresh |
+//! | `certificate` | vendors that are known by a client certificate |
+//! | `webhook` | vendors that sign their webhooks |
+//! | `introspection` | opaque tokens, about which the issuer is asked |
+//! | `revocation` | what an operator has revoked |
+//! | `files` | secrets, authorities and key files that may be replaced at any time |
 
 mod caller;
 mod certificate;

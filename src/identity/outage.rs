@@ -37,12 +37,12 @@ impl OutageLog {
 
     /// Records the result of a try, at a monotonic time; returns a change that is worth a log line.
     pub(crate) fn record(&self, error: Option<&str>, now_ns: u64) -> Option<OutageChange> {
-        let mut told = self.last_report.locked();
-        let is_early = told.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
-        if told.error.as_deref() == error || is_early {
+        let mut last = self.last_report.locked();
+        let is_early = last.at_ns.is_some_and(|at| u128::from(now_ns.saturating_sub(at)) < self.interval.as_nanos());
+        if last.error.as_deref() == error || is_early {
             return None;
         }
-        *told = LastReport { error: error.map(str::to_owned), at_ns: Some(now_ns) };
+        *last = LastReport { error: error.map(str::to_owned), at_ns: Some(now_ns) };
         Some(error.map_or(OutageChange::Recovered, |error| OutageChange::Failing(error.to_owned())))
     }
 }
@@ -55,7 +55,7 @@ mod tests {
     fn each_change_is_reported_once() {
         let outage = OutageLog::new(Duration::ZERO);
         let fails = |error: &str| Some(OutageChange::Failing(error.to_owned()));
-        for (error, told) in [
+        for (error, want) in [
             (None, None),
             (Some("a"), fails("a")),
             (Some("a"), None),
@@ -64,15 +64,15 @@ mod tests {
             (None, None),
             (Some("b"), fails("b")),
         ] {
-            assert_eq!(outage.record(error, 0), told);
+            assert_eq!(outage.record(error, 0), want);
         }
     }
 
     #[test]
     fn an_error_that_comes_and_goes_is_reported_once_per_interval() {
         let outage = OutageLog::new(Duration::from_nanos(10));
-        let told: Vec<u64> =
+        let reported: Vec<u64> =
             (0..40).filter(|now| outage.record(Some("a").filter(|_| now % 2 == 0), *now).is_some()).collect();
-        assert_eq!(told, [0, 11, 22, 33]);
+        assert_eq!(reported, [0, 11, 22, 33]);
     }
 }

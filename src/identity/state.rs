@@ -25,13 +25,13 @@ use crate::model::{Clock, Lock as _, VendorId};
 pub struct IdentityState {
     pub(crate) clock: Clock,
     pub(crate) cache: Arc<TokenCache>,
-    pub(crate) marks: Arc<RotationHistory>,
+    pub(crate) history: Arc<RotationHistory>,
     pub(crate) revocations: Revocations,
-    rings: Mutex<Vec<Weak<IssuerKeys>>>,
+    issuer_keys: Mutex<Vec<Weak<IssuerKeys>>>,
     introspectors: Mutex<Vec<Weak<Introspector>>>,
     /// Used proofs and messages by vendor, kept over reloads so that none can be used again.
     replays: DashMap<VendorId, Arc<ReplayCache>>,
-    stamps: Mutex<SettingsVersions>,
+    settings_versions: Mutex<SettingsVersions>,
 }
 
 #[derive(Debug, Default)]
@@ -47,10 +47,10 @@ impl IdentityState {
     /// When a store cannot be read: no vendor may then be let in. Or when the machine has no randomness.
     pub fn open(
         clock: Clock,
-        marks: Arc<dyn RotationStore>,
+        history: Arc<dyn RotationStore>,
         revocations: Arc<dyn RevocationStore>,
     ) -> io::Result<Self> {
-        Self::with_cache(clock, marks, revocations, TOKEN_CACHE_BYTES_MAX)
+        Self::with_cache(clock, history, revocations, TOKEN_CACHE_BYTES_MAX)
     }
 
     /// Does [`Self::open`] with a cache of at most so many bytes of verified callers.
@@ -59,20 +59,20 @@ impl IdentityState {
     /// As [`Self::open`].
     pub fn with_cache(
         clock: Clock,
-        marks: Arc<dyn RotationStore>,
+        history: Arc<dyn RotationStore>,
         revocations: Arc<dyn RevocationStore>,
         cache_bytes_max: u64,
     ) -> io::Result<Self> {
         let cache = TokenCache::new(cache_bytes_max).map_err(|_| io::Error::other("no randomness"))?;
         Ok(Self {
             cache: Arc::new(cache),
-            marks: Arc::new(RotationHistory::load(marks)?),
+            history: Arc::new(RotationHistory::load(history)?),
             revocations: Revocations::load(revocations, clock.clone())?,
-            rings: Mutex::default(),
+            issuer_keys: Mutex::default(),
             introspectors: Mutex::default(),
             clock,
             replays: DashMap::new(),
-            stamps: Mutex::default(),
+            settings_versions: Mutex::default(),
         })
     }
 
@@ -104,14 +104,14 @@ impl IdentityState {
 
     /// The keys of this source: those in use, or a new set that is still empty.
     pub(crate) fn issuer_keys(&self, id: IssuerKeysId) -> Arc<IssuerKeys> {
-        let mut rings = self.rings.locked();
-        rings.retain(|ring| ring.strong_count() > 0);
-        if let Some(ring) = rings.iter().filter_map(Weak::upgrade).find(|ring| ring.id == id) {
-            return ring;
+        let mut known = self.issuer_keys.locked();
+        known.retain(|keys| keys.strong_count() > 0);
+        if let Some(keys) = known.iter().filter_map(Weak::upgrade).find(|keys| keys.id == id) {
+            return keys;
         }
-        let ring = Arc::new(IssuerKeys::new(id, self.clock.clone(), Arc::clone(&self.marks)));
-        rings.push(Arc::downgrade(&ring));
-        ring
+        let keys = Arc::new(IssuerKeys::new(id, self.clock.clone(), Arc::clone(&self.history)));
+        known.push(Arc::downgrade(&keys));
+        keys
     }
 
     /// The introspector for this issuer: the one in use, or a new one.
@@ -134,15 +134,15 @@ impl IdentityState {
 
     /// The version of a vendor's settings: the same as before if and only if the settings are.
     pub(crate) fn settings_version(&self, vendor: &VendorId, identity: &IdentitySettings) -> u64 {
-        let mut stamps = self.stamps.locked();
-        if let Some((known, stamp)) = stamps.known.get(vendor)
+        let mut versions = self.settings_versions.locked();
+        if let Some((known, version)) = versions.known.get(vendor)
             && known == identity
         {
-            return *stamp;
+            return *version;
         }
-        stamps.last += 1;
-        let stamp = stamps.last;
-        stamps.known.insert(vendor.clone(), (identity.clone(), stamp));
-        stamp
+        versions.last += 1;
+        let version = versions.last;
+        versions.known.insert(vendor.clone(), (identity.clone(), version));
+        version
     }
 }

@@ -4,7 +4,7 @@
 //! which there is no room share one debt.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
+use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::bounds;
 use crate::model::{ClientId, Moment};
@@ -12,7 +12,7 @@ use crate::model::{ClientId, Moment};
 /// The clients in debt, as many as there is room for, and one shared debt for all others.
 #[derive(Debug, Default)]
 pub(super) struct ClientDebts {
-    by_key: HashMap<u64, (ClientId, u64), Ready>,
+    by_key: HashMap<u64, (ClientId, u64), BuildHasherDefault<KeyHasher>>,
     others: u64,
     /// Before this time no client is searched for that could be removed.
     sweep_from: u64,
@@ -64,20 +64,10 @@ impl ClientDebts {
 }
 
 /// Passes keys through: they are keyed hashes already.
-#[derive(Debug, Default, Clone, Copy)]
-struct Ready;
+#[derive(Debug, Default)]
+struct KeyHasher(u64);
 
-impl BuildHasher for Ready {
-    type Hasher = ReadyHasher;
-
-    fn build_hasher(&self) -> ReadyHasher {
-        ReadyHasher(0)
-    }
-}
-
-struct ReadyHasher(u64);
-
-impl Hasher for ReadyHasher {
+impl Hasher for KeyHasher {
     fn finish(&self) -> u64 {
         self.0
     }

@@ -52,11 +52,11 @@ mod tests {
             per: Duration::from_secs(per_secs),
             burst: NonZeroU32::new(burst).unwrap(),
         };
-        let gate = RequestLimiter::new(rate(50, 1, 100), &[Some(rate(3_000, 60, 1))], Some(rate(1, 3_600, 2)));
+        let limiter = RequestLimiter::new(rate(50, 1, 100), &[Some(rate(3_000, 60, 1))], Some(rate(1, 3_600, 2)));
         let ask = |ns| {
             let now = Moment { wall: UnixTime::default(), monotonic_ns: ns };
-            let decision = gate.check(0, &ClientId::new("a"), now);
-            (decision.refused, rate_limit(gate.statuses(&decision)), rate_limit_policy(gate.statuses(&decision)))
+            let decision = limiter.check(0, &ClientId::new("a"), now);
+            (decision.refused, rate_limit(limiter.statuses(&decision)), rate_limit_policy(limiter.statuses(&decision)))
         };
         let policy = r#""vendor";q=100;w=2, "route";q=50;w=1, "client";q=2;w=7200"#;
         let (refused, left, of) = ask(0);

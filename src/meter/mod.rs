@@ -2,7 +2,7 @@
 //!
 //! A vendor has one [`UsageLedger`] for each direction, in [`VendorLedgers`]. Read in this order: `ledger` (what a
 //! request and a reload ask), `records` and `bytes` (what a body asks), `window` and `rate` (how a budget and a rate
-//! are kept), `subjects`, `keep` (what survives a restart), `calendar`.
+//! are kept), `subjects`, `snapshot` (what survives a restart), `calendar`.
 //!
 //! ```
 //! use std::time::Duration;

@@ -63,14 +63,14 @@ proptest! {
         (vendor, of_route, of_client) in (rates(), rates(), rates()),
         steps in proptest::collection::vec((0..60_000_000u64, 0..2usize, 0..3usize, prop::bool::weighted(0.05)), 1..150),
     ) {
-        let gate = || RequestLimiter::new(vendor, &[Some(of_route), None], Some(of_client));
-        let (mut ns, mut asked, names) = (0, gate(), ["a", "b", "c"]);
+        let limiter = || RequestLimiter::new(vendor, &[Some(of_route), None], Some(of_client));
+        let (mut ns, mut asked, names) = (0, limiter(), ["a", "b", "c"]);
         let (mut v, mut r, mut c) = (Bucket::new(vendor), Bucket::new(of_route), names.map(|_| Bucket::new(of_client)));
         for (step, route, client, restart) in steps {
             ns += step;
             if restart {
                 let kept = asked.snapshot(at(ns));
-                asked = gate();
+                asked = limiter();
                 asked.restore(&kept, Duration::ZERO, at(ns));
             }
             let has = [v.has_one(ns), route == 1 || r.has_one(ns), c[client].has_one(ns)];
@@ -93,11 +93,11 @@ proptest! {
         let interval = Duration::from_nanos(nanos(rate.per) / u64::from(rate.count.get()));
         let governor = RateLimiter::direct_with_clock(
             Quota::with_period(interval).unwrap().allow_burst(rate.burst), clock.clone());
-        let (gate, mut ns) = (RequestLimiter::new(rate, &[], None), 0);
+        let (limiter, mut ns) = (RequestLimiter::new(rate, &[], None), 0);
         for step in steps {
             ns += step;
             clock.advance(Duration::from_nanos(step));
-            let refused = gate.check(0, &ClientId::new("a"), at(ns)).refused;
+            let refused = limiter.check(0, &ClientId::new("a"), at(ns)).refused;
             let expected = governor.check().err().map(|not_until| not_until.wait_time_from(clock.now()));
             prop_assert_eq!(refused.map(|(_, wait)| wait), expected);
         }

@@ -1,9 +1,10 @@
-//! How many requests may come: GCRA for a vendor, for each of its routes and for each of its clients, all at once.
+//! Limits how many requests may come: one GCRA for a vendor, one for each of its routes and one for each of its clients.
 //!
-//! A request spends from all of its limits or from none, so a refused request costs nothing. The arrival times live
-//! under one lock per vendor, held for some tens of nanoseconds, which makes 'all or none' exact across threads.
+//! A request is charged to all rates that it counts against or to none, so a refused request is free. The arrival times
+//! (when each rate is out of debt) are under one lock per vendor, held for some tens of nanoseconds, which makes 'all or
+//! none' exact across threads.
 //!
-//! Never forgets who owes, not over a restart either.
+//! A debt is never forgotten, not over a restart either.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard};
@@ -14,14 +15,14 @@ use super::gcra::{Gcra, RateCheck};
 use super::{RequestRate, nanos};
 use crate::model::{ClientId, Lock as _, Moment};
 
-/// Whose rate it is.
+/// What a rate is counted for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum RateLevel {
     /// All requests of the vendor.
     Vendor,
-    /// Those on one route.
+    /// Requests on one route.
     Route,
-    /// Those of one client.
+    /// Requests of one client.
     Client,
 }
 
@@ -46,10 +47,10 @@ pub struct RequestLimiter {
     arrivals: Mutex<LevelArrivals>,
 }
 
-/// Where each rate of a request stands after a decision.
+/// The state of one rate right after a decision, for the rate limit fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateStatus {
-    /// Whose rate.
+    /// What the rate is counted for.
     pub level: RateLevel,
     /// Requests that the policy grants in `window_secs`: the draft's `q`.
     pub quota: u64,
@@ -61,28 +62,28 @@ pub struct RateStatus {
     pub reset_secs: u64,
 }
 
-/// A decision about one request, and what is needed to tell the caller where it stands.
+/// A decision about one request, with the debts from which [`RequestLimiter::statuses`] makes the rate limit fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RateDecision {
-    /// `None` where the request passes; else the scope that holds it back longest, and for how long.
+    /// `None` where the request passes; else the rate with the longest wait, and that wait.
     pub refused: Option<(RateLevel, Duration)>,
     debts: [Option<u64>; 3],
     route: usize,
 }
 
-/// What survives a restart: how long each rate stays in debt, in nanoseconds, without those that owe nothing.
+/// What survives a restart: how long each rate stays in debt, in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct RateSnapshot {
     /// The vendor's.
     pub vendor_ns: u64,
-    /// Each route's, in the order of the gate.
+    /// Each route's, in the order of the limiter.
     pub routes_ns: Vec<u64>,
-    /// Each client's that owes.
+    /// Each client's that is in debt.
     pub clients_ns: Vec<(String, u64)>,
 }
 
 impl RequestLimiter {
-    /// A gate with full bursts. `routes` are asked by their place in this list.
+    /// A limiter without debts. A route is named by its index in `routes`.
     pub fn new(vendor: RequestRate, routes: &[Option<RequestRate>], client: Option<RequestRate>) -> Self {
         Self {
             vendor: Gcra::new(vendor),
@@ -93,28 +94,28 @@ impl RequestLimiter {
         }
     }
 
-    /// Decides about one request, and spends from every rate that it falls under, if none refuses.
+    /// Decides about one request, and charges every rate that it counts against, if none refuses.
     ///
-    /// A place that is not in the list of routes falls under the vendor's and the client's rate alone.
+    /// An index beyond the list of routes counts against the vendor's and the client's rate alone.
     pub fn check(&self, route: usize, client: &ClientId, now: Moment) -> RateDecision {
         let key = self.client.as_ref().map(|_| self.hasher.hash_one(client.as_str()));
         let mut arrivals = self.lock();
         let route_gcra = self.routes.get(route).and_then(Option::as_ref);
-        let owed_by_client = key.map(|key| arrivals.clients.arrival(key));
-        let asked = [
-            Some(self.vendor.ask(arrivals.vendor, now)),
-            route_gcra.map(|gcra| gcra.ask(arrivals.routes[route], now)),
-            self.client.as_ref().zip(owed_by_client).map(|(gcra, arrival)| gcra.ask(arrival, now)),
+        let client_arrival = key.map(|key| arrivals.clients.arrival(key));
+        let checks = [
+            Some(self.vendor.check(arrivals.vendor, now)),
+            route_gcra.map(|gcra| gcra.check(arrivals.routes[route], now)),
+            self.client.as_ref().zip(client_arrival).map(|(gcra, arrival)| gcra.check(arrival, now)),
         ];
-        let refused = longest_wait(&asked);
+        let refused = longest_wait(&checks);
         if refused.is_none() {
-            arrivals.spend(&asked, route, key.zip(Some(client)), now);
+            arrivals.charge(&checks, route, key.zip(Some(client)), now);
         }
-        let stands = |ask: RateCheck| if refused.is_none() { ask.charged } else { ask.debt };
-        RateDecision { refused, debts: asked.map(|ask| ask.map(stands)), route }
+        let debt = |check: RateCheck| if refused.is_none() { check.charged } else { check.debt };
+        RateDecision { refused, debts: checks.map(|check| check.map(debt)), route }
     }
 
-    /// Where each rate stood right after the decision.
+    /// The state of each rate right after the decision.
     pub fn statuses(&self, decision: &RateDecision) -> impl Iterator<Item = RateStatus> {
         let route = self.routes.get(decision.route).and_then(Option::as_ref);
         let rates = [
@@ -123,7 +124,7 @@ impl RequestLimiter {
             (RateLevel::Client, self.client.as_ref()),
         ];
         let debts = decision.debts;
-        rates.into_iter().zip(debts).filter_map(|((scope, gcra), debt)| Some(gcra?.standing(scope, debt?)))
+        rates.into_iter().zip(debts).filter_map(|((level, gcra), debt)| Some(gcra?.status(level, debt?)))
     }
 
     /// Part of the vendor's burst that is left, from 0 to 1.
@@ -144,7 +145,7 @@ impl RequestLimiter {
         }
     }
 
-    /// Takes up the debts of an earlier run, `away` later; never forgives what this gate already holds.
+    /// Restores the debts of an earlier run, `away` later; never lowers a debt that this limiter has already.
     pub fn restore(&self, snapshot: &RateSnapshot, away: Duration, now: Moment) {
         let arrival = |owed: u64| now.monotonic_ns.saturating_add(owed.saturating_sub(nanos(away)));
         let mut arrivals = self.lock();
@@ -158,7 +159,7 @@ impl RequestLimiter {
         }
     }
 
-    /// Clients that are followed one by one at present; never more than [`crate::bounds::RATED_CLIENTS_MAX`].
+    /// Clients with a rate of their own at present; never more than [`crate::bounds::RATED_CLIENTS_MAX`].
     #[cfg(test)]
     pub fn clients(&self) -> usize {
         self.lock().clients.len()
@@ -169,9 +170,9 @@ impl RequestLimiter {
     }
 }
 
-fn longest_wait(asked: &[Option<RateCheck>; 3]) -> Option<(RateLevel, Duration)> {
-    let scopes = [RateLevel::Vendor, RateLevel::Route, RateLevel::Client].into_iter();
-    scopes.zip(asked).filter_map(|(scope, ask)| Some((scope, ask.as_ref()?.wait?))).max_by_key(|(_, wait)| *wait)
+fn longest_wait(checks: &[Option<RateCheck>; 3]) -> Option<(RateLevel, Duration)> {
+    let levels = [RateLevel::Vendor, RateLevel::Route, RateLevel::Client].into_iter();
+    levels.zip(checks).filter_map(|(level, check)| Some((level, check.as_ref()?.wait?))).max_by_key(|(_, wait)| *wait)
 }
 
 /// When each rate is out of debt, on the monotonic clock.
@@ -183,9 +184,10 @@ struct LevelArrivals {
 }
 
 impl LevelArrivals {
-    fn spend(&mut self, asked: &[Option<RateCheck>; 3], route: usize, client: Option<(u64, &ClientId)>, now: Moment) {
-        let arrival = |ask: &Option<RateCheck>| ask.as_ref().map(|ask| now.monotonic_ns.saturating_add(ask.charged));
-        let [vendor, of_route, of_client] = asked;
+    fn charge(&mut self, checks: &[Option<RateCheck>; 3], route: usize, client: Option<(u64, &ClientId)>, now: Moment) {
+        let arrival =
+            |check: &Option<RateCheck>| check.as_ref().map(|check| now.monotonic_ns.saturating_add(check.charged));
+        let [vendor, of_route, of_client] = checks;
         self.vendor = arrival(vendor).unwrap_or(self.vendor);
         if let (Some(place), Some(arrival)) = (self.routes.get_mut(route), arrival(of_route)) {
             *place = arrival;
@@ -213,33 +215,36 @@ mod tests {
         Moment { wall: UnixTime::from_millis(ns / 1_000_000), monotonic_ns: ns }
     }
 
-    fn passes(gate: &RequestLimiter, route: usize, client: &str, ns: u64) -> bool {
-        gate.check(route, &ClientId::new(client), at(ns)).refused.is_none()
+    fn passes(limiter: &RequestLimiter, route: usize, client: &str, ns: u64) -> bool {
+        limiter.check(route, &ClientId::new(client), at(ns)).refused.is_none()
     }
 
     #[test]
-    fn a_full_table_forgets_nobody_who_is_over() {
-        let gate = RequestLimiter::new(rate(1_000_000, 1, 1_000_000), &[], Some(rate(1, 1_000, 1)));
+    fn a_full_table_drops_no_client_in_debt() {
+        let limiter = RequestLimiter::new(rate(1_000_000, 1, 1_000_000), &[], Some(rate(1, 1_000, 1)));
         for i in 0..bounds::RATED_CLIENTS_MAX {
-            assert!(passes(&gate, 0, &format!("client {i}"), 0));
+            assert!(passes(&limiter, 0, &format!("client {i}"), 0));
         }
-        assert!(passes(&gate, 0, "late", 1) && !passes(&gate, 0, "later", 2), "those without a place share one rate");
-        assert!((0..100).all(|i| !passes(&gate, 0, &format!("client {i}"), 3)));
-        assert_eq!(gate.clients(), bounds::RATED_CLIENTS_MAX);
-        // All owe nothing a second later: the first newcomer makes room, and takes its own place.
-        assert!(passes(&gate, 0, "late", 1_100_000_000));
-        assert_eq!(gate.clients(), 1);
-        assert!(!passes(&gate, 0, "late", 1_200_000_000) && passes(&gate, 0, "client 7", 1_200_000_000));
+        assert!(
+            passes(&limiter, 0, "late", 1) && !passes(&limiter, 0, "later", 2),
+            "clients without a place share one rate"
+        );
+        assert!((0..100).all(|i| !passes(&limiter, 0, &format!("client {i}"), 3)));
+        assert_eq!(limiter.clients(), bounds::RATED_CLIENTS_MAX);
+        // A second later no client is in debt: the first new one makes room, and gets a place of its own.
+        assert!(passes(&limiter, 0, "late", 1_100_000_000));
+        assert_eq!(limiter.clients(), 1);
+        assert!(!passes(&limiter, 0, "late", 1_200_000_000) && passes(&limiter, 0, "client 7", 1_200_000_000));
     }
 
     #[test]
     fn threads_together_never_pass_more_than_the_burst() {
-        let gate = RequestLimiter::new(rate(1, 1_000_000, 500), &[Some(rate(1, 1_000_000, 300)), None], None);
+        let limiter = RequestLimiter::new(rate(1, 1_000_000, 500), &[Some(rate(1, 1_000_000, 300)), None], None);
         let passed: [usize; 2] = std::thread::scope(|scope| {
             let run = |route| {
                 scope.spawn({
-                    let gate = &gate;
-                    move || (0..1_000).filter(|_| passes(gate, route, "a", 0)).count()
+                    let limiter = &limiter;
+                    move || (0..1_000).filter(|_| passes(limiter, route, "a", 0)).count()
                 })
             };
             let threads = [[run(0), run(0)], [run(1), run(1)]];
@@ -250,11 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn absurd_rates_neither_panic_nor_open_up() {
+    fn extreme_rates_neither_panic_nor_let_everything_pass() {
         let cases = [(u32::MAX, 1, u32::MAX, 1_000), (1, u64::MAX / 2, u32::MAX, 2), (1, u64::MAX, 1, 1)];
         for (count, per, burst, expected) in cases {
-            let gate = RequestLimiter::new(rate(count, per, burst), &[], None);
-            assert_eq!((0..1_000).filter(|_| passes(&gate, 9, "a", 0)).count(), expected, "{count}/{per}");
+            let limiter = RequestLimiter::new(rate(count, per, burst), &[], None);
+            assert_eq!((0..1_000).filter(|_| passes(&limiter, 9, "a", 0)).count(), expected, "{count}/{per}");
         }
     }
 }

@@ -44,7 +44,7 @@ impl IdentityStep {
 pub struct TokenExplanation {
     /// Each rule, up to and including the first no.
     pub steps: Vec<IdentityStep>,
-    /// Who the token says it is, where it could be read that far. Worth nothing unless every step says yes.
+    /// The caller that the token names, where it could be read that far. Not verified unless every step passed.
     pub caller: Option<Caller>,
 }
 
@@ -82,7 +82,7 @@ impl Directory {
         ))?;
         let (named, vendor) = vendor.ok()?;
         let (step, verified) = vendor.signature(named, &token, now);
-        let key_born = verified.as_ref().and_then(VerifiedCaller::key_in_use_since);
+        let key_in_use_since = verified.as_ref().and_then(VerifiedCaller::key_in_use_since);
         explained.push(step)?;
         let claims = vendor.read(&token);
         let audience = vendor.settings.audience.as_deref().unwrap_or("none is asked for");
@@ -94,8 +94,8 @@ impl Directory {
         let claims = Arc::new(claims);
         let (id, client) = (vendor.id.clone(), claims.client.clone());
         explained.caller = Some(Caller { vendor: id, client, claims: Some(Arc::clone(&claims)) });
-        let mark = vendor.newest_token(named, &token.payload, now);
-        for step in vendor.rules(mark.as_deref(), &claims, key_born, presented, now) {
+        let newest = vendor.newest_token(named, &token.payload, now);
+        for step in vendor.rules(newest.as_deref(), &claims, key_in_use_since, presented, now) {
             explained.push(step)?;
         }
         Some(())
@@ -139,9 +139,9 @@ impl TokenVendor {
     /// The rules that are checked on every request, in the same order.
     fn rules(
         &self,
-        mark: Option<&NewestToken>,
+        newest: Option<&NewestToken>,
         claims: &Claims,
-        key_born: Option<UnixTime>,
+        key_in_use_since: Option<UnixTime>,
         presented: &PresentedRequest<'_>,
         now: Moment,
     ) -> Vec<IdentityStep> {
@@ -150,15 +150,16 @@ impl TokenVendor {
             |date: Option<UnixTime>| date.map_or_else(|| "at no stated time".to_owned(), |date| date.to_string());
         let dates = dates.map(|()| format!("issued {}, expires {}", said(claims.issued_at), said(claims.expires_at)));
         let mut steps = vec![IdentityStep::new("identity.clock_skew", dates)];
-        steps.extend(self.ages(claims, key_born, now.wall));
+        steps.extend(self.ages(claims, key_in_use_since, now.wall));
         let revoked = self.revocations.load().check(claims).map(|()| "not revoked".to_owned());
         steps.push(IdentityStep::new("revocations", revoked));
         let holder = self.holder(claims, presented, now);
-        steps.push(holder.unwrap_or_else(|flaw| IdentityStep::new("identity.sender", Err(flaw.into()))));
-        if let (Some(mark), Some(grace)) = (mark, self.settings.rotation.superseded_grace) {
+        steps.push(holder.unwrap_or_else(|error| IdentityStep::new("identity.sender", Err(error.into()))));
+        if let (Some(newest), Some(grace)) = (newest, self.settings.rotation.superseded_grace) {
             let issued_at = claims.issued_at.ok_or(AuthError::IssueTimeMissing);
-            let newest =
-                issued_at.and_then(|issued_at| mark.check_unrecorded(issued_at, grace, now.wall)).map_err(Denial::from);
+            let newest = issued_at
+                .and_then(|issued_at| newest.check_unrecorded(issued_at, grace, now.wall))
+                .map_err(Denial::from);
             let newest = newest.map(|()| "no newer token ended it".to_owned());
             steps.push(IdentityStep::new("identity.rotation.superseded_grace", newest));
         }
@@ -166,15 +167,15 @@ impl TokenVendor {
     }
 
     /// The contract's bounds on lifetime, age and key age.
-    fn ages(&self, claims: &Claims, key_born: Option<UnixTime>, now: UnixTime) -> Vec<IdentityStep> {
+    fn ages(&self, claims: &Claims, key_in_use_since: Option<UnixTime>, now: UnixTime) -> Vec<IdentityStep> {
         let rules = &self.settings.rotation;
         let lifetime = RotationRules { max_lifetime: rules.max_lifetime, ..RotationRules::default() };
         let age = RotationRules { max_age: rules.max_age, ..RotationRules::default() };
         let key_age = RotationRules { max_key_age: rules.max_key_age, ..RotationRules::default() };
-        let judged = |rule, only: &RotationRules, found: String| {
+        let step = |rule, only: &RotationRules, found: String| {
             IdentityStep::new(
                 rule,
-                rotation::check_rules(claims, key_born, only, now).map(|()| found).map_err(Denial::from),
+                rotation::check_rules(claims, key_in_use_since, only, now).map(|()| found).map_err(Denial::from),
             )
         };
         let mut steps = Vec::new();
@@ -183,15 +184,15 @@ impl TokenVendor {
                 Some(issued) => within(issued, end, most, "issued for"),
                 None => within(now, end, most, "without iat, still good for"),
             };
-            steps.push(judged("identity.rotation.max_lifetime", &lifetime, found));
+            steps.push(step("identity.rotation.max_lifetime", &lifetime, found));
         }
         if let (Some(most), Some(issued)) = (rules.max_age, claims.issued_at) {
             let found = within(issued, now, most, "old by");
-            steps.push(judged("identity.rotation.max_age", &age, found));
+            steps.push(step("identity.rotation.max_age", &age, found));
         }
-        if let (Some(most), Some(born)) = (rules.max_key_age, key_born) {
+        if let (Some(most), Some(born)) = (rules.max_key_age, key_in_use_since) {
             let found = within(born, now, most, "its key is old by");
-            steps.push(judged("identity.rotation.max_key_age", &key_age, found));
+            steps.push(step("identity.rotation.max_key_age", &key_age, found));
         }
         steps
     }
@@ -239,5 +240,5 @@ fn describe(read: &Result<UnverifiedToken<'_>, AuthError>) -> Result<String, Den
 }
 
 fn words<T>(outcome: &Result<T, AuthError>, say: impl FnOnce(&T) -> String) -> Result<String, Denial> {
-    outcome.as_ref().map(say).map_err(|flaw| Denial::from(*flaw))
+    outcome.as_ref().map(say).map_err(|error| Denial::from(*error))
 }

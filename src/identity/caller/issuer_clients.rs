@@ -36,7 +36,7 @@ impl IssuerClients {
     /// # Errors
     /// When no claim can be read as a client, or when two contracts claim the token for different vendors.
     pub(crate) fn find(&self, payload: &Object) -> Result<Option<&ClientEntry>, AuthError> {
-        let (mut found, mut flaw) = (None::<&ClientEntry>, None);
+        let (mut found, mut error) = (None::<&ClientEntry>, None);
         let mut is_read = false;
         for clients in &self.clients {
             match claims::client(payload, &clients.claims) {
@@ -48,11 +48,11 @@ impl IssuerClients {
                     }
                     found = found.or(named);
                 }
-                Err(why) => flaw = flaw.or(Some(why)),
+                Err(why) => error = error.or(Some(why)),
             }
         }
-        match flaw {
-            Some(flaw) if !is_read => Err(flaw),
+        match error {
+            Some(error) if !is_read => Err(error),
             Some(_) | None => Ok(found),
         }
     }

@@ -35,7 +35,7 @@ pub(crate) enum VerifiedBy {
     /// The issuer's answer about the token with this fingerprint, valid until that time.
     Introspection { token: Fingerprint, until: UnixTime },
     /// A client certificate, and its last check against authorities and revocation lists.
-    Certificate { certificate: Arc<PeerCertificate>, judged: CertificateCheck },
+    Certificate { certificate: Arc<PeerCertificate>, check: CertificateCheck },
 }
 
 /// The last check of a certificate: which generation of authorities and revocation lists, and how long it is valid.
@@ -94,24 +94,17 @@ impl VerifiedCaller {
 
     /// The same caller for a directory in which the vendor has another index.
     pub(crate) fn moved_to(&self, vendor_index: u32) -> Self {
-        let basis = match &self.verified_by {
+        let verified_by = match &self.verified_by {
             VerifiedBy::Key { key, generation } => {
                 VerifiedBy::Key { key: Arc::clone(key), generation: AtomicU64::new(generation.load(Ordering::Relaxed)) }
             }
             VerifiedBy::Introspection { token, until } => VerifiedBy::Introspection { token: *token, until: *until },
-            VerifiedBy::Certificate { certificate, judged } => {
-                VerifiedBy::Certificate { certificate: Arc::clone(certificate), judged: judged.copied() }
+            VerifiedBy::Certificate { certificate, check } => {
+                VerifiedBy::Certificate { certificate: Arc::clone(certificate), check: check.copied() }
             }
         };
-        let (terms, caller, mark) = (self.settings.clone(), self.caller.clone(), self.newest_token.clone());
-        Self {
-            vendor_index,
-            settings_version: self.settings_version,
-            settings: terms,
-            caller,
-            verified_by: basis,
-            newest_token: mark,
-        }
+        let (settings, caller, newest_token) = (self.settings.clone(), self.caller.clone(), self.newest_token.clone());
+        Self { vendor_index, settings_version: self.settings_version, settings, caller, verified_by, newest_token }
     }
 
     /// Bytes that it takes in the cache: itself, its claims and their texts, and the cache's bookkeeping.

@@ -217,7 +217,7 @@ mod tests {
             ("half", "half", true, false),
         ] {
             std::fs::write(&path, content).expect("written");
-            assert_eq!(watched.reload_if_changed(), is_news, "told once a change: {content}");
+            assert_eq!(watched.reload_if_changed(), is_news, "logged once a change: {content}");
             let (current, generation) = watched.current();
             assert_eq!(
                 (current.as_deref().map(Vec::as_slice), watched.last_error().is_some()),

@@ -119,14 +119,14 @@ impl KeySet {
     /// A token without `kid` is checked with a few keys of its algorithm; more would let a stranger cause much work.
     fn verify_without_id(&self, token: &UnverifiedSignature<'_>) -> Result<Arc<VerificationKey>, AuthError> {
         let fitting = self.keys.iter().filter(|key| key.algorithm == token.header.algorithm);
-        let mut flaw = AuthError::KeyUnknown;
+        let mut error = AuthError::KeyUnknown;
         for key in fitting.take(KEYS_WITHOUT_ID_TRIED_MAX) {
             match key.verify(token) {
                 Ok(()) => return Ok(Arc::clone(key)),
-                Err(wrong) => flaw = wrong,
+                Err(wrong) => error = wrong,
             }
         }
-        Err(flaw)
+        Err(error)
     }
 }
 

@@ -1,5 +1,5 @@
 //! When the keys are refreshed because a request asked for it. Refreshes are numbered, so that a request can tell one
-//! that began after it came from one that began before; and how many are allowed depends on time alone, so that no
+//! that began after it begun_before from one that began before; and how many are allowed depends on time alone, so that no
 //! flood of requests can make the gateway flood an issuer.
 //!
 //! Pure: time is an argument, and the caller does the fetching.
@@ -98,11 +98,11 @@ impl RefreshSchedule {
         self.due_ns.get_or_insert_with(|| self.allowance.take(now_ns));
     }
 
-    /// The number of a refresh that is worth waiting for by a request that came when `came` refreshes had begun: the
+    /// The number of a refresh that is worth waiting for by a request that begun_before when `begun_before` refreshes had begun: the
     /// one under way, or one that is asked for. `None` where a refresh that began since has ended, or none can begin
     /// before `patience` is over.
-    pub(crate) fn next_for(&mut self, came: u64, now_ns: u64, patience: Duration) -> Option<u64> {
-        if self.ended > came {
+    pub(crate) fn next_for(&mut self, begun_before: u64, now_ns: u64, patience: Duration) -> Option<u64> {
+        if self.ended > begun_before {
             return None;
         }
         self.is_under_way().then_some(self.begun).or_else(|| {
@@ -142,31 +142,40 @@ mod tests {
 
     #[test]
     fn a_request_waits_for_a_refresh_that_began_after_it_came() {
-        let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 2));
-        assert_eq!((looks.next_for(0, 0, PATIENCE), looks.due_in(0)), (Some(1), Some(Duration::ZERO)));
-        looks.begin();
-        assert_eq!((looks.is_under_way(), looks.due_in(0)), (true, None));
-        let came = looks.begun();
-        assert_eq!(looks.next_for(came, 5, PATIENCE), Some(1), "it may bring what is sought");
-        assert_eq!((looks.end(), looks.due_in(5)), (1, None), "and costs nothing more if it does");
-        assert_eq!(looks.next_for(came, 6, PATIENCE), Some(2));
-        assert_eq!(looks.next_for(came, 7, PATIENCE), Some(2), "one look serves all who came before it");
-        looks.begin();
-        assert_eq!((looks.end(), looks.next_for(came, 8, PATIENCE)), (2, None));
+        let mut schedule = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 2));
+        assert_eq!((schedule.next_for(0, 0, PATIENCE), schedule.due_in(0)), (Some(1), Some(Duration::ZERO)));
+        schedule.begin();
+        assert_eq!((schedule.is_under_way(), schedule.due_in(0)), (true, None));
+        let begun_before = schedule.begun();
+        assert_eq!(schedule.next_for(begun_before, 5, PATIENCE), Some(1), "it may bring the key");
+        assert_eq!((schedule.end(), schedule.due_in(5)), (1, None), "and no other is asked for if it does");
+        assert_eq!(schedule.next_for(begun_before, 6, PATIENCE), Some(2));
+        assert_eq!(
+            schedule.next_for(begun_before, 7, PATIENCE),
+            Some(2),
+            "one look serves all who begun_before before it"
+        );
+        schedule.begin();
+        assert_eq!((schedule.end(), schedule.next_for(begun_before, 8, PATIENCE)), (2, None));
     }
 
     #[test]
     fn a_refresh_asked_for_within_the_cool_down_begins_at_its_end_however_many_ask() {
-        let mut looks = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 1));
-        looks.begin();
-        looks.end();
-        assert!(looks.can_begin(100, PATIENCE) && looks.due_in(100).is_none(), "to be able is not to ask");
-        assert_eq!(looks.next_for(1, 100, PATIENCE), Some(2));
-        looks.begin();
-        looks.end();
-        assert!((101..=120).all(|now| !looks.can_begin(now, PATIENCE) && looks.next_for(2, now, PATIENCE).is_none()));
-        assert_eq!(looks.due_in(120), Some(Duration::from_nanos(10)), "put off by nobody");
-        assert_eq!(looks.next_for(2, 121, PATIENCE), Some(3), "near enough to wait for");
-        assert_eq!(looks.due_in(200), Some(Duration::ZERO));
+        let mut schedule = RefreshSchedule::new(FetchQuota::new(Duration::from_nanos(30), 1));
+        schedule.begin();
+        schedule.end();
+        assert!(
+            schedule.can_begin(100, PATIENCE) && schedule.due_in(100).is_none(),
+            "asking whether it could begin asks for none"
+        );
+        assert_eq!(schedule.next_for(1, 100, PATIENCE), Some(2));
+        schedule.begin();
+        schedule.end();
+        assert!(
+            (101..=120).all(|now| !schedule.can_begin(now, PATIENCE) && schedule.next_for(2, now, PATIENCE).is_none())
+        );
+        assert_eq!(schedule.due_in(120), Some(Duration::from_nanos(10)), "not put off by later requests");
+        assert_eq!(schedule.next_for(2, 121, PATIENCE), Some(3), "near enough to wait for");
+        assert_eq!(schedule.due_in(200), Some(Duration::ZERO));
     }
 }

@@ -71,11 +71,11 @@ pub struct ClaimNames {
     pub required: Vec<(ClaimPath, String)>,
     /// Whether a token of type `at+jwt` may lack `iat`, which RFC 9068 asks for; others may, unless a rule needs it.
     pub issued_at_optional: bool,
-    /// Whether an introspection answer may lack `exp`: its yes is then kept for `active_for` and asked for again.
+    /// Whether an introspection answer may lack `exp`: a positive answer is then cached for `active_for` and then asked for again.
     pub expiry_optional: bool,
 }
 
-/// What a token of the contract's issuer may look like before its claims are read.
+/// Which types, header members and lengths of tokens are accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TokenShape {
     /// Whether `typ: JWT` (or none) passes beside `at+jwt` (RFC 9068).
@@ -133,7 +133,7 @@ impl HeaderMember {
         }
     }
 
-    pub(crate) const fn flaw(self) -> AuthError {
+    pub(crate) const fn error(self) -> AuthError {
         match self {
             Self::Jku | Self::X5u | Self::X5c => AuthError::EmbeddedKey,
             Self::Cty => AuthError::NestedOrEncrypted,

@@ -127,7 +127,7 @@ mod tests {
         assert_eq!(check(&[b"Basic abc"], None), Ok(None));
         assert_eq!(check(&[b"Bearerabc"], None), Ok(None));
         assert_eq!(check(&[b"Bearer\ta"], None), Ok(None));
-        for (values, flaw) in [
+        for (values, error) in [
             (&[b"Bearer a".as_slice(), b"Bearer a"][..], AuthError::SeveralAuthorizations),
             (&[b"Basic a", b"Bearer a"], AuthError::SeveralAuthorizations),
             (&[b"Bearer"], AuthError::NotATokenText),
@@ -139,7 +139,7 @@ mod tests {
             (&[b"Bearer a=b"], AuthError::NotATokenText),
             (&[b"Bearer \xc3\xa4"], AuthError::NotATokenText),
         ] {
-            assert_eq!(check(values, None), Err(flaw), "{values:?}");
+            assert_eq!(check(values, None), Err(error), "{values:?}");
         }
         assert_eq!(
             check(&[&[b"Bearer ".as_slice(), &[b'a'; TOKEN_BYTES_MAX + 1]].concat()], None),

@@ -94,13 +94,13 @@ impl RotationHistory {
                     keys.insert(thumbprint, first_seen);
                 }
                 RotationRecord::Client { vendor, client, newest, since, floor } => {
-                    let mark = NewestToken::new(
+                    let token = NewestToken::new(
                         &vendor,
                         &client,
                         Arc::clone(&store),
                         TokenSuccession { floor, steps: vec![(newest, since)] },
                     );
-                    clients.insert((vendor, client), Arc::new(mark));
+                    clients.insert((vendor, client), Arc::new(token));
                 }
             }
         }
@@ -114,13 +114,13 @@ impl RotationHistory {
     }
 
     /// The newest token of one subject of a client; `None` when there is no room for another subject. Subjects without
-    /// a token issued since `dead` are dropped for room: older tokens have expired.
+    /// a token issued since `expired_before` are dropped for room: older tokens have expired.
     pub(crate) fn subject(
         &self,
         vendor: &VendorId,
         client: &ClientId,
         subject: &str,
-        dead: UnixTime,
+        expired_before: UnixTime,
     ) -> Option<Arc<NewestToken>> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&(client.as_str().len() as u64).to_le_bytes());
@@ -128,7 +128,7 @@ impl RotationHistory {
         let mut subjects = self.subjects.entry(vendor.clone()).or_default();
         let key = hasher.finalize();
         if subjects.len() >= SUPERSEDED_SUBJECTS_MAX && !subjects.contains_key(&key) {
-            subjects.retain(|_, mark| mark.newest_ms.load(Ordering::Acquire) >= dead.as_millis());
+            subjects.retain(|_, token| token.newest_ms.load(Ordering::Acquire) >= expired_before.as_millis());
             if subjects.len() >= SUPERSEDED_SUBJECTS_MAX {
                 return None;
             }
@@ -168,7 +168,7 @@ pub(crate) struct NewestToken {
     store: Arc<dyn RotationStore>,
     /// `iat` of the newest token in milliseconds, read without a lock: most requests carry just that token.
     newest_ms: AtomicU64,
-    steps: Mutex<TokenSuccession>,
+    succession: Mutex<TokenSuccession>,
 }
 
 /// The newer tokens that the client began to use: the `iat` of each, and when it was first used. Ascending in both.
@@ -179,14 +179,14 @@ struct TokenSuccession {
 }
 
 impl NewestToken {
-    fn new(vendor: &VendorId, client: &ClientId, store: Arc<dyn RotationStore>, steps: TokenSuccession) -> Self {
-        let newest = steps.steps.last().map_or(0, |(issued, _)| issued.as_millis());
+    fn new(vendor: &VendorId, client: &ClientId, store: Arc<dyn RotationStore>, succession: TokenSuccession) -> Self {
+        let newest = succession.steps.last().map_or(0, |(issued, _)| issued.as_millis());
         Self {
             vendor: vendor.clone(),
             client: client.clone(),
             store,
             newest_ms: AtomicU64::new(newest),
-            steps: Mutex::new(steps),
+            succession: Mutex::new(succession),
         }
     }
 
@@ -200,15 +200,15 @@ impl NewestToken {
         if issued_at.as_millis() == self.newest_ms.load(Ordering::Acquire) {
             return Ok(());
         }
-        let mut steps = self.steps.locked();
-        let newest = steps.steps.last().map_or(UnixTime::default(), |(issued, _)| *issued);
+        let mut succession = self.succession.locked();
+        let newest = succession.steps.last().map_or(UnixTime::default(), |(issued, _)| *issued);
         if issued_at < newest {
-            return steps.check_older(issued_at, grace, now);
+            return succession.check_older(issued_at, grace, now);
         }
         if issued_at > newest {
-            steps.advance(issued_at, grace, now);
+            succession.advance(issued_at, grace, now);
             self.newest_ms.store(issued_at.as_millis(), Ordering::Release);
-            self.store.save(self.record(&steps));
+            self.store.save(self.record(&succession));
         }
         Ok(())
     }
@@ -220,17 +220,17 @@ impl NewestToken {
         grace: Duration,
         now: UnixTime,
     ) -> Result<(), AuthError> {
-        self.steps.locked().check_older(issued_at, grace, now)
+        self.succession.locked().check_older(issued_at, grace, now)
     }
 
-    fn record(&self, steps: &TokenSuccession) -> RotationRecord {
-        let (newest, since) = steps.steps.last().copied().unwrap_or_default();
+    fn record(&self, succession: &TokenSuccession) -> RotationRecord {
+        let (newest, since) = succession.steps.last().copied().unwrap_or_default();
         RotationRecord::Client {
             vendor: self.vendor.clone(),
             client: self.client.clone(),
             newest,
             since,
-            floor: steps.floor,
+            floor: succession.floor,
         }
     }
 }
@@ -275,18 +275,18 @@ mod tests {
         UnixTime::from_secs(secs)
     }
 
-    fn ledger() -> RotationHistory {
+    fn history() -> RotationHistory {
         RotationHistory::load(Arc::new(NullIdentityStore)).expect("nothing to read")
     }
 
-    fn mark(ledger: &RotationHistory) -> Arc<NewestToken> {
-        ledger.client(&VendorId::parse("acme").expect("an id"), &ClientId::new("c"))
+    fn token(history: &RotationHistory) -> Arc<NewestToken> {
+        history.client(&VendorId::parse("acme").expect("an id"), &ClientId::new("c"))
     }
 
     #[test]
     fn an_older_token_passes_for_the_grace_and_never_again() {
-        let mark = mark(&ledger());
-        let check = |issued, now| mark.check(secs(issued), GRACE, secs(now)).is_ok();
+        let token = token(&history());
+        let check = |issued, now| token.check(secs(issued), GRACE, secs(now)).is_ok();
         assert!(check(100, 1000));
         assert!(check(200, 2000), "the client moves on");
         assert!(check(100, 2119));
@@ -300,26 +300,26 @@ mod tests {
 
     #[test]
     fn a_fresh_token_for_each_call_does_not_evade_the_grace() {
-        let mark = mark(&ledger());
-        assert!(mark.check(secs(1), GRACE, secs(1000)).is_ok());
+        let token = token(&history());
+        assert!(token.check(secs(1), GRACE, secs(1000)).is_ok());
         for step in 1..1000_u64 {
-            assert!(mark.check(secs(1 + step), GRACE, secs(1000 + step)).is_ok());
-            let behind = mark.check(secs(step.saturating_sub(60)), GRACE, secs(1000 + step));
+            assert!(token.check(secs(1 + step), GRACE, secs(1000 + step)).is_ok());
+            let behind = token.check(secs(step.saturating_sub(60)), GRACE, secs(1000 + step));
             assert!(step < 61 || behind.is_ok(), "a token superseded a minute ago passes at {step}");
-            let first = mark.check(secs(1), GRACE, secs(1000 + step));
+            let first = token.check(secs(1), GRACE, secs(1000 + step));
             assert!(first.is_ok() || step >= 105, "not long before its grace: {step}");
             assert!(first.is_err() || step < 121, "never after it: {step}");
         }
-        let steps = mark.steps.lock().expect("not poisoned");
-        assert!(steps.steps.len() <= SUPERSEDED_STEPS_MAX, "{}", steps.steps.len());
+        let succession = token.succession.lock().expect("not poisoned");
+        assert!(succession.steps.len() <= SUPERSEDED_STEPS_MAX, "{}", succession.steps.len());
     }
 
     #[test]
     fn a_key_first_seen_by_a_clock_that_was_ahead_does_not_stay_new() {
-        let ledger = ledger();
-        assert_eq!(ledger.key_first_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
-        assert_eq!(ledger.key_first_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
-        assert_eq!(ledger.key_first_seen([7; 32], secs(1_900_000_000)), secs(1_800_000_000));
+        let history = history();
+        assert_eq!(history.key_first_seen([7; 32], secs(4_000_000_000)), secs(4_000_000_000));
+        assert_eq!(history.key_first_seen([7; 32], secs(1_800_000_000)), secs(1_800_000_000));
+        assert_eq!(history.key_first_seen([7; 32], secs(1_900_000_000)), secs(1_800_000_000));
     }
 
     #[derive(Debug, Default)]
@@ -344,13 +344,13 @@ mod tests {
     fn the_newest_token_and_first_sights_survive_a_restart() {
         let store = Arc::new(Recorder::default());
         let before = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("empty");
-        mark(&before).check(secs(100), GRACE, secs(1000)).expect("first");
-        mark(&before).check(secs(200), GRACE, secs(1000 + 500)).expect("newer");
+        token(&before).check(secs(100), GRACE, secs(1000)).expect("first");
+        token(&before).check(secs(200), GRACE, secs(1000 + 500)).expect("newer");
         assert_eq!(before.key_first_seen([7; 32], secs(5)), secs(5));
         let after = RotationHistory::load(store).expect("readable");
-        assert_eq!(mark(&after).check(secs(100), GRACE, secs(1619)), Ok(()));
-        assert_eq!(mark(&after).check(secs(100), GRACE, secs(1620)), Err(AuthError::Superseded));
-        assert_eq!(mark(&after).check(secs(200), GRACE, secs(9000)), Ok(()));
+        assert_eq!(token(&after).check(secs(100), GRACE, secs(1619)), Ok(()));
+        assert_eq!(token(&after).check(secs(100), GRACE, secs(1620)), Err(AuthError::Superseded));
+        assert_eq!(token(&after).check(secs(200), GRACE, secs(9000)), Ok(()));
         assert_eq!(after.key_first_seen([7; 32], secs(9)), secs(5));
     }
 
@@ -362,12 +362,12 @@ mod tests {
         for number in 0..KEY_SIGHTS_MAX + 10 {
             store.save(RotationRecord::Key { thumbprint: key(number), first_seen: secs(number as u64) });
         }
-        let ledger = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("readable");
+        let history = RotationHistory::load(Arc::clone(&store) as Arc<dyn RotationStore>).expect("readable");
         let newest = KEY_SIGHTS_MAX + 10;
-        ledger.key_first_seen(key(newest), secs(newest as u64));
+        history.key_first_seen(key(newest), secs(newest as u64));
         assert_eq!(store.0.lock().expect("not poisoned").len(), KEY_SIGHTS_MAX);
         assert_eq!(
-            ledger.key_first_seen(key(newest - 1), secs(1 << 40)),
+            history.key_first_seen(key(newest - 1), secs(1 << 40)),
             secs(newest as u64 - 1),
             "the newest are kept"
         );
@@ -377,13 +377,13 @@ mod tests {
         /// For any history: no token passes longer than the grace after a newer one was first used, and none is refused
         /// before seven eighths of it.
         #[test]
-        fn the_grace_is_kept_for_any_history(history in proptest::collection::vec((0_u64..60, 0_u64..50), 1..80)) {
-            let mark = mark(&ledger());
+        fn the_grace_is_kept_for_any_history(events in proptest::collection::vec((0_u64..60, 0_u64..50), 1..80)) {
+            let token = token(&history());
             let (mut now, mut used) = (1000, Vec::<(u64, u64)>::new());
-            for (pause, issued) in history {
+            for (pause, issued) in events {
                 now += pause;
                 let newer_since = used.iter().filter(|(other, _)| *other > issued).map(|(_, at)| *at).min();
-                let passes = mark.check(secs(issued), GRACE, secs(now)).is_ok();
+                let passes = token.check(secs(issued), GRACE, secs(now)).is_ok();
                 let age = newer_since.map(|since| now - since);
                 proptest::prop_assert!(!passes || age.is_none_or(|age| age < 120), "{issued} passed at {now}: {used:?}");
                 proptest::prop_assert!(passes || age.is_some_and(|age| age >= 105), "{issued} refused at {now}: {used:?}");

@@ -1,7 +1,8 @@
 //! Reads a signed token in compact form (RFC 7515 section 7.1) strictly: its parts, header, payload and signature.
 //!
 //! Knows no key and decides nothing about claims. What it returns is **not verified**: the payload serves to find whose
-//! keys to try, and counts only after [`crate::identity::keys::jwk::VerificationKey::verify`] said yes. Refuses
+//! keys to try, and counts only after
+//! [`crate::identity::keys::jwk::VerificationKey::verify`] has accepted the signature. Refuses
 //! whatever could make two readers disagree (RFC 8725 section 3): spare bits and padding in base64url, repeated
 //! members, unknown critical extensions, keys or key addresses inside the token.
 
@@ -48,7 +49,7 @@ impl TokenHeader {
     /// Checks the header where no contract says otherwise.
     pub(crate) fn check_alone(&self) -> Result<(), AuthError> {
         match (self.suspicious.first(), &self.typ) {
-            (Some(member), _) => Err(member.flaw()),
+            (Some(member), _) => Err(member.error()),
             (None, TokenType::Other(_)) => Err(AuthError::TypeRefused),
             (None, TokenType::AccessToken | TokenType::PlainJwt | TokenType::Absent | TokenType::DpopProof) => Ok(()),
         }
@@ -101,7 +102,7 @@ fn read_whole(token: &str) -> Result<UnverifiedToken<'_>, AuthError> {
     let signed = parts.signed()?;
     let payload = decode(parts.payload).and_then(|payload| Ok(Object::parse(&payload)?));
     // If the payload is no object, but the header would be refused too, the error is the header's.
-    let payload = payload.map_err(|flaw| signed.header.check_alone().err().unwrap_or(flaw))?;
+    let payload = payload.map_err(|error| signed.header.check_alone().err().unwrap_or(error))?;
     Ok(UnverifiedToken { signed, payload, bytes: token.len() })
 }
 
@@ -249,8 +250,8 @@ mod tests {
             (r#"{"alg":"ES256","alg":"ES256"}"#, AuthError::AmbiguousObject),
             (r#"{"alg":"ES256","\u0061lg":"RS256"}"#, AuthError::AmbiguousObject),
         ];
-        for (header, flaw) in cases {
-            assert_eq!(check(header).err(), Some(flaw), "{header}");
+        for (header, error) in cases {
+            assert_eq!(check(header).err(), Some(error), "{header}");
         }
     }
 
@@ -276,8 +277,8 @@ mod tests {
             (format!("{good}.AA.AA"), AuthError::NotThreeParts),
             (format!("{head}.e30.{}", "A".repeat(TOKEN_BYTES_MAX)), AuthError::TooLong),
         ];
-        for (token, flaw) in cases {
-            assert_eq!(read(&token).err(), Some(flaw), "{token}");
+        for (token, error) in cases {
+            assert_eq!(read(&token).err(), Some(error), "{token}");
         }
     }
 

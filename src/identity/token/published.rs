@@ -107,11 +107,11 @@ fn wycheproof_json_web_signature() {
             let text = |name| test.text(name).expect("text").unwrap_or_default().to_owned();
             let got = match (&keys, jwt::read_signed(&text("jws"))) {
                 (Err(why), _) => format!("key {why:?}"),
-                (Ok(_), Err(flaw)) => format!("{flaw:?}"),
+                (Ok(_), Err(error)) => format!("{error:?}"),
                 (Ok(keys), Ok(signed)) => {
                     let fits = |key: &&jwk::VerificationKey| key.algorithm == signed.header.algorithm;
-                    let flaw = keys.iter().find(fits).map(|key| key.verify(&signed));
-                    flaw.map_or_else(|| "KeyUnknown".into(), |result| format!("{result:?}"))
+                    let error = keys.iter().find(fits).map(|key| key.verify(&signed));
+                    error.map_or_else(|| "KeyUnknown".into(), |result| format!("{result:?}"))
                 }
             };
             assert!(got != "Ok(())" || text("result") != "invalid", "{} {}", text("comment"), text("jws"));
@@ -139,7 +139,7 @@ fn wycheproof_json_web_key() {
             let text = |name| test.text(name).expect("text").unwrap_or_default();
             let got = match (&keys, jwt::read_signed(text("jws"))) {
                 (Err(error), _) => error.to_string(),
-                (Ok(_), Err(flaw)) => format!("{flaw:?}"),
+                (Ok(_), Err(error)) => format!("{error:?}"),
                 (Ok(keys), Ok(signed)) => format!("{:?}", keys.verify(&signed).map(|_| ())),
             };
             assert!(got != "Ok(())" || text("result") != "invalid", "{}", text("comment"));

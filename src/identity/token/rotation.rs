@@ -28,7 +28,7 @@ pub(crate) fn check_dates(claims: &Claims, clock_skew: Duration, now: UnixTime) 
 /// Checks the token of a request in flight: by the same rules, with the grace that the contract gives to such requests.
 pub(crate) fn check_in_flight(
     claims: &Claims,
-    key_born: Option<UnixTime>,
+    key_in_use_since: Option<UnixTime>,
     clock_skew: Duration,
     rules: &RotationRules,
     now: UnixTime,
@@ -37,14 +37,14 @@ pub(crate) fn check_in_flight(
     if claims.expires_at.is_some_and(|end| then >= end.plus(clock_skew)) {
         return Err(AuthError::Expired);
     }
-    check_rules(claims, key_born, rules, then)
+    check_rules(claims, key_in_use_since, rules, then)
 }
 
 /// Checks the rotation rules that need no memory: lifetime, age, and the age of the signing key.
 #[inline]
 pub(crate) fn check_rules(
     claims: &Claims,
-    key_born: Option<UnixTime>,
+    key_in_use_since: Option<UnixTime>,
     rules: &RotationRules,
     now: UnixTime,
 ) -> Result<(), AuthError> {
@@ -58,7 +58,7 @@ pub(crate) fn check_rules(
     if exceeds(now.since(issued), rules.max_age) {
         return Err(AuthError::Age);
     }
-    if key_born.is_some_and(|born| exceeds(now.since(born), rules.max_key_age)) {
+    if key_in_use_since.is_some_and(|born| exceeds(now.since(born), rules.max_key_age)) {
         return Err(AuthError::KeyTooOld);
     }
     Ok(())

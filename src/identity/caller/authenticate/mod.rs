@@ -66,8 +66,8 @@ impl From<Rejected> for Denial {
 }
 
 impl Rejected {
-    fn new(flaw: AuthError, vendor_index: Option<u32>) -> Self {
-        Self { denial: flaw.into(), vendor_index, wait: None }
+    fn new(error: AuthError, vendor_index: Option<u32>) -> Self {
+        Self { denial: error.into(), vendor_index, wait: None }
     }
 }
 
@@ -78,15 +78,15 @@ impl Directory {
     /// A denial, with its vendor where one is known. Where `wait` is present, the caller may await it before anything
     /// else has been decided, and then try once more.
     pub fn authenticate(&self, presented: &PresentedRequest<'_>, now: Moment) -> Result<Arc<VerifiedCaller>, Rejected> {
-        let credentials = credentials::read(presented).map_err(|flaw| Rejected::new(flaw, None))?;
+        let credentials = credentials::read(presented).map_err(|error| Rejected::new(error, None))?;
         let Some(credentials) = credentials else { return self.authenticate_certificate(presented, now) };
         let fingerprint = self.cache.fingerprint(FingerprintKind::Token, credentials.token);
-        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
+        let fingerprint = fingerprint.map_err(|error| Rejected::new(error, None))?;
         let request = AuthRequest { presented, credentials, now };
         if let Some(known) = self.cache.get(&fingerprint)
             && let Some(recalled) = self.recheck_cached(&fingerprint, known, now)
         {
-            return self.judge(&fingerprint, recalled, &request);
+            return self.check_current(&fingerprint, recalled, &request);
         }
         self.verify(&fingerprint, &request)
     }
@@ -101,13 +101,13 @@ impl Directory {
         let certificate = presented.peer_certificate.ok_or_else(nobody)?;
         let vendor = self.by_certificate(certificate).ok_or_else(nobody)?;
         let fingerprint = self.cache.fingerprint(FingerprintKind::Certificate, certificate.thumbprint());
-        let fingerprint = fingerprint.map_err(|flaw| Rejected::new(flaw, None))?;
-        vendor.check_revoked().map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let fingerprint = fingerprint.map_err(|error| Rejected::new(error, None))?;
+        vendor.check_revoked().map_err(|error| Rejected::new(error, Some(vendor.index)))?;
         let known = self.cache.get(&fingerprint);
         if let Some(known) = known.filter(|known| vendor.is_current(known, certificate, now.wall)) {
             return Ok(known);
         }
-        let verified = vendor.verify(certificate, now).map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+        let verified = vendor.verify(certificate, now).map_err(|error| Rejected::new(error, Some(vendor.index)))?;
         let verified = Arc::new(verified);
         self.cache.insert(fingerprint, Arc::clone(&verified));
         Ok(verified)
@@ -154,18 +154,18 @@ impl Directory {
 
     #[cold]
     fn verify(&self, fingerprint: &Fingerprint, request: &AuthRequest<'_>) -> Result<Arc<VerifiedCaller>, Rejected> {
-        let unknown = |flaw| Rejected::new(flaw, None);
+        let unknown = |error| Rejected::new(error, None);
         let text = request.credentials.text(self.token_bytes_max).map_err(unknown)?;
         if let Some(introspector) = self.introspector(text) {
             return self.introspect(introspector, text, fingerprint, request);
         }
         let token = jwt::read(text).map_err(unknown)?;
         let issuer = self.issuer_of(&token).map_err(unknown)?;
-        let Some(named) = issuer.find(&token.payload).map_err(unknown)? else {
+        let Some(entry) = issuer.find(&token.payload).map_err(unknown)? else {
             return Err(self.reject_stranger(issuer, &token, request.now));
         };
-        let vendor = self.vendor(named.vendor).ok_or_else(|| unknown(AuthError::VendorUnknown))?;
-        let verified = vendor.verify(named, &token, request.now)?;
+        let vendor = self.vendor(entry.vendor).ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let verified = vendor.verify(entry, &token, request.now)?;
         self.cache_verified(fingerprint, vendor, verified, request)
     }
 
@@ -187,7 +187,7 @@ impl Directory {
         fingerprint: &Fingerprint,
         request: &AuthRequest<'_>,
     ) -> Result<Arc<VerifiedCaller>, Rejected> {
-        let unknown = |flaw| Rejected::new(flaw, None);
+        let unknown = |error| Rejected::new(error, None);
         let Some(answer) = introspector.cached(fingerprint, request.now) else {
             let wait = introspector.wait_for_token(*fingerprint, text, request.now);
             return Err(Rejected {
@@ -197,13 +197,13 @@ impl Directory {
         };
         let (payload, until) = answer.claims().map_err(unknown)?;
         let issuer = self.issuer(&introspector.id.issuer).ok_or_else(|| unknown(AuthError::VendorUnknown))?;
-        let named = issuer.find(&payload).map_err(unknown)?.ok_or_else(|| unknown(AuthError::VendorUnknown))?;
-        let vendor = self.vendor(named.vendor).filter(|vendor| vendor.issuer_keys.id == introspector.id);
+        let entry = issuer.find(&payload).map_err(unknown)?.ok_or_else(|| unknown(AuthError::VendorUnknown))?;
+        let vendor = self.vendor(entry.vendor).filter(|vendor| vendor.issuer_keys.id == introspector.id);
         let vendor = vendor.ok_or_else(|| unknown(AuthError::VendorUnknown))?;
         let claims = claims::read(&payload, vendor.settings.wanted_of_answer(), None);
-        let claims = claims.map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
-        let mark = vendor.newest_token(named, &payload, request.now);
-        let verified = vendor.verified(claims, VerifiedBy::Introspection { token: *fingerprint, until }, mark);
+        let claims = claims.map_err(|error| Rejected::new(error, Some(vendor.index)))?;
+        let newest = vendor.newest_token(entry, &payload, request.now);
+        let verified = vendor.verified(claims, VerifiedBy::Introspection { token: *fingerprint, until }, newest);
         self.cache_verified(fingerprint, vendor, verified, request)
     }
 
@@ -217,29 +217,29 @@ impl Directory {
         // An expired token would only take room in the cache.
         if let Some(claims) = verified.claims() {
             rotation::check_dates(claims, vendor.settings.clock_skew, request.now.wall)
-                .map_err(|flaw| Rejected::new(flaw, Some(vendor.index)))?;
+                .map_err(|error| Rejected::new(error, Some(vendor.index)))?;
         }
         let verified = Arc::new(verified);
         self.cache.insert(*fingerprint, Arc::clone(&verified));
-        self.judge(fingerprint, (vendor, verified), request)
+        self.check_current(fingerprint, (vendor, verified), request)
     }
 
     /// The checks that are made on every request. The rule about newer tokens comes last: only a token that passes
     /// everything else may supersede others.
     #[inline]
-    fn judge(
+    fn check_current(
         &self,
         fingerprint: &Fingerprint,
         (vendor, verified): (&TokenVendor, Arc<VerifiedCaller>),
         request: &AuthRequest<'_>,
     ) -> Result<Arc<VerifiedCaller>, Rejected> {
-        match vendor.judge(&verified, request, &self.cache) {
+        match vendor.check_current(&verified, request, &self.cache) {
             Ok(()) => Ok(verified),
-            Err(flaw) => {
-                if flaw == AuthError::Expired {
+            Err(error) => {
+                if error == AuthError::Expired {
                     self.cache.remove(fingerprint);
                 }
-                Err(Rejected::new(flaw, Some(vendor.index)))
+                Err(Rejected::new(error, Some(vendor.index)))
             }
         }
     }
@@ -261,15 +261,15 @@ impl<'a> AuthRequest<'a> {
 impl TokenVendor {
     pub(crate) fn verify(
         &self,
-        named: &ClientEntry,
+        entry: &ClientEntry,
         token: &UnverifiedToken<'_>,
         now: Moment,
     ) -> Result<VerifiedCaller, Rejected> {
         let (key, generation) = self.verify_signature(token, now)?;
-        let claims = self.read(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        let claims = self.read(token).map_err(|error| Rejected::new(error, Some(self.index)))?;
         let claims = Claims { key_id: key.key_id.clone(), key_thumbprint: Some(key.thumbprint), ..claims };
-        let mark = self.newest_token(named, &token.payload, now);
-        Ok(self.verified(claims, VerifiedBy::Key { key, generation: AtomicU64::new(generation) }, mark))
+        let newest = self.newest_token(entry, &token.payload, now);
+        Ok(self.verified(claims, VerifiedBy::Key { key, generation: AtomicU64::new(generation) }, newest))
     }
 
     fn verify_signature(
@@ -277,10 +277,10 @@ impl TokenVendor {
         token: &UnverifiedToken<'_>,
         now: Moment,
     ) -> Result<(Arc<VerificationKey>, u64), Rejected> {
-        self.check_shape(token).map_err(|flaw| Rejected::new(flaw, Some(self.index)))?;
+        self.check_shape(token).map_err(|error| Rejected::new(error, Some(self.index)))?;
         let generation = self.issuer_keys.generation();
         let verified = self.issuer_keys.usable(now).and_then(|keys| keys.verify(&token.signed));
-        verified.map(|key| (key, generation)).map_err(|flaw| self.reject_for_keys(flaw, token, generation, now))
+        verified.map(|key| (key, generation)).map_err(|error| self.reject_for_keys(error, token, generation, now))
     }
 
     /// Whether the contract accepts this kind of token: its length, header members, type and algorithm.
@@ -290,7 +290,7 @@ impl TokenVendor {
             return Err(AuthError::TooLong);
         }
         if let Some(member) = header.suspicious.iter().find(|member| !shape.ignored.contains(member)) {
-            return Err(member.flaw());
+            return Err(member.error());
         }
         match &header.typ {
             TokenType::AccessToken => {}
@@ -305,15 +305,16 @@ impl TokenVendor {
     }
 
     /// A refusal for a missing key may be worth a fetch of keys; a wrong signature under a known `kid` never is.
-    fn reject_for_keys(&self, flaw: AuthError, token: &UnverifiedToken<'_>, judged: u64, now: Moment) -> Rejected {
-        let worth_a_fetch = match flaw {
+    fn reject_for_keys(&self, error: AuthError, token: &UnverifiedToken<'_>, generation: u64, now: Moment) -> Rejected {
+        let worth_a_fetch = match error {
             AuthError::NoKeys | AuthError::KeyUnknown => true,
             AuthError::SignatureWrong => token.signed.header.key_id.is_none(),
             _ => false,
         };
-        let wait = worth_a_fetch.then(|| self.issuer_keys.wait_for_key(&token.signed.header, judged, now)).flatten();
+        let wait =
+            worth_a_fetch.then(|| self.issuer_keys.wait_for_key(&token.signed.header, generation, now)).flatten();
         let wait = wait.map(|wait| AuthWait(AuthWaitKind::Keys(wait)));
-        Rejected { denial: flaw.into(), vendor_index: Some(self.index), wait }
+        Rejected { denial: error.into(), vendor_index: Some(self.index), wait }
     }
 
     /// Reads the claims of a token whose signature has been verified.
@@ -323,33 +324,39 @@ impl TokenVendor {
     }
 
     /// The record of the newest token by which this one may be superseded; `None` where the contract has no such rule.
-    pub(crate) fn newest_token(&self, named: &ClientEntry, payload: &Object, now: Moment) -> Option<Arc<NewestToken>> {
-        let mark = named.newest_token.as_ref()?;
+    pub(crate) fn newest_token(&self, entry: &ClientEntry, payload: &Object, now: Moment) -> Option<Arc<NewestToken>> {
+        let newest = entry.newest_token.as_ref()?;
         let subject = match self.settings.rotation.superseded {
             SupersededBy::PerClient => None,
             SupersededBy::PerSubject => payload.text("sub").ok().flatten(),
         };
-        let dead = now.wall.minus(self.settings.rotation.max_lifetime.unwrap_or(ROTATION_MAX));
-        let apart = subject.and_then(|subject| self.history.subject(&self.id, mark.client(), subject, dead));
-        Some(apart.unwrap_or_else(|| Arc::clone(mark)))
+        let expired_before = now.wall.minus(self.settings.rotation.max_lifetime.unwrap_or(ROTATION_MAX));
+        let of_subject =
+            subject.and_then(|subject| self.history.subject(&self.id, newest.client(), subject, expired_before));
+        Some(of_subject.unwrap_or_else(|| Arc::clone(newest)))
     }
 
-    fn verified(&self, claims: Claims, basis: VerifiedBy, mark: Option<Arc<NewestToken>>) -> VerifiedCaller {
+    fn verified(&self, claims: Claims, verified_by: VerifiedBy, newest: Option<Arc<NewestToken>>) -> VerifiedCaller {
         let client = claims.client.clone();
         let caller = Caller { vendor: self.id.clone(), client, claims: Some(Arc::new(claims)) };
-        let terms = Some(Arc::clone(&self.settings));
+        let settings = Some(Arc::clone(&self.settings));
         VerifiedCaller {
             vendor_index: self.index,
             settings_version: self.settings_version,
-            settings: terms,
+            settings,
             caller,
-            verified_by: basis,
-            newest_token: mark,
+            verified_by,
+            newest_token: newest,
         }
     }
 
     #[inline]
-    fn judge(&self, verified: &VerifiedCaller, request: &AuthRequest<'_>, cache: &TokenCache) -> Result<(), AuthError> {
+    fn check_current(
+        &self,
+        verified: &VerifiedCaller,
+        request: &AuthRequest<'_>,
+        cache: &TokenCache,
+    ) -> Result<(), AuthError> {
         let Some(claims) = verified.claims() else { return Err(AuthError::NoCredentials) };
         let now = request.now.wall;
         rotation::check_dates(claims, self.settings.clock_skew, now)?;
@@ -357,7 +364,9 @@ impl TokenVendor {
         self.revocations.load().check_claims(claims)?;
         self.check_binding(claims, request, cache)?;
         match (&verified.newest_token, self.settings.rotation.superseded_grace) {
-            (Some(mark), Some(grace)) => mark.check(claims.issued_at.ok_or(AuthError::IssueTimeMissing)?, grace, now),
+            (Some(newest), Some(grace)) => {
+                newest.check(claims.issued_at.ok_or(AuthError::IssueTimeMissing)?, grace, now)
+            }
             (Some(_), None) | (None, Some(_) | None) => Ok(()),
         }
     }

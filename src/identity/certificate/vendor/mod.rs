@@ -26,7 +26,7 @@ use super::peer::{PeerCertificate, SubjectAltName};
 pub(crate) struct CertificateVendor {
     pub(crate) id: VendorId,
     pub(crate) index: u32,
-    pub(crate) stamp: u64,
+    pub(crate) settings_version: u64,
     /// The id of the vendor's only client: the name in its certificate.
     pub(crate) client: ClientId,
     revocations: RevocationSlot,
@@ -39,7 +39,7 @@ impl CertificateVendor {
     pub(crate) fn open(
         id: VendorId,
         index: u32,
-        stamp: u64,
+        settings_version: u64,
         settings: CertificateSettings,
         revocations: RevocationSlot,
     ) -> Self {
@@ -51,7 +51,7 @@ impl CertificateVendor {
         let client = match &name {
             SubjectAltName::Dns(name) | SubjectAltName::Uri(name) | SubjectAltName::Email(name) => ClientId::new(name),
         };
-        Self { id, index, stamp, client, revocations, name, authorities }
+        Self { id, index, settings_version, client, revocations, name, authorities }
     }
 
     /// Whether an operator has revoked the vendor's client.
@@ -63,29 +63,29 @@ impl CertificateVendor {
     pub(crate) fn verify(&self, certificate: &PeerCertificate, now: Moment) -> Result<VerifiedCaller, AuthError> {
         self.check_dates(certificate, now.wall)?;
         let generation = self.check_chain(certificate, now.wall)?;
-        let judged = CertificateCheck::new(generation, now.wall.plus(CERTIFICATE_RECHECK));
+        let check = CertificateCheck::new(generation, now.wall.plus(CERTIFICATE_RECHECK));
         Ok(VerifiedCaller {
             vendor_index: self.index,
-            settings_version: self.stamp,
+            settings_version: self.settings_version,
             settings: None,
             caller: Caller { vendor: self.id.clone(), client: self.client.clone(), claims: None },
-            verified_by: VerifiedBy::Certificate { certificate: Arc::new(certificate.clone()), judged },
+            verified_by: VerifiedBy::Certificate { certificate: Arc::new(certificate.clone()), check },
             newest_token: None,
         })
     }
 
     /// Whether a request that was admitted by a certificate may continue.
     pub(crate) fn check_still_valid(&self, known: &VerifiedCaller, now: Moment) -> Result<(), AuthError> {
-        let VerifiedBy::Certificate { certificate, judged } = &known.verified_by else {
+        let VerifiedBy::Certificate { certificate, check } = &known.verified_by else {
             return Err(AuthError::TermsChanged);
         };
         self.check_revoked()?;
         self.check_dates(certificate, now.wall)?;
-        if known.settings_version != self.stamp && !certificate.names().contains(&self.name) {
+        if known.settings_version != self.settings_version && !certificate.names().contains(&self.name) {
             return Err(AuthError::TermsChanged);
         }
-        if known.settings_version != self.stamp || !judged.holds(self.generation(), now.wall) {
-            judged.renew(self.check_chain(certificate, now.wall)?, now.wall.plus(CERTIFICATE_RECHECK));
+        if known.settings_version != self.settings_version || !check.holds(self.generation(), now.wall) {
+            check.renew(self.check_chain(certificate, now.wall)?, now.wall.plus(CERTIFICATE_RECHECK));
         }
         Ok(())
     }
@@ -97,11 +97,11 @@ impl CertificateVendor {
     /// Whether a cached result is still valid.
     pub(crate) fn is_current(&self, known: &VerifiedCaller, certificate: &PeerCertificate, now: UnixTime) -> bool {
         let fresh = match &known.verified_by {
-            VerifiedBy::Certificate { judged, .. } => judged.holds(self.generation(), now),
+            VerifiedBy::Certificate { check, .. } => check.holds(self.generation(), now),
             VerifiedBy::Key { .. } | VerifiedBy::Introspection { .. } => false,
         };
         fresh
-            && known.settings_version == self.stamp
+            && known.settings_version == self.settings_version
             && known.vendor_index == self.index
             && certificate.is_in_force(now)
     }
@@ -139,9 +139,10 @@ fn classify(error: &rustls::Error) -> AuthError {
 /// Builds the verifier: the first content holds authorities, the others revocation lists.
 pub(crate) fn build(contents: &[Vec<u8>]) -> BuildResult<Arc<dyn ClientCertVerifier>> {
     let (bundle, lists) = contents.split_first().ok_or("no file of authorities")?;
-    let authorities = pem::certificate_authorities(bundle).map_err(|flaw| format!("the file of authorities {flaw}"))?;
+    let authorities =
+        pem::certificate_authorities(bundle).map_err(|error| format!("the file of authorities {error}"))?;
     let lists: Result<Vec<_>, _> = lists.iter().map(|list| pem::revocation_lists(list)).collect();
-    let revoked = lists.map_err(|flaw| format!("a file of revocation lists {flaw}"))?.concat();
+    let revoked = lists.map_err(|error| format!("a file of revocation lists {error}"))?.concat();
     let left_out = match authorities.unreadable {
         0 => None,
         count => Some(format!("{count} of the authorities' certificates cannot be read: they are left out")),

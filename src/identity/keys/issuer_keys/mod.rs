@@ -2,7 +2,7 @@
 //! age.
 //!
 //! Readers take a snapshot and never wait. A request whose token names an unknown key is decided by keys that were
-//! fetched after the request came. Where the cool-down forbids a fetch now, it is decided by the newest keys there are,
+//! fetched after the request begun_before. Where the cool-down forbids a fetch now, it is decided by the newest keys there are,
 //! and a fetch follows as soon as the cool-down ends. So strangers can cause a few fetches at once and one in each
 //! cool-down, whatever the set holds, and only a bounded number of requests wait. Requests with known keys are never
 //! delayed.
@@ -156,30 +156,31 @@ impl IssuerKeys {
         if alive { Ok(()) } else { Err(AuthError::NoKeys) }
     }
 
-    /// A wait for a request whose key is not in the set of generation `judged`, if waiting can help.
-    pub(crate) fn wait_for_key(self: &Arc<Self>, token: &TokenHeader, judged: u64, now: Moment) -> Option<KeyWait> {
+    /// A wait for a request whose key is not in the set of generation `generation`, if waiting can help.
+    pub(crate) fn wait_for_key(self: &Arc<Self>, token: &TokenHeader, generation: u64, now: Moment) -> Option<KeyWait> {
         if matches!(self.id.source, KeySource::File(_) | KeySource::Introspection(_)) {
             return None;
         }
-        let sought = token.key_id.clone().map(|kid| (kid, token.algorithm));
-        let came = self.with_schedule(|looks| {
+        let wanted = token.key_id.clone().map(|kid| (kid, token.algorithm));
+        let begun_before = self.with_schedule(|schedule| {
             // Without a refresh to wait for, keys may have come meanwhile that this request was not checked with.
-            let worth =
-                looks.is_under_way() || looks.can_begin(now.monotonic_ns, IDENTITY_WAIT) || self.generation() != judged;
-            worth.then_some(looks.begun())
+            let worth = schedule.is_under_way()
+                || schedule.can_begin(now.monotonic_ns, IDENTITY_WAIT)
+                || self.generation() != generation;
+            worth.then_some(schedule.begun())
         });
-        KeyWait::new(self, sought, came?)
+        KeyWait::new(self, wanted, begun_before?)
     }
 
     /// Whether a key of this `kid` and algorithm may be used now.
-    fn has_key(&self, sought: Option<&WantedKey>, now: Moment) -> bool {
-        sought.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
+    fn has_key(&self, wanted: Option<&WantedKey>, now: Moment) -> bool {
+        wanted.is_some_and(|(kid, algorithm)| self.usable(now).is_ok_and(|keys| keys.find(kid, *algorithm).is_some()))
     }
 
     /// In how long a refresh is due that a request asked for.
     pub(crate) fn due_in(&self) -> Option<Duration> {
         let now = self.clock.now();
-        self.with_schedule(|looks| looks.due_in(now.monotonic_ns))
+        self.with_schedule(|schedule| schedule.due_in(now.monotonic_ns))
     }
 
     /// Called by the background task when it starts to read the source.
@@ -252,10 +253,10 @@ impl IssuerKeys {
 
     /// Wakes the background task where `act` makes a refresh due.
     fn with_schedule<T>(&self, act: impl FnOnce(&mut RefreshSchedule) -> T) -> T {
-        let mut looks = self.schedule.locked();
-        let before = looks.is_due();
-        let done = act(&mut looks);
-        if looks.is_due() && !before {
+        let mut schedule = self.schedule.locked();
+        let before = schedule.is_due();
+        let done = act(&mut schedule);
+        if schedule.is_due() && !before {
             self.wanted.notify_one();
         }
         done
@@ -267,7 +268,7 @@ impl IssuerKeys {
     }
 }
 
-/// A number that is unique in the process, so that a caller verified by one issuer's keys never looks current under
+/// A number that is unique in the process, so that a caller verified by one issuer's keys never schedule current under
 /// another's.
 pub(crate) fn next_generation() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -287,19 +288,19 @@ type WantedKey = (Arc<str>, Algorithm);
 /// One of the few requests that may wait for keys.
 #[derive(Debug)]
 pub(crate) struct KeyWait {
-    ring: Arc<IssuerKeys>,
-    sought: Option<WantedKey>,
-    /// How many refreshes had begun when the request came.
+    keys: Arc<IssuerKeys>,
+    wanted: Option<WantedKey>,
+    /// How many refreshes had begun when the request begun_before.
     begun_before: u64,
 }
 
 impl KeyWait {
-    fn new(ring: &Arc<IssuerKeys>, sought: Option<WantedKey>, came: u64) -> Option<Self> {
-        if ring.waiters.fetch_add(1, Ordering::AcqRel) >= ISSUER_WAITERS_MAX {
-            ring.waiters.fetch_sub(1, Ordering::AcqRel);
+    fn new(keys: &Arc<IssuerKeys>, wanted: Option<WantedKey>, begun_before: u64) -> Option<Self> {
+        if keys.waiters.fetch_add(1, Ordering::AcqRel) >= ISSUER_WAITERS_MAX {
+            keys.waiters.fetch_sub(1, Ordering::AcqRel);
             return None;
         }
-        Some(Self { ring: Arc::clone(ring), sought, begun_before: came })
+        Some(Self { keys: Arc::clone(keys), wanted, begun_before })
     }
 
     /// Returns when there is nothing more to wait for, or after the deadline.
@@ -308,27 +309,27 @@ impl KeyWait {
     }
 
     /// Waits for one refresh after another until the key is there, or until a refresh has ended that began after the
-    /// request came. Only this asks for a refresh, so that a request that does not wait causes none.
+    /// request begun_before. Only this asks for a refresh, so that a request that does not wait causes none.
     async fn follow(&self) {
-        let mut looks = self.ring.ended_refreshes();
-        while let Some(look) = self.next() {
+        let mut refreshes = self.keys.ended_refreshes();
+        while let Some(refresh) = self.next() {
             // The sender cannot be gone: this value holds the keys that own it.
-            let _ = looks.wait_for(|ended| *ended >= look).await;
+            let _ = refreshes.wait_for(|ended| *ended >= refresh).await;
         }
     }
 
     fn next(&self) -> Option<u64> {
-        let now = self.ring.clock.now();
-        if self.ring.has_key(self.sought.as_ref(), now) {
+        let now = self.keys.clock.now();
+        if self.keys.has_key(self.wanted.as_ref(), now) {
             return None;
         }
-        self.ring.with_schedule(|looks| looks.next_for(self.begun_before, now.monotonic_ns, IDENTITY_WAIT))
+        self.keys.with_schedule(|schedule| schedule.next_for(self.begun_before, now.monotonic_ns, IDENTITY_WAIT))
     }
 }
 
 impl Drop for KeyWait {
     fn drop(&mut self) {
-        self.ring.waiters.fetch_sub(1, Ordering::AcqRel);
+        self.keys.waiters.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

@@ -75,19 +75,19 @@ fn parse_url(text: &str, allow_plain_http: bool) -> Result<Url, ClientError> {
 }
 
 /// Refreshes the keys again and again until they are dropped.
-pub(crate) async fn run(ring: Weak<IssuerKeys>) {
-    let mut memory = RefreshState::default();
-    while let Some(held) = ring.upgrade() {
-        let pause = refresh_once(&held, &mut memory).await;
+pub(crate) async fn run(issuer_keys: Weak<IssuerKeys>) {
+    let mut state = RefreshState::default();
+    while let Some(held) = issuer_keys.upgrade() {
+        let pause = refresh_once(&held, &mut state).await;
         drop(held);
-        wait_until_due(&ring, pause).await;
+        wait_until_due(&issuer_keys, pause).await;
     }
 }
 
 /// Waits until the next refresh is due: the scheduled one, or one that a request asked for.
-async fn wait_until_due(ring: &Weak<IssuerKeys>, pause: Duration) {
+async fn wait_until_due(issuer_keys: &Weak<IssuerKeys>, pause: Duration) {
     let mut scheduled = std::pin::pin!(tokio::time::sleep(pause));
-    while let Some(held) = ring.upgrade() {
+    while let Some(held) = issuer_keys.upgrade() {
         let (wanted, asked) = (Arc::clone(&held.wanted), held.due_in());
         drop(held);
         tokio::select! {
@@ -116,55 +116,59 @@ enum KeyAnswer {
 }
 
 /// Reads the source once. Returns the pause before the next time.
-async fn refresh_once(ring: &IssuerKeys, memory: &mut RefreshState) -> Duration {
-    ring.begin_refresh();
-    let found = Box::pin(read_source(ring, memory)).await;
-    match found.and_then(|found| put_in_force(ring, memory, found)) {
+async fn refresh_once(issuer_keys: &IssuerKeys, state: &mut RefreshState) -> Duration {
+    issuer_keys.begin_refresh();
+    let found = Box::pin(read_source(issuer_keys, state)).await;
+    match found.and_then(|found| put_in_force(issuer_keys, state, found)) {
         Ok(pause) => {
-            memory.failures = 0;
+            state.failures = 0;
             pause
         }
         Err(error) => {
-            memory.failures = memory.failures.saturating_add(1);
-            memory.discovered = None;
-            memory.validators.clear();
-            ring.finish_refresh(error.outcome(), Some(with_causes(&error)));
-            pause_after_failure(ring, memory.failures)
+            state.failures = state.failures.saturating_add(1);
+            state.discovered = None;
+            state.validators.clear();
+            issuer_keys.finish_refresh(error.outcome(), Some(with_causes(&error)));
+            pause_after_failure(issuer_keys, state.failures)
         }
     }
 }
 
-async fn read_source(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<KeyAnswer, RefreshError> {
-    match &ring.id.source {
+async fn read_source(issuer_keys: &IssuerKeys, state: &mut RefreshState) -> Result<KeyAnswer, RefreshError> {
+    match &issuer_keys.id.source {
         KeySource::File(path) => {
             Ok(KeyAnswer::Document(read_in_background(path, ISSUER_ANSWER_BYTES_MAX).await?, FILE_POLL))
         }
         KeySource::Url { url, refresh } => {
-            let url = parse_url(url, ring.id.fetch.allow_plain_http)?;
-            fetch_keys(ring, memory, &url, *refresh).await
+            let url = parse_url(url, issuer_keys.id.fetch.allow_plain_http)?;
+            fetch_keys(issuer_keys, state, &url, *refresh).await
         }
         KeySource::Discovery { refresh } => {
-            let url = discover(ring, memory).await?;
-            fetch_keys(ring, memory, &url, *refresh).await
+            let url = discover(issuer_keys, state).await?;
+            fetch_keys(issuer_keys, state, &url, *refresh).await
         }
         // Nothing can be fetched ahead: such an issuer is asked about each token.
         KeySource::Introspection(_) => Ok(KeyAnswer::Unchanged(DISCOVERY_AGE)),
     }
 }
 
-fn put_in_force(ring: &IssuerKeys, memory: &mut RefreshState, found: KeyAnswer) -> Result<Duration, RefreshError> {
+fn put_in_force(
+    issuer_keys: &IssuerKeys,
+    state: &mut RefreshState,
+    found: KeyAnswer,
+) -> Result<Duration, RefreshError> {
     match found {
         KeyAnswer::Unchanged(pause) => {
-            ring.finish_refresh(RefreshOutcome::Unchanged, None);
+            issuer_keys.finish_refresh(RefreshOutcome::Unchanged, None);
             Ok(pause)
         }
         KeyAnswer::Document(document, pause) => {
             let digest = blake3::hash(&document);
-            if memory.digest == Some(digest) {
-                ring.finish_refresh(RefreshOutcome::Unchanged, None);
+            if state.digest == Some(digest) {
+                issuer_keys.finish_refresh(RefreshOutcome::Unchanged, None);
             } else {
-                ring.install(KeySet::parse(&document)?);
-                memory.digest = Some(digest);
+                issuer_keys.install(KeySet::parse(&document)?);
+                state.digest = Some(digest);
             }
             Ok(pause)
         }
@@ -172,19 +176,19 @@ fn put_in_force(ring: &IssuerKeys, memory: &mut RefreshState, found: KeyAnswer) 
 }
 
 async fn fetch_keys(
-    ring: &IssuerKeys,
-    memory: &mut RefreshState,
+    issuer_keys: &IssuerKeys,
+    state: &mut RefreshState,
     url: &Url,
     refresh: Duration,
 ) -> Result<KeyAnswer, RefreshError> {
     // Validators are sent only while the document that they name is in force.
-    let conditional = if memory.digest.is_some() { memory.validators.clone() } else { HeaderMap::new() };
+    let conditional = if state.digest.is_some() { state.validators.clone() } else { HeaderMap::new() };
     let asked_conditionally = !conditional.is_empty();
-    let answer = open_fetcher(ring, memory)?.get(url, conditional).await?;
+    let answer = open_fetcher(issuer_keys, state)?.get(url, conditional).await?;
     let pause = pause_for(&answer.headers, refresh);
     match answer.status {
         StatusCode::OK => {
-            memory.validators = validators(&answer.headers);
+            state.validators = validators(&answer.headers);
             Ok(KeyAnswer::Document(answer.body.to_vec(), pause))
         }
         StatusCode::NOT_MODIFIED if asked_conditionally => Ok(KeyAnswer::Unchanged(pause)),
@@ -192,31 +196,31 @@ async fn fetch_keys(
     }
 }
 
-fn open_fetcher<'a>(ring: &IssuerKeys, memory: &'a mut RefreshState) -> Result<&'a HttpClient, ClientError> {
-    let fetcher = match memory.fetcher.take() {
+fn open_fetcher<'a>(issuer_keys: &IssuerKeys, state: &'a mut RefreshState) -> Result<&'a HttpClient, ClientError> {
+    let fetcher = match state.fetcher.take() {
         Some(fetcher) => fetcher,
-        None => fetcher(&ring.id.fetch)?,
+        None => fetcher(&issuer_keys.id.fetch)?,
     };
-    Ok(memory.fetcher.insert(fetcher))
+    Ok(state.fetcher.insert(fetcher))
 }
 
 /// Finds `jwks_uri` in the issuer's metadata: RFC 8414 section 3.1 first, then OpenID Connect Discovery section 4.
-async fn discover(ring: &IssuerKeys, memory: &mut RefreshState) -> Result<Url, RefreshError> {
-    let now = ring.clock.now().wall;
-    if let Some((url, found_at)) = &memory.discovered
+async fn discover(issuer_keys: &IssuerKeys, state: &mut RefreshState) -> Result<Url, RefreshError> {
+    let now = issuer_keys.clock.now().wall;
+    if let Some((url, found_at)) = &state.discovered
         && now.since(*found_at) < DISCOVERY_AGE
     {
         return Ok(url.clone());
     }
-    let plain = ring.id.fetch.allow_plain_http;
-    let issuer = parse_url(&ring.id.issuer, plain)?;
-    let fetcher = open_fetcher(ring, memory)?;
+    let plain = issuer_keys.id.fetch.allow_plain_http;
+    let issuer = parse_url(&issuer_keys.id.issuer, plain)?;
+    let fetcher = open_fetcher(issuer_keys, state)?;
     let mut status = 0;
     for address in metadata_addresses(&issuer) {
         let answer = fetcher.get(&parse_url(&address, plain)?, HeaderMap::new()).await?;
         if answer.status == StatusCode::OK {
-            let url = parse_url(&keys_address(&answer.body, &ring.id.issuer)?, plain)?;
-            memory.discovered = Some((url.clone(), now));
+            let url = parse_url(&keys_address(&answer.body, &issuer_keys.id.issuer)?, plain)?;
+            state.discovered = Some((url.clone(), now));
             return Ok(url);
         }
         status = answer.status.as_u16();
@@ -271,15 +275,15 @@ fn max_age(cache_control: &str) -> Option<u64> {
     named.and_then(|(_, secs)| secs.trim_matches('"').parse().ok())
 }
 
-fn pause_after_failure(ring: &IssuerKeys, failures: u32) -> Duration {
-    let longest = match &ring.id.source {
+fn pause_after_failure(issuer_keys: &IssuerKeys, failures: u32) -> Duration {
+    let longest = match &issuer_keys.id.source {
         KeySource::File(_) | KeySource::Introspection(_) => return FILE_POLL,
         KeySource::Url { refresh, .. } | KeySource::Discovery { refresh } => *refresh,
     };
     // With usable keys there is time; without any, good requests are refused every second.
-    let (shortest, longest) = match ring.usable(ring.clock.now()) {
-        Ok(_) => (ring.id.fetch.cooldown.min(longest), longest),
-        Err(_) => (KEYS_RETRY_MIN.min(longest), ring.id.fetch.cooldown.min(longest)),
+    let (shortest, longest) = match issuer_keys.usable(issuer_keys.clock.now()) {
+        Ok(_) => (issuer_keys.id.fetch.cooldown.min(longest), longest),
+        Err(_) => (KEYS_RETRY_MIN.min(longest), issuer_keys.id.fetch.cooldown.min(longest)),
     };
     jitter(shortest.saturating_mul(1 << failures.saturating_sub(1).min(8)).min(longest))
 }
@@ -293,20 +297,20 @@ fn jitter(span: Duration) -> Duration {
 }
 
 /// Starts the background task for these keys, once.
-pub(crate) fn start(ring: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
-    let needed = !matches!(ring.id.source, KeySource::Introspection(_));
-    if needed && !ring.started.swap(true, Ordering::AcqRel) {
-        runtime.spawn(run(Arc::downgrade(ring)));
+pub(crate) fn start(issuer_keys: &Arc<IssuerKeys>, runtime: &tokio::runtime::Handle) {
+    let needed = !matches!(issuer_keys.id.source, KeySource::Introspection(_));
+    if needed && !issuer_keys.started.swap(true, Ordering::AcqRel) {
+        runtime.spawn(run(Arc::downgrade(issuer_keys)));
     }
 }
 
 /// Reads a key file at once, so that the gateway serves no request before the keys are there.
-pub(crate) fn read_file_now(ring: &IssuerKeys, path: &Path) {
-    ring.begin_refresh();
+pub(crate) fn read_file_now(issuer_keys: &IssuerKeys, path: &Path) {
+    issuer_keys.begin_refresh();
     let read = crate::identity::files::read::read_bounded(path, ISSUER_ANSWER_BYTES_MAX).map_err(RefreshError::from);
     match read.and_then(|document| Ok(KeySet::parse(&document)?)) {
-        Ok(keys) => ring.install(keys),
-        Err(error) => ring.finish_refresh(error.outcome(), Some(with_causes(&error))),
+        Ok(keys) => issuer_keys.install(keys),
+        Err(error) => issuer_keys.finish_refresh(error.outcome(), Some(with_causes(&error))),
     }
 }
 

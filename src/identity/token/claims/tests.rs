@@ -39,7 +39,7 @@ fn dates_may_have_fractions_and_nothing_else() {
     let millis = |date: Option<UnixTime>| date.map(UnixTime::as_millis);
     assert_eq!((millis(claims.issued_at), millis(claims.expires_at)), (Some(100_250), Some(200_000)));
     assert_eq!(claims.not_before, Some(UnixTime::default()));
-    for (dates, flaw) in [
+    for (dates, error) in [
         (r#""iat":100"#, AuthError::ExpiryMissing),
         (r#""exp":200"#, AuthError::IssueTimeMissing),
         (r#""iat":"100","exp":200"#, AuthError::WrongClaimType),
@@ -49,7 +49,7 @@ fn dates_may_have_fractions_and_nothing_else() {
         (r#""iat":100,"exp":[200]"#, AuthError::WrongClaimType),
         (r#""iat":100,"exp":200,"nbf":"0""#, AuthError::WrongClaimType),
     ] {
-        assert_eq!(check(&format!(r#""sub":"c","aud":"https://api",{dates}"#)).err(), Some(flaw), "{dates}");
+        assert_eq!(check(&format!(r#""sub":"c","aud":"https://api",{dates}"#)).err(), Some(error), "{dates}");
     }
 }
 

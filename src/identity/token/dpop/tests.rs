@@ -119,8 +119,8 @@ fn a_proof_is_for_one_key_token_method_address_and_time() {
         (Case { at: ISSUED + 61, ..rfc() }, AuthError::ProofStale),
         (Case { at: ISSUED - 61, ..rfc() }, AuthError::ProofStale),
     ];
-    for (case, flaw) in cases {
-        assert_eq!(check(&case), Err(flaw), "{:?} {} {}", case.proofs, case.path, case.at);
+    for (case, error) in cases {
+        assert_eq!(check(&case), Err(error), "{:?} {} {}", case.proofs, case.path, case.at);
     }
 }
 
