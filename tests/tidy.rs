@@ -166,6 +166,28 @@ fn siblings_imported(file: &Path) -> BTreeSet<String> {
     names
 }
 
+#[test]
+fn every_dependency_has_its_paragraph() {
+    let named = |line: &str| line.split_once(" = ").map(|(name, _)| name.trim().to_owned());
+    let manifest = read(&root().join("Cargo.toml"));
+    let in_lists = manifest.split("\n[").filter(|part| part.contains("dependencies]\n"));
+    let own = env!("CARGO_PKG_NAME");
+    let crates: BTreeSet<_> = in_lists
+        .flat_map(|part| part.lines())
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(named)
+        .filter(|name| name != own)
+        .collect();
+    let page = read(&root().join("docs/dependencies.md"));
+    let paragraph_of = |line: &str| line.strip_prefix("**")?.split_once("**:").map(|(name, _)| name.to_owned());
+    let paragraphs: BTreeSet<_> = page.lines().filter_map(paragraph_of).collect();
+    assert!(crates.len() > 40, "the lists of Cargo.toml were not found");
+    assert_eq!(
+        crates, paragraphs,
+        "docs/dependencies.md has a paragraph for each crate that Cargo.toml names, and no other"
+    );
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
