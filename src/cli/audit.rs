@@ -1,4 +1,4 @@
-//! `vendorgate audit`: follows the trail of a running gateway, and checks one that was put away.
+//! `vendorgate audit`: follows the audit trail of a running gateway, and verifies the trail's files.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::audit::{TrailSummary, head_path, verify_files};
 use crate::model::{UnixTime, with_causes};
 use crate::server::audit_key;
 
-/// How often the trail is asked for what is new.
+/// How often the gateway is asked for new entries.
 const FOLLOW_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Follow the audit trail of a running gateway
@@ -26,18 +26,18 @@ Examples:
 
 Follows until it is interrupted; exits 1 when the gateway goes away.")]
 pub(super) struct AuditTailArgs {
-    /// From this time on (RFC 3339), or so long ago: 24h, 7d
+    /// Only from this time on (RFC 3339), or from so long ago: 24h, 7d
     #[arg(long, value_name = "TIME", default_value = "1h")]
     pub(super) since: String,
-    /// Print what there is and end
+    /// Print the entries that exist, then end
     #[arg(long)]
     pub(super) once: bool,
-    /// Where the gateway is; with --json, one entry a line
+    /// Where the gateway is; with --json, one entry on each line
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
 }
 
-/// Read and check the audit trail
+/// Follow or verify the audit trail
 #[derive(Debug, Clone, clap::Subcommand)]
 #[command(
     after_help = "Examples:\n  vendorgate audit tail --since 24h\n  vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl"
@@ -45,11 +45,11 @@ pub(super) struct AuditTailArgs {
 pub(super) enum AuditCommand {
     /// Follow the audit trail of a running gateway
     Tail(AuditTailArgs),
-    /// Check that every line of a trail is there, in its place and unchanged
+    /// Check that no line of a trail is missing, moved or changed
     Verify(AuditVerifyArgs),
 }
 
-/// Check that every line of a trail is there, in its place and unchanged
+/// Check that no line of a trail is missing, moved or changed
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -58,16 +58,16 @@ Examples:
   vendorgate audit verify archive/audit.jsonl.000000004711 --key vault/audit.key
   vendorgate audit verify /var/lib/vendorgate/audit/audit.jsonl --from 4712
 
-Reads the file, those put aside beside it and the sealed head, and needs no running gateway. A file that was put aside is
-checked with the older ones beside it; its name ends with the number of its last line.
-Exits 0 when the trail is whole, 1 when it is not: the first line that is wrong is named.")]
+Reads the file, the rotated files beside it and the sealed head; needs no running gateway. A rotated file is checked
+together with the older ones beside it; its name ends with the number of its last line.
+Exits 0 when no line is missing, moved or changed, else 1: the first wrong line is printed.")]
 pub(super) struct AuditVerifyArgs {
-    /// The trail: the file that is written, or was written last
+    /// The newest file of the trail
     pub(super) file: PathBuf,
-    /// The key of its hash chain [default: audit.key in the folder above the file's]
+    /// The key of the trail's hash chain [default: audit.key in the folder above the file's folder]
     #[arg(long, value_name = "FILE")]
     pub(super) key: Option<PathBuf>,
-    /// The first line that must be here, where older files were put away on purpose
+    /// The number of the first line that must be there, if older files were moved away on purpose
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     pub(super) from: u64,
     /// Answer in JSON
@@ -75,9 +75,9 @@ pub(super) struct AuditVerifyArgs {
     pub(super) json: bool,
 }
 
-/// Checks a trail.
+/// Verifies a trail.
 pub(super) fn verify(args: &AuditVerifyArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
-    // Where the head is there without its file, the trail was cut off as a whole.
+    // If the sealed head exists without its file, the whole trail was removed: that is for the verification to report.
     let known =
         std::fs::metadata(&args.file).or_else(|error| std::fs::metadata(head_path(&args.file)).map_err(|_| error));
     known.map_err(|error| CliError::invalid_argument("FILE", error))?;
@@ -104,7 +104,7 @@ pub(super) fn verify(args: &AuditVerifyArgs, out: &mut dyn Write) -> Result<Exit
             writeln!(out, "whole: {lines} lines, number {first} to {last}, from {from} to {to}")?;
             writeln!(
                 out,
-                "note this elsewhere, and nobody can put an older trail in its place unseen: {last} {}",
+                "note this elsewhere, so that an older or shorter trail in its place can be detected: {last} {}",
                 position.hex()
             )?;
             Ok(Exit::Yes)
@@ -141,7 +141,7 @@ pub(super) async fn execute(
             (true, _) => {}
             (false, true) => return Ok(Exit::Yes),
             (false, false) => {
-                // What is written from here on is new, whatever a clock that was set back makes of its date.
+                // From here on ask by number only: if the clock was set back, new entries can have an older date.
                 since.clear();
                 tokio::time::sleep(FOLLOW_INTERVAL).await;
             }

@@ -1,4 +1,4 @@
-//! `vendorgate check`: is this configuration good?
+//! `vendorgate check`: whether the config and the contracts are valid.
 
 use std::io::Write;
 
@@ -9,10 +9,10 @@ use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{ConfigFaults, FaultSeverity, GatewaySettings, LoadedConfig};
 
-/// Validate the config and every contract, and say all that is wrong at once
+/// Validate the config and every contract, and print all faults at once
 ///
-/// Each fault is printed with its file, line and column, and with what to write instead. Keys and certificates that are not
-/// on this machine are warnings, so that a config can be checked where its secrets have no business being.
+/// Each fault is printed with its file, line and column, and with what to write instead. A key or certificate that is
+/// not on this machine is a warning, so that a config can be checked on a machine that has no secrets.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate check --config config/vendorgate.yaml\n  vendorgate check --config config/vendorgate.yaml --strict --json"
@@ -20,7 +20,7 @@ use crate::config::{ConfigFaults, FaultSeverity, GatewaySettings, LoadedConfig};
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Take missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too
+    /// Treat missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too
     #[arg(long)]
     strict: bool,
     /// Answer in JSON

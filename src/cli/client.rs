@@ -1,7 +1,7 @@
-//! How a verb talks to a running gateway: over its admin listener, or the Unix socket beside its state.
+//! How a verb talks to a running gateway: over its admin listener, or over the Unix socket in its state folder.
 //!
-//! A token comes from the environment only, since arguments are seen by every user of the machine, and goes in clear
-//! to nothing but this machine.
+//! The token is read from the environment only, because every user of the machine can see arguments. It is sent in
+//! plain text to this machine only.
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -18,20 +18,22 @@ use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
 use crate::http::{ClientError, ClientOptions, ClientResponse, Endpoint, HttpClient, Url, UrlScheme};
 use crate::model::{Secret, UnixTime, with_causes};
 
-/// Where a gateway keeps its socket unless its config names another state folder.
+/// The gateway's socket, unless its config names another state folder.
 const DEFAULT_SOCKET: &str = "/var/lib/vendorgate/admin.sock";
-/// Where a gateway listens for operators unless its config says otherwise.
+/// The gateway's admin listener, unless its config names another address.
 const DEFAULT_URL: &str = "http://127.0.0.1:9901";
 /// The variable that holds an operator's token.
 const TOKEN_VARIABLE: &str = "VENDORGATE_TOKEN";
 
-/// How to find the gateway, for every verb that talks to one.
+/// How to reach the gateway, for every verb that talks to one.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct ConnectionArgs {
-    /// Admin listener: http://HOST:PORT, https://HOST:PORT or unix:/PATH; the operator's token is in VENDORGATE_TOKEN [default: the socket beside the state folder, else port 9901 here]
+    /// Where the gateway is: http://HOST:PORT or https://HOST:PORT for its admin listener, with the operator's token in
+    /// VENDORGATE_TOKEN, or unix:/PATH for its socket [default: unix:/var/lib/vendorgate/admin.sock if it exists, else
+    /// http://127.0.0.1:9901]
     #[arg(long, env = "VENDORGATE_ADMIN", value_name = "URL")]
     pub(super) admin: Option<String>,
-    /// Answer in JSON
+    /// Print the answer as JSON
     #[arg(long)]
     pub(super) json: bool,
 }
@@ -54,7 +56,7 @@ impl ConnectionArgs {
         AdminClient::new(address, token.as_deref())
     }
 
-    /// Prints an answer: as JSON where that was asked for, else in words.
+    /// Prints an answer: as JSON where `--json` is given, else as text.
     pub(super) fn print<T: Serialize>(
         &self,
         answer: &T,
@@ -69,7 +71,7 @@ impl ConnectionArgs {
     }
 }
 
-/// A gateway's admin API, as seen from a shell.
+/// A client of the admin API.
 #[derive(Debug)]
 pub(super) struct AdminClient {
     /// The address as it was written, for messages.
@@ -83,8 +85,8 @@ impl AdminClient {
     /// A client for one address, with an operator's token where one is needed.
     ///
     /// # Errors
-    /// [`CliError::InvalidArgument`] when the address is none, the token cannot be written into a header, or it would
-    /// cross the network in plain text.
+    /// [`CliError::InvalidArgument`] when the address cannot be read, the token cannot be written into a header, or it
+    /// would cross the network in plain text.
     pub(super) fn new(address: &str, token: Option<&str>) -> Result<Self, CliError> {
         let endpoint = parse(address).map_err(|why| CliError::invalid_argument("--admin", why))?;
         let token = token.map(str::trim).filter(|token| !token.is_empty());
@@ -115,7 +117,7 @@ impl AdminClient {
         Ok(Self { address: address.to_owned(), endpoint, http, token })
     }
 
-    /// Trusts these authorities, and not the machine's.
+    /// Trusts only these authorities.
     #[cfg(test)]
     #[must_use]
     pub(super) fn trusting(self, roots: rustls::RootCertStore) -> Self {
@@ -123,15 +125,15 @@ impl AdminClient {
         Self { http: HttpClient::trusting(roots, options).expect("a client without a certificate"), ..self }
     }
 
-    /// Asks, and reads the answer.
+    /// Sends a `GET` and reads the answer.
     ///
     /// # Errors
-    /// [`CliError`] when the gateway is not reached, says no, or answers something else.
+    /// [`CliError`] when the gateway is not reached, refuses, or answers something else.
     pub(super) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, CliError> {
         self.call(Method::GET, target, None).await
     }
 
-    /// Orders, and reads the answer.
+    /// Sends an order with `POST` and reads the answer.
     ///
     /// # Errors
     /// As for [`AdminClient::get`].
@@ -140,7 +142,7 @@ impl AdminClient {
         self.call(Method::POST, target, Some(body)).await
     }
 
-    /// Asks for plain text, whatever its status.
+    /// Sends a `GET` and reads the answer as plain text, whatever its status.
     ///
     /// # Errors
     /// [`CliError`] when the gateway is not reached or does not answer.
@@ -182,7 +184,7 @@ impl AdminClient {
     }
 }
 
-/// Has a verb's conversation with the gateway that its arguments name.
+/// Runs a verb with a client for the gateway that its arguments name.
 pub(super) fn with_client(
     reach: &ConnectionArgs,
     talk: impl AsyncFnOnce(&AdminClient) -> Result<Exit, CliError>,
@@ -191,16 +193,16 @@ pub(super) fn with_client(
     block_on(talk(&client))
 }
 
-/// A time out of an argument: a date and time, or how long ago.
+/// Parses an argument that is a time: a date with its time of day, or how long ago.
 pub(super) fn parse_time(what: &'static str, text: &str, now: UnixTime) -> Result<UnixTime, CliError> {
     let advice = "write a time such as 2026-11-21T20:00:00Z, or how long ago, such as 24h";
     parse_since(text, now).ok_or_else(|| CliError::invalid_argument(what, advice))
 }
 
-/// Waits for the end of what a verb does.
+/// Runs a verb's work to its end.
 ///
 /// # Errors
-/// Those of `work`, and [`CliError::Local`] when the machine gives no runtime.
+/// Those of `work`, and [`CliError::Io`] when the runtime cannot be made.
 pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Result<T, CliError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
@@ -220,7 +222,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read_and_others_refused() {
+    fn admin_addresses_are_parsed_and_others_refused() {
         for (text, expected) in [
             ("http://127.0.0.1:9901", "http://127.0.0.1:9901"),
             ("http://127.0.0.1:9901/", "http://127.0.0.1:9901"),
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_stays_on_this_machine_and_out_of_sight() {
+    fn a_token_crosses_no_network_in_plain_text_and_is_never_printed() {
         for (address, fine) in [
             ("http://127.0.0.1:1", true),
             ("http://[::1]:1", true),

@@ -1,4 +1,4 @@
-//! `vendorgate demo`: the whole product on this machine, playing a short story.
+//! `vendorgate demo`: plays a short story with the whole product on this machine.
 
 use std::io::{IsTerminal as _, Write};
 
@@ -11,12 +11,12 @@ use crate::demo::{self, DemoOptions};
 
 /// Play the whole product on this machine, with nothing to install or write
 ///
-/// Starts a sample internal API full of personal data, a sample vendor, an OAuth issuer and the gateway, on loopback and
-/// free ports; plays a short story through real HTTP and checks each step of it; then keeps running for you to try.
-/// Everything that it writes is in a private folder, which is gone when it ends.
+/// Starts a sample internal API full of personal data, a sample vendor, an OAuth issuer and the gateway, all on
+/// loopback and free ports. Plays a short story over real HTTP and checks each step, then keeps running for you to try.
+/// All files are in a private folder that is removed at the end.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  vendorgate demo            # plays, then keeps running until Ctrl-C\n  vendorgate demo --once     # plays and ends: 0 when all went as told, else 1"
+    after_help = "Example:\n  vendorgate demo            # plays, then keeps running until Ctrl-C\n  vendorgate demo --once     # plays and ends; exits 0 when every check held, else 1"
 )]
 pub(super) struct DemoArgs {
     /// End after the story

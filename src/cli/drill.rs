@@ -1,4 +1,4 @@
-//! `vendorgate drill`: cuts a vendor off on purpose, measures, and lets it back.
+//! `vendorgate drill`: kills and restores a vendor as an exercise, and measures how long each step takes.
 
 use std::io::Write;
 
@@ -9,19 +9,19 @@ use crate::admin::DrillOrder;
 use crate::kill::{DrillReport, VendorState};
 use crate::model::{VendorId, milliseconds, thousands};
 
-/// Kill, measure, restore: cuts what the vendor has in flight, unless --shadow is given
+/// Practise the kill switch: kill, measure, restore; severs the vendor's requests in flight unless --shadow is given
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
   vendorgate drill acme-analytics --reason 'quarterly exercise'
   vendorgate drill acme-analytics --shadow
 
-Exits 0 when the kill reached the disk and the vendor is back as it was, 1 otherwise.")]
+Exits 0 when the kill was on disk and the vendor is in the state that it had before, 1 otherwise.")]
 pub(super) struct DrillArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
-    /// Cut stand-ins, and nothing of the vendor's
+    /// Sever only stand-ins, not the vendor's requests
     #[arg(long)]
     pub(super) shadow: bool,
     /// Why, for the audit trail
@@ -57,7 +57,7 @@ fn report_text(report: &DrillReport) -> String {
     let end = if is_restored(report) {
         "back as it was"
     } else {
-        "NOT BACK: another order cut it off meanwhile, and stands; 'vendorgate status' lists it"
+        "NOT RESTORED: another kill was ordered meanwhile and is in force; 'vendorgate status' lists it"
     };
     let steps = table(&[("AFTER THE ORDER", Align::Left), ("TIME", Align::Right), ("", Align::Left)], &rows);
     format!("{steps}{} is {end}\n", printable(&report.vendor))

@@ -1,4 +1,4 @@
-//! How a verb ends: what the shell is told, and what a person reads when it did not go well.
+//! How a verb ends: its exit code, and the text that a person reads when it failed.
 //!
 //! The only place that knows exit codes: 0 yes, 1 no, 2 unusable arguments or config.
 
@@ -16,17 +16,17 @@ use crate::pii::{PlanError, RewriteError};
 use crate::server::StartError;
 use crate::telemetry::log::LogError;
 
-/// How a verb that ran has ended.
+/// The result of a verb that ran.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exit {
-    /// It did what was asked, or the answer is yes: 0.
+    /// The verb did what was asked, or the answer is yes: 0.
     Yes,
     /// The answer is no: 1.
     No,
 }
 
 impl Exit {
-    /// Yes where it is so.
+    /// `Yes` for true.
     pub(super) const fn of(yes: bool) -> Self {
         if yes { Self::Yes } else { Self::No }
     }
@@ -52,39 +52,39 @@ pub(super) enum CliError {
         /// What to write instead.
         why: String,
     },
-    /// Nobody answers at that address.
+    /// Nothing answers at the address.
     #[error("cannot reach the gateway at {address}")]
     Unreachable {
-        /// Where it was looked for.
+        /// The address.
         address: String,
-        /// What the system said.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
-    /// The gateway was reached and did not answer in time, or broke off.
+    /// The gateway was reached, but sent no whole answer in time.
     #[error("the gateway at {address} gave no answer")]
     NoResponse {
-        /// Where it was asked.
+        /// The address.
         address: String,
-        /// What went wrong on the way.
+        /// Why there is no answer.
         #[source]
         source: ClientError,
     },
-    /// What answered is no admin listener of a gateway of this version.
-    #[error("what answers at {address} is no admin listener that this program understands (status {status})")]
+    /// Something answers that is not an admin listener of this version.
+    #[error("the answer of {address} is not one of an admin listener that this program knows (status {status})")]
     UnexpectedResponse {
-        /// Where it was asked.
+        /// The address.
         address: String,
-        /// Its status.
+        /// The status of the answer.
         status: u16,
     },
-    /// The gateway said no.
+    /// The gateway refused.
     #[error("{}: {}", .0.title, .0.detail)]
     Refused(Box<Problem>),
-    /// The answer could not be printed, or the machine gave no runtime.
+    /// The output cannot be written, or the runtime cannot be made.
     #[error("cannot go on")]
     Io(#[from] io::Error),
-    /// The config cannot be used; printed with its lines.
+    /// The config cannot be used; its faults are printed with their lines.
     #[error("the config cannot be used")]
     Config(#[source] ConfigFaults),
     /// The log cannot be started.
@@ -105,7 +105,7 @@ pub(super) enum CliError {
         #[source]
         source: KeyError,
     },
-    /// An order cannot be left in a state folder.
+    /// An order cannot be written into a state folder.
     #[error("{path}: the order cannot be left here", path = path.display())]
     OfflineOrder {
         /// The state folder.
@@ -131,7 +131,7 @@ impl CliError {
         Self::InvalidArgument { what, why: why.to_string() }
     }
 
-    /// What the shell is told: 2 for unusable arguments, files and config, else 1.
+    /// The exit code: 2 for unusable arguments, files and config, else 1.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Io(_) if self.is_closed_pipe() => 0,
@@ -144,12 +144,12 @@ impl CliError {
         })
     }
 
-    /// Whether the reader of the output has gone: it has read enough, and nothing is wrong.
+    /// Whether the reader of the output has closed it, as `head` does: not an error.
     pub(super) fn is_closed_pipe(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }
 
-    /// The whole story for standard error: what went wrong, from what, and what to do.
+    /// The text for standard error: what failed, why, and what to do.
     pub(super) fn report(&self) -> String {
         if let Self::Config(faults) = self {
             return faults.with_snippets();
@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_unreachable_gateway_is_told_with_its_cause_and_what_to_check() {
+    fn an_unreachable_gateway_is_reported_with_its_cause_and_advice() {
         let refused = CliError::Unreachable {
             address: "http://127.0.0.1:9901".into(),
             source: io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused"),

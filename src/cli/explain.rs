@@ -1,6 +1,6 @@
 //! `vendorgate explain`: what would happen to a request, and which line of the contract decides it.
 //!
-//! Sends nothing, but for asking an issuer for its keys where it is told to.
+//! Sends no request. Only with `--fetch-keys` it asks the issuer for its keys.
 
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -20,11 +20,12 @@ use crate::gateway::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 use crate::model::{Clock, Denial, Direction, VendorId};
 use crate::server::StoredState;
 
-/// Say what would happen to a request and why, rule by rule, sending nothing
+/// Say what would happen to a request and why, rule by rule, without sending it
 ///
-/// Each rule is printed with its line in the contract. A token bound to a certificate or key, a webhook's signature and
-/// keys that only the issuer has cannot be judged from here: what is open is marked, and is no yes. Exits 0 when the
-/// request would be allowed, 1 when it would not be or a rule stays open, 2 when the question cannot be used.
+/// Each rule is printed with its line in the contract. Some rules cannot be checked without the real request: a token
+/// that is bound to a certificate or key, a webhook's signature, keys that only the issuer has. These are marked '?',
+/// and the request does not count as allowed. Exits 0 when the request would be allowed, 1 when it would be denied or a
+/// rule cannot be checked, 2 when the arguments cannot be used.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate explain --vendor acme-analytics --token token.jwt GET '/v1/customers?page=2'\n  vendorgate explain --vendor acme-analytics --token - --fetch-keys GET /v1/customers < token.jwt\n  vendorgate explain --vendor acme-analytics --direction egress POST /v2/events"
@@ -32,13 +33,13 @@ use crate::server::StoredState;
 pub(super) struct ExplainArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Whose contract
+    /// The vendor whose contract is used
     #[arg(long, value_name = "VENDOR", value_parser = VendorId::parse)]
     vendor: VendorId,
-    /// The file of an access token; - for standard input
+    /// The file that holds an access token; - for standard input
     #[arg(long, value_name = "FILE")]
     token: Option<PathBuf>,
-    /// ingress or egress; by default ingress where the contract has routes inward
+    /// ingress or egress [default: ingress, or egress where the contract has no ingress routes]
     #[arg(long, value_parser = parse_direction)]
     direction: Option<Direction>,
     /// Ask the issuer for its keys, as the gateway does in the background
@@ -47,20 +48,20 @@ pub(super) struct ExplainArgs {
     /// Answer in JSON
     #[arg(long)]
     json: bool,
-    /// The method
+    /// The method of the request
     #[arg(value_name = "METHOD")]
     method: String,
-    /// The path, with its query
+    /// The path of the request, with its query
     #[arg(value_name = "PATH")]
     target: String,
 }
 
-/// What the rules come to.
+/// The result of all rules together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ExplainVerdict<'a> {
     Allowed,
     Denied(&'a Denial),
-    /// A rule could not be judged from here.
+    /// At least one rule cannot be checked without the real request, and none denies.
     Open,
 }
 
@@ -69,7 +70,12 @@ impl ExplainArgs {
         let config = loader(FaultSeverity::Warning).load(&self.config.path).map_err(CliError::Config)?.config;
         let Some(contract) = config.contract(&self.vendor) else {
             let known: Vec<&str> = config.contracts.iter().map(|contract| contract.vendor.as_str()).collect();
-            writeln!(out, "{}: no contract is this vendor's; there are {}", self.vendor, known.join(", "))?;
+            writeln!(
+                out,
+                "{}: no contract names this vendor; there are contracts of {}",
+                self.vendor,
+                known.join(", ")
+            )?;
             return Ok(Exit::No);
         };
         let clock = Clock::system();
@@ -110,7 +116,7 @@ impl ExplainArgs {
         };
         read.map_err(|error| CliError::invalid_argument("--token", format_args!("{}: {error}", path.display())))?;
         let token = text.trim();
-        // As people copy it out of a request.
+        // People often copy the scheme along with the token.
         Ok(Some(token.strip_prefix("Bearer ").unwrap_or(token).to_owned()))
     }
 
@@ -145,7 +151,7 @@ impl ExplainArgs {
     }
 }
 
-/// Waits for the issuers' keys, within a bound; what came of it shows in the steps.
+/// Waits for the issuers' keys, within a bound. Whether they came shows in the steps.
 fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
     block_on(async {
         explainer.directory.start(&tokio::runtime::Handle::current());
@@ -154,7 +160,7 @@ fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
     })
 }
 
-/// The first no decides; without one, whatever is open does.
+/// The first denial decides. Without one, any rule that cannot be checked leaves the result open.
 fn verdict(told: &[Explanation]) -> ExplainVerdict<'_> {
     let denial = told.iter().find_map(|one| match &one.outcome {
         ExplainOutcome::Denied(denial) => Some(denial),
@@ -187,7 +193,7 @@ fn verdict_sentence(verdict: ExplainVerdict<'_>) -> String {
     match verdict {
         ExplainVerdict::Allowed => "allowed, within its limits".to_owned(),
         ExplainVerdict::Denied(denial) => format!("denied, {}: {}", denial.reason.as_str(), denial.detail),
-        ExplainVerdict::Open => "open: what is marked ? can only be judged with a request".to_owned(),
+        ExplainVerdict::Open => "open: what is marked ? can only be checked with a real request".to_owned(),
     }
 }
 
@@ -212,7 +218,7 @@ fn step_json(one: &Explanation, line: Option<String>) -> Value {
     json!({ "step": one.step, "outcome": outcome, "says": said, "reason": reason, "rule": one.rule, "at": line })
 }
 
-/// Where a rule stands; none for what no contract decides.
+/// The line of the contract that holds a rule; none where no contract holds it.
 fn rule_line(places: Option<&ContractSourceMap>, rule: &str) -> Option<String> {
     if rule.is_empty() || rule == "revocations" { None } else { places.map(|places| places.line_of(rule)) }
 }

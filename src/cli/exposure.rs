@@ -8,7 +8,7 @@ use super::layout::printable;
 use crate::exposure::ExposureReport;
 use crate::model::{UnixTime, VendorId};
 
-/// Show what left to a vendor: records, people, fields and how they were treated
+/// Show what left to a vendor: records, people, fields, and how each field was treated
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +20,7 @@ pub(super) struct ExposureArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
-    /// From this time on (RFC 3339), or so long ago: 24h, 30d; all that is kept when left out
+    /// Only from this time on (RFC 3339), or from so long ago: 24h, 30d [default: all that is kept]
     #[arg(long, value_name = "TIME")]
     pub(super) since: Option<String>,
     /// Answer in Markdown, for a report
@@ -45,7 +45,7 @@ pub(super) async fn execute(
     Ok(Exit::Yes)
 }
 
-/// A line without what would move a terminal's cursor.
+/// The line with every unprintable symbol replaced.
 fn printable_line(line: &str) -> String {
     match line.strip_suffix('\n') {
         Some(text) => printable(text) + "\n",

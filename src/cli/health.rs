@@ -1,4 +1,4 @@
-//! `vendorgate health`: an exit code for probes of images and service managers.
+//! `vendorgate health`: an exit code for the probes of containers and service managers.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 
-/// Ask whether the gateway can do its work; needs no token
+/// Ask whether the gateway is ready to serve; needs no token
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -17,7 +17,7 @@ Examples:
 
 Exits 0 when the gateway is ready (with --live: when it answers at all), 1 otherwise.")]
 pub(super) struct HealthArgs {
-    /// Only ask whether the process lives
+    /// Only ask whether the process answers at all
     #[arg(long)]
     pub(super) live: bool,
     /// Where the gateway is

@@ -1,4 +1,4 @@
-//! `vendorgate keys`: the master key, made and rotated, and one vendor's salt, destroyed.
+//! `vendorgate keys`: makes and rotates the master key, and destroys one vendor's salt.
 
 use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
@@ -10,10 +10,10 @@ use crate::model::{Clock, VendorId};
 use crate::pii::keys::{KeyError, KeyVersion, SaltFolder, generate_key_file, rotate_key_file};
 use crate::server::{PendingAuditRecord, leave_audit_record};
 
-/// Make and rotate the master key, and end one vendor's tokens
+/// Make and rotate the master key, and destroy one vendor's salt
 ///
-/// Every token, hash and encrypted value of every vendor is made under it. Whoever holds the file can open every token:
-/// it is written with mode 0600; keep a copy where you keep secrets.
+/// Every token, hash and encrypted value of every vendor depends on the master key. Who has its file can open every
+/// token. The file is written with mode 0600; keep a copy where you keep secrets.
 #[derive(Debug, Subcommand)]
 #[command(
     after_help = "Example:\n  vendorgate keys generate --out keys/master.key\n  vendorgate keys rotate --file keys/master.key --reason 'yearly'\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended'"
@@ -33,11 +33,11 @@ pub(super) struct KeysGenerateArgs {
     out: PathBuf,
 }
 
-/// Add a new version, under which new values are written; old tokens stay readable
+/// Add a new version of the key for new values; old tokens can still be opened
 ///
-/// The gateway takes it up at its next reload, and the act into its audit trail. Values that are tokenized, hashed or
-/// encrypted again come out otherwise than before, so joins on old ones end. Old tokens still open; what was encrypted by
-/// `encrypt_format` carries no version, so decrypt it before, or keep the old key file.
+/// The gateway reads the new version at its next reload, and records the rotation in its audit trail. A value that is
+/// tokenized, hashed or encrypted again comes out differently, so joins with old values end. Values of `encrypt_format`
+/// carry no version: decrypt them first, or keep the old key file.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate keys rotate --file keys/master.key --reason 'yearly' && kill -HUP $(pidof vendorgate)"
@@ -50,13 +50,13 @@ pub(super) struct KeysRotateArgs {
     actor: KeysActorArgs,
 }
 
-/// Who does it and why, for the audit trail.
+/// Who gives the order and why, for the audit trail.
 #[derive(Debug, Args)]
 struct KeysActorArgs {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who, for the audit trail
+    /// Who gives the order, for the audit trail
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown")]
     by: String,
 }
@@ -82,9 +82,9 @@ impl KeysActorArgs {
 
 /// Destroy one vendor's salt: its tokens can never be revealed again, by anyone
 ///
-/// Hashes and encrypted values of the vendor can never be made again either, so joins on old ones end. The gateway makes a
-/// new salt at its next reload, and holds the old keys until then. A backup of the state folder that still has
-/// the salt undoes this: destroy it there too. Asks for the vendor's name twice, unless told --yes.
+/// Hashes and encrypted values of the vendor can never be made again either, so joins with old values end. The gateway
+/// makes a new salt at its next reload, and holds the old keys in memory until then. A backup of the state folder still
+/// has the salt: destroy it there too. Asks for the vendor's name twice, unless --yes is given.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate keys shred acme-analytics --state /var/lib/vendorgate --reason 'contract ended' && kill -HUP $(pidof vendorgate)\n\nExits 1 when the vendor has no salt, or a name that was typed is not the vendor's."
@@ -97,7 +97,7 @@ pub(super) struct KeysShredArgs {
     state: PathBuf,
     #[command(flatten)]
     actor: KeysActorArgs,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long)]
     yes: bool,
 }
@@ -121,7 +121,7 @@ impl KeysShredArgs {
         Ok(Exit::Yes)
     }
 
-    /// Whether the vendor's name is typed twice.
+    /// Whether the user types the vendor's name twice.
     fn is_confirmed(&self, typed: &mut dyn BufRead) -> Result<bool, CliError> {
         for question in ["Type the vendor's id to destroy what opens its tokens: ", "Once more: "] {
             eprint!("{question}");
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_salt_is_destroyed_only_by_whoever_means_it() {
+    fn a_salt_is_destroyed_only_after_its_vendor_is_typed_twice() {
         let folder = tempfile::tempdir().unwrap();
         let vendor = VendorId::parse("acme").unwrap();
         let salts = SaltFolder::new(folder.path().join("salts"));

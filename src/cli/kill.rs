@@ -1,4 +1,4 @@
-//! `vendorgate kill`: cuts off a vendor, or a part of it: now, or at a time to come.
+//! `vendorgate kill`: cuts off a vendor or a part of its traffic, now or at a given time.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -12,7 +12,7 @@ use crate::kill::{KillAllReport, KillPreview, KillReport, KillSelector, KillTarg
 use crate::model::{ClientId, Direction, UnixTime, VendorId, milliseconds, thousands};
 use crate::server::{OfflineKill, leave_offline_kill};
 
-/// Cut off a vendor, or a part of it: new requests are refused, those in flight are severed
+/// Cut off a vendor or a part of its traffic: new requests are refused, requests in flight are severed
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,12 +25,13 @@ Examples:
   vendorgate kill --cancel 3 --reason 'they signed again'
   vendorgate kill acme-analytics --offline --state /var/lib/vendorgate --reason 'the gateway hangs'
 
-Exits 0 when the vendor is cut off and the state is on disk, 1 otherwise; the vendor is cut off
-first and the disk comes second, so a full disk never lets anything pass. A kill to come is on
-disk before it is answered, and is carried out within about a second of its time. Exits 1 also
-when nobody has been seen by a name that the order has, unless --unseen: a client or a direction
-is kept all the same, a vendor or a route is not. With --offline the order is on disk and asks no
-gateway: one that is down comes up with it, one that runs follows it within about a second.",
+Exits 0 when the vendor is cut off and the kill is on disk, 1 otherwise. The vendor is cut off
+before the disk is written, so a full disk never lets anything pass. A scheduled kill is on disk
+before the answer, and is carried out within about a second of its time. Exits 1 also when the
+order names something that the gateway has never seen in traffic, unless --unseen is given: a
+kill of a client or a direction is in force all the same, one of a vendor or a route is not. With
+--offline the order is written to disk and no gateway is asked: one that is down reads the order
+when it starts, one that runs within about a second.",
 group = clap::ArgGroup::new("what").required(true).args(["vendor", "all", "list", "cancel"]))]
 pub(super) struct KillArgs {
     /// The vendor's id
@@ -42,34 +43,34 @@ pub(super) struct KillArgs {
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT", required_unless_present = "list", default_value = "", hide_default_value = true)]
     pub(super) reason: String,
-    /// Only say what would be cut, and cut nothing
+    /// Only show what would be cut off
     #[arg(long, conflicts_with_all = ["list", "cancel"])]
     pub(super) dry_run: bool,
-    /// Not now but at this time (RFC 3339)
+    /// Cut off at this time (RFC 3339) instead of now
     #[arg(long, value_name = "TIME", conflicts_with_all = ["dry_run", "list", "cancel"])]
     pub(super) at: Option<String>,
-    /// Not now but so long from now: 90m, 2h, 7d
+    /// Cut off after this time instead of now: 90m, 2h, 7d
     #[arg(long = "in", value_name = "SPAN", conflicts_with_all = ["at", "dry_run", "list", "cancel"])]
     pub(super) after: Option<String>,
-    /// The names are right although nobody has been seen by them
+    /// Exit 0 although the gateway has never seen the named client, route or direction in traffic
     #[arg(long, conflicts_with_all = ["list", "cancel"])]
     pub(super) unseen: bool,
-    /// For a gateway that is down or hangs: leave the order in its state folder
+    /// Write the order into the state folder of a gateway that is down or hangs
     #[arg(long, requires = "state", conflicts_with_all = ["dry_run", "at", "after", "list", "cancel"])]
     pub(super) offline: bool,
     /// The gateway's state folder, for --offline
     #[arg(long, value_name = "FOLDER", requires = "offline")]
     pub(super) state: Option<PathBuf>,
-    /// Who, for the audit trail, with --offline
+    /// Who gives the order, for the audit trail of --offline
     #[arg(long, value_name = "NAME", env = "USER", default_value = "unknown", hide_env_values = true)]
     pub(super) by: String,
-    /// List the kills to come
+    /// List the scheduled kills
     #[arg(long)]
     pub(super) list: bool,
-    /// Take a kill to come back, by the number that the list gives
+    /// Cancel a scheduled kill, by its number in the list
     #[arg(long, value_name = "ID")]
     pub(super) cancel: Option<u64>,
-    /// Which part; all of it when none is named
+    /// Which part of the traffic; all of it when no part is named
     #[command(flatten)]
     pub(super) selector: SelectorArgs,
     /// Where the gateway is
@@ -77,16 +78,16 @@ pub(super) struct KillArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-/// A part of a vendor's traffic: all that every given option matches.
+/// A part of a vendor's traffic: what matches every option that is given.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct SelectorArgs {
     /// Only this direction: ingress or egress
     #[arg(long, value_parser = parse_direction)]
     pub(super) direction: Option<Direction>,
-    /// Only this route, as the contract writes it
+    /// Only this route, written as in the contract
     #[arg(long, value_name = "'METHOD PATH'")]
     pub(super) route: Option<String>,
-    /// Only this client of the vendor; where its credentials leaked, revoke it instead
+    /// Only this client of the vendor; if its credentials leaked, use 'vendorgate revoke' instead
     #[arg(long, value_name = "ID")]
     pub(super) client: Option<String>,
 }
@@ -95,7 +96,7 @@ impl SelectorArgs {
     /// The order for this part, checked before it is sent.
     ///
     /// # Errors
-    /// [`CliError::Unusable`] when there is no reason, or an option is empty.
+    /// [`CliError::InvalidArgument`] when there is no reason, or an option is empty.
     pub(super) fn order(&self, reason: &str) -> Result<OperatorOrder, CliError> {
         let Self { direction, route, client } = self.clone();
         let order = OperatorOrder { reason: reason.to_owned(), direction, route, client, ..OperatorOrder::default() };
@@ -106,7 +107,7 @@ impl SelectorArgs {
         Ok(order)
     }
 
-    /// The same in the words of answers.
+    /// The same part as a selector of the kill switch.
     pub(super) fn to_selector(&self) -> KillSelector {
         KillSelector {
             direction: self.direction,
@@ -116,7 +117,7 @@ impl SelectorArgs {
     }
 }
 
-/// Runs the verb, and prints its answer to `out`.
+/// Runs the verb and prints the answer to `out`.
 pub(super) async fn execute(
     args: &KillArgs,
     client: &AdminClient,
@@ -154,7 +155,7 @@ pub(super) async fn execute(
     Ok(Exit::of(kept && (seen || args.unseen)))
 }
 
-/// Leaves the order in the state folder of a gateway that may be down or hang.
+/// Writes the order into the state folder of a gateway that may be down or hang.
 pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
     let state = args.state.as_deref().unwrap_or(Path::new(""));
     let order = args.selector.order(&args.reason)?;
@@ -205,18 +206,18 @@ fn preview_text(KillPreview { vendor, ingress, egress, selector, unseen, .. }: &
     text
 }
 
-/// What of an order nobody has been seen by, a line each.
+/// One line for each name in an order that the gateway has never seen in traffic.
 pub(super) fn unseen_text(unseen: &[Unseen], then: &str) -> String {
     let line = |unseen: &Unseen| match unseen {
         Unseen::Vendor => format!("  no vendor by that name has been seen; {then}\n"),
-        Unseen::Direction => format!("  nothing of it goes that way; {then}\n"),
+        Unseen::Direction => format!("  it has no traffic in that direction; {then}\n"),
         Unseen::Route => format!("  no route by that name has been seen; {then}\n"),
-        Unseen::Client => format!("  nobody by that name has been seen; {then}\n"),
+        Unseen::Client => format!("  no client by that name has been seen; {then}\n"),
     };
     unseen.iter().map(line).collect()
 }
 
-/// Whom an answer is about, and what of them.
+/// The vendor that an answer is about, and the part of its traffic.
 pub(super) fn selected_text(vendor: &str, selector: &KillSelector) -> String {
     if selector.is_whole() {
         vendor_text(vendor)
@@ -225,17 +226,17 @@ pub(super) fn selected_text(vendor: &str, selector: &KillSelector) -> String {
     }
 }
 
-/// The call that the order goes to.
+/// The path of the admin API that takes the order.
 pub(super) fn endpoint(args: &KillArgs) -> String {
     args.vendor.as_ref().map_or_else(|| "/v1/kill".to_owned(), |vendor| format!("/v1/vendors/{vendor}/kill"))
 }
 
-/// Whom an answer is about.
+/// The vendor that an answer is about.
 pub(super) fn vendor_text(vendor: &str) -> String {
     if vendor == "*" { "every vendor".to_owned() } else { printable(vendor) }
 }
 
-/// A direction out of an argument.
+/// Parses an argument that is a direction.
 pub(super) fn parse_direction(text: &str) -> Result<Direction, &'static str> {
     Direction::ALL.into_iter().find(|known| known.as_str() == text).ok_or("write ingress or egress")
 }
@@ -252,9 +253,9 @@ fn report_text(report: &KillReport) -> String {
         report.generation,
     );
     if !report.persisted {
-        text.push_str("  it stands until the gateway stops: mend the disk, then kill again\n");
+        text.push_str("  it holds until the gateway stops: repair the disk, then kill again\n");
     }
-    text.push_str(&unseen_text(&report.unseen, "kept all the same"));
+    text.push_str(&unseen_text(&report.unseen, "the order holds all the same"));
     if report.lingering > 0 {
         text.push_str(&format!(
             "  {} had not ended by the deadline: their bytes may still leave\n",

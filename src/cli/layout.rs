@@ -1,6 +1,6 @@
-//! How answers look on a terminal: columns, figures and times for people.
+//! How answers look on a terminal: columns, durations and times.
 //!
-//! Text that came from elsewhere is stripped of what could move the cursor, hide a line or turn its direction.
+//! Text from elsewhere loses every symbol that could move the cursor, hide a line or turn its direction.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use crate::model::{UnixTime, escape_unprintable, is_printable};
 
-/// Which side of its column a cell keeps to.
+/// How the cells of a column are aligned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Align {
     Left,
     Right,
 }
 
-/// Lays rows out under a head; the last column is never padded.
+/// Lays out rows under a head. The last column is not padded.
 pub(super) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
     let width = |column: usize, title: &str| {
@@ -38,7 +38,7 @@ pub(super) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Lays named values out, one a line.
+/// Lays out named values, one on each line.
 pub(super) fn key_values(items: &[(&str, String)]) -> String {
     let width = items.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
     items.iter().fold(String::new(), |mut text, (name, value)| {
@@ -47,18 +47,18 @@ pub(super) fn key_values(items: &[(&str, String)]) -> String {
     })
 }
 
-/// Text of which nothing acts on a terminal.
+/// The text with every unprintable symbol replaced.
 pub(super) fn printable(text: &str) -> String {
     text.chars().map(|symbol| if is_printable(symbol) { symbol } else { '\u{fffd}' }).collect()
 }
 
-/// An output on which nothing acts that strangers chose, whoever prints it and in which form: what is not printable is
-/// escaped as JSON does it. Not for verbs that print bodies or colours.
+/// An output that escapes unprintable symbols as JSON does, so that text chosen by a stranger cannot act on the
+/// terminal. Not for verbs that print bodies or colours.
 pub(super) struct PrintableWriter<'out>(pub(super) &'out mut dyn Write);
 
 impl Write for PrintableWriter<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Half a symbol at the end is left to the caller, who comes again with the rest.
+        // An incomplete symbol at the end is left to the caller, who writes it again with the rest.
         let whole = match std::str::from_utf8(bytes) {
             Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => &bytes[..error.valid_up_to()],
             Ok(_) | Err(_) => bytes,
@@ -72,7 +72,7 @@ impl Write for PrintableWriter<'_> {
     }
 }
 
-/// A span in its two largest units.
+/// A duration in its two largest units.
 pub(super) fn duration(secs: u64) -> String {
     let parts: Vec<String> = humantime::format_duration(Duration::from_secs(secs))
         .to_string()

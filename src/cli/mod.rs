@@ -1,7 +1,7 @@
-//! The command line: one file a verb.
+//! The command line: one file for each verb.
 //!
 //! A verb parses its arguments into a struct and does its work in `run`, or in `execute` where it talks to a running
-//! gateway. It says yes, no, or what kept it from saying either; `error.rs` turns that into an exit code.
+//! gateway. It returns yes, no or an error; `error.rs` turns that into an exit code.
 
 mod audit;
 mod check;
@@ -74,7 +74,8 @@ enum CliCommand {
 }
 
 impl CliCommand {
-    /// Whether it prints bodies as they are, or colours; everything else tells names that strangers chose.
+    /// Whether the verb prints bodies as they are, or colours. The output of every other verb is escaped, since it can
+    /// hold names that a stranger chose.
     const fn prints_raw(&self) -> bool {
         matches!(self, Self::Run(_) | Self::Demo(_) | Self::Pii(_))
     }
@@ -122,10 +123,10 @@ impl CliCommand {
     }
 }
 
-/// The argument that names the main file.
+/// The argument that names the main file of the config.
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The main file
+    /// The main file of the config
     #[arg(
         id = "config",
         long = "config",
@@ -136,17 +137,17 @@ struct ConfigFile {
     path: PathBuf,
 }
 
-/// Runs the program with these arguments, the program's own name first.
+/// Runs the program. The first argument is the program's own name.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let line = match CommandLine::try_parse_from(arguments) {
         Ok(line) => line,
         Err(error) => {
-            // Help and version are asked for; everything else is a mistake. Nothing is left to say if this fails.
+            // Help and version are not errors. If they cannot be printed, nothing else can be either.
             let _ = error.print();
             return if error.use_stderr() { ExitCode::from(2) } else { ExitCode::SUCCESS };
         }
     };
-    // Not locked: the exchange log of `run` writes there from a thread of its own.
+    // Not locked, because the exchange log of `run` writes to standard output from its own thread.
     let mut out = io::stdout();
     let ended = if line.command.prints_raw() {
         line.command.run(&mut out)
@@ -156,7 +157,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     exit_code(ended.and_then(|exit| Ok(out.flush().map(|()| exit)?)))
 }
 
-/// Tells what went wrong, and the shell how it ended.
+/// Prints an error, and returns the exit code.
 fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
     outcome.map_or_else(
         |error| {
@@ -169,7 +170,7 @@ fn exit_code(outcome: Result<Exit, CliError>) -> ExitCode {
     )
 }
 
-/// How the program itself reads a config: with its own environment.
+/// The loader of the config, with this process's environment.
 fn loader(missing_secrets: FaultSeverity) -> ConfigLoader<'static> {
     ConfigLoader { environment: &|name| std::env::var(name).ok(), missing_secrets, now: Clock::system().now().wall }
 }
@@ -183,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// The program and what it is given, as a shell would split it, up to what only a shell reads.
+    /// The arguments of a call, split as a shell does, up to the first symbol that only a shell understands.
     fn words(call: &str) -> Vec<String> {
         let mut words = vec![String::new()];
         let mut quoted = false;
@@ -204,14 +205,14 @@ mod tests {
         words.into_iter().map(named).collect()
     }
 
-    /// Calls of the program in a page, on lines of their own and within a sentence.
+    /// The calls of the program in a page: on lines of their own, and between backquotes.
     fn calls(page: &str) -> impl Iterator<Item = &str> {
         let lines = page.lines().map(str::trim);
         lines.flat_map(|line| line.split('`')).filter(|text| text.starts_with("vendorgate "))
     }
 
     #[test]
-    fn every_verb_explains_itself_with_examples_that_can_be_called() {
+    fn every_verb_has_help_with_examples_that_parse() {
         let command = CommandLine::command();
         command.clone().debug_assert();
         let pages = [include_str!("../../README.md"), include_str!("../../docs/operations.md")];
@@ -231,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn unusable_arguments_are_no_answer() {
+    fn unusable_arguments_exit_with_2() {
         let run = |arguments: &[&str]| main(arguments.iter().map(OsString::from));
         assert_eq!(run(&["vendorgate", "--help"]), ExitCode::SUCCESS);
         assert_eq!(run(&["vendorgate", "fly"]), ExitCode::from(2));
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_pipe_is_whoever_has_read_enough() {
+    fn a_closed_pipe_is_not_an_error() {
         assert_eq!(exit_code(Ok(Exit::No)), ExitCode::from(1));
         assert_eq!(exit_code(Err(CliError::Io(io::Error::other("disk full")))), ExitCode::from(1));
         assert_eq!(exit_code(Err(CliError::Io(io::ErrorKind::BrokenPipe.into()))), ExitCode::SUCCESS);

@@ -1,6 +1,7 @@
-//! `vendorgate operators add`: a token for a person or a machine.
+//! `vendorgate operators add`: a new token for a person or a machine.
 //!
-//! The token is shown once and kept nowhere: the file holds its SHA-256. The file is replaced whole or not at all.
+//! The token is shown once and stored nowhere: the file holds its SHA-256. The file is replaced as a whole or not at
+//! all.
 
 use std::fs;
 use std::io::{self, Write};
@@ -27,15 +28,15 @@ enum OperatorsAction {
     Add(OperatorsAddArgs),
 }
 
-/// Add an operator: print a new token once, and add its hash to the operators' file
+/// Add an operator: print a new token once, and write its hash to the operators' file
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate operators add alice --role operator\n  vendorgate operators add grafana --role viewer --file config/operators.yaml"
 )]
 struct OperatorsAddArgs {
-    /// The name that the audit trail will show
+    /// The name that the audit trail shows
     name: String,
-    /// viewer reads; operator also kills; admin also restores; privacy reveals
+    /// viewer can read; operator can also kill; admin can also restore; privacy can reveal
     #[arg(long, value_parser = role, value_name = "viewer|operator|admin|privacy")]
     role: OperatorRole,
     #[command(flatten)]
@@ -48,21 +49,21 @@ struct OperatorsAddArgs {
 /// Why an operator cannot be added.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OperatorsError {
-    /// The name would not pass the config's own check.
+    /// The config's own check would refuse the name.
     #[error("the name of an operator must be 1 to 64 of letters, digits, '-', '_', '.' and '@'")]
     Name,
-    /// The name is taken.
+    /// There is an operator of that name.
     #[error("{0} is an operator already")]
     Taken(String),
-    /// Adding a line would change what the file says.
+    /// The file is not written as one line for each operator, so a new line would change its meaning.
     #[error("{path} is not written as one line an operator; add this line yourself: {line}", path = .path.display())]
     UnknownLayout {
         /// The file.
         path: PathBuf,
-        /// What to add.
+        /// The line that the user can add.
         line: String,
     },
-    /// The system gives no random bytes.
+    /// The system has no random bytes.
     #[error("the system gives no random bytes")]
     Random,
     /// The file cannot be read or written.
@@ -122,7 +123,8 @@ fn line_of(operator: &Operator, hash: &str) -> String {
     format!("- {{ name: {:?}, role: {}, token_sha256: \"{hash}\" }}", operator.name, operator.role.as_str())
 }
 
-/// Adds a line to the list at the end of the file, checked beside it before it takes the file's place.
+/// Adds a line to the list at the end of the file. A copy with the line is checked first, and then takes the file's
+/// place.
 fn append(file: &Path, line: &str, as_meant: impl Fn(&Path) -> bool) -> Result<(), OperatorsError> {
     let failed = |source| OperatorsError::File { path: file.to_path_buf(), source };
     let before = match fs::read_to_string(file) {
@@ -146,7 +148,7 @@ fn with_line(before: &str, line: &str) -> String {
     format!("{before}{end}{indent}{line}\n")
 }
 
-/// Writes a new file, open to the same readers as the one that it is to replace.
+/// Writes a new file with the permissions of the file that it is to replace.
 fn write_like(path: &Path, model: &Path, text: &str) -> io::Result<()> {
     let mut file = fs::File::create(path)?;
     if let Ok(found) = fs::metadata(model) {
@@ -199,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_checked_and_taken_once() {
+    fn an_operators_name_is_checked_and_unique() {
         let folder = tempfile::tempdir().expect("folder");
         let file = folder.path().join("operators.yaml");
         assert!(matches!(add(&file, "a b", OperatorRole::Viewer), Err(CliError::Operators(OperatorsError::Name))));

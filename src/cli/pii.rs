@@ -1,4 +1,4 @@
-//! `vendorgate pii test`: what a contract's rules make of a body, before any traffic meets them.
+//! `vendorgate pii test`: what a contract's rules change in a body, before there is any traffic.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -29,33 +29,34 @@ pub(super) enum PiiCommand {
 
 /// Treat a body from standard input by the rules of one route, and print what would leave
 ///
-/// A summary goes to standard error: values by rule, and every field that leaves in clear. Without a key file a random key is
-/// used: the tokens are real and end with this command. Exits 1 when the gateway would refuse the body and, with --strict, when
-/// a field leaves in clear that the side's clear: does not list. Looks at the body; URL and headers are not read here.
+/// A summary goes to standard error: the number of values for each rule, and every field that leaves in clear. Without
+/// a key file a random key is used: the tokens are real, but nothing can reveal them later. Exits 1 when the gateway
+/// would refuse the body; with --strict also when a field leaves in clear that is not listed under clear: in the
+/// contract. Only the body is read, not the URL or headers.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate pii test --contract config/contracts/acme-analytics.yaml --route 'GET /v1/customers' < body.json\n  vendorgate pii test --strict --contract config/contracts/acme-analytics.yaml --route 'POST /v2/events' < event.json"
 )]
 pub(super) struct PiiTestArgs {
-    /// The contract
+    /// The contract's file
     #[arg(long, value_name = "FILE")]
     contract: PathBuf,
-    /// The route, as the contract writes it
+    /// The route, written as in the contract
     #[arg(long, value_name = "'METHOD PATH'")]
     route: String,
-    /// Which body of the route; by default the one that leaves: the answer inward, the request outward
+    /// Which body of the route [default: the one that leaves: the response for ingress, the request for egress]
     #[arg(long, value_enum)]
     body: Option<BodySide>,
     /// The body's content type
     #[arg(long, default_value = "application/json", value_name = "TYPE")]
     content_type: String,
-    /// Exit 1 while a field leaves in clear that is neither treated nor listed under clear:
+    /// Exit 1 if a field leaves in clear that is neither treated nor listed under clear:
     #[arg(long)]
     strict: bool,
-    /// The master key, for the very tokens that the gateway makes
+    /// The master key's file, to get the same tokens as the gateway
     #[arg(long, value_name = "FILE", requires = "state")]
     master: Option<PathBuf>,
-    /// The gateway's state folder, where the vendor's salt is
+    /// The gateway's state folder, which holds the vendor's salt
     #[arg(long, value_name = "FOLDER", requires = "master")]
     state: Option<PathBuf>,
 }
@@ -168,11 +169,11 @@ fn rewrite_stdin(
     }
 }
 
-/// What passed, for the person at the terminal.
+/// Counts what happened to the body, for the summary.
 struct PiiTestSummary {
     records: u64,
     subjects: u64,
-    /// Whether the body is not of the shape that the records describe, and what the contract says to that.
+    /// Whether the body has another shape than the contract's records describe.
     misshapen: bool,
     on_shape: OnUnexpectedShape,
     treated: Vec<u64>,
@@ -228,7 +229,7 @@ impl PiiTestSummary {
         }
         Ok(())
     }
-    /// Prints every field that leaves in clear; whether all are listed.
+    /// Prints every field that leaves in clear. Returns whether all of them are listed.
     fn print_clear(&self, listed: &ClearList, out: &mut dyn Write) -> std::io::Result<bool> {
         let mut all = self.clear.others() == 0;
         for (path, values) in self.clear.list() {

@@ -1,4 +1,4 @@
-//! `vendorgate restore`: lets a vendor back, or a part of it.
+//! `vendorgate restore`: undoes a kill of a vendor or of a part of its traffic.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use super::scheduled::selector_text;
 use crate::kill::{KillSelector, RestoreReport, VendorState};
 use crate::model::VendorId;
 
-/// Let a vendor back, or the part of it that a kill named
+/// Undo a kill: let a vendor's traffic pass again, or the part of it that the kill named
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,13 +24,13 @@ pub(super) struct RestoreArgs {
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: Option<VendorId>,
-    /// What was cut off by an order for every vendor
+    /// Undo the kill of every vendor
     #[arg(long)]
     pub(super) all: bool,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]
     pub(super) reason: String,
-    /// Which part; all of it when none is named
+    /// Which part of the traffic; all of it when no part is named
     #[command(flatten)]
     pub(super) selector: SelectorArgs,
     /// Where the gateway is

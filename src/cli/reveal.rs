@@ -1,4 +1,4 @@
-//! `vendorgate reveal`: one token back to its value.
+//! `vendorgate reveal`: turns one token back into its value.
 
 use std::io::Write;
 
@@ -13,10 +13,10 @@ use crate::admin::{RevealOrder, RevealReport};
 Example:
   vendorgate reveal tok1_dab3xa7g2_42mZ9Q --reason 'ticket 4711: access request'
 
-Needs the role 'privacy'. Who asked, why and whose token it was is in the audit trail; the value is not.
+Needs the role 'privacy'. The audit trail records who asked, why and the token's vendor, but not the value.
 Exits 0 when the token was opened, 1 otherwise.")]
 pub(super) struct RevealArgs {
-    /// The token, whole
+    /// The whole token
     pub(super) token: String,
     /// Why, for the audit trail
     #[arg(long, value_name = "TEXT")]

@@ -1,4 +1,4 @@
-//! `vendorgate revoke`: takes back a token, a client or a signing key, says what is taken back, and lifts it.
+//! `vendorgate revoke`: revokes tokens, a client or a signing key, lists what is revoked, and lifts a revocation.
 
 use std::io::Write;
 
@@ -8,7 +8,7 @@ use super::layout::{Align, printable, table};
 use crate::admin::{LiftReport, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
 use crate::model::{UnixTime, VendorId, milliseconds, thousands};
 
-/// Take back a token, a client or a signing key: what is new is refused, what runs on it is severed
+/// Revoke tokens, a client or a signing key: new requests with it are refused, those in flight are severed
 #[derive(Debug, Clone, clap::Args)]
 #[command(
     group = clap::ArgGroup::new("what").required(true).args(["jti", "client", "key", "issued_before", "list"]),
@@ -21,40 +21,41 @@ Examples:
   vendorgate revoke acme-analytics --issued-before 1h --reason 'their issuer was breached'
   vendorgate revoke acme-analytics --list
 
---client and --key hold for tokens that exist and tokens to come, until an admin lifts them. --jti and
---issued-before end by themselves when no such token can be valid any more. After a lift, tokens that were
-made meanwhile pass until they expire: where a thief may hold some, add --issued-before 0s before.
+--client and --key apply to existing and future tokens, until an admin lifts them. --jti and --issued-before
+end by themselves once no such token can be valid any more. After a lift, tokens that were issued in the
+meantime are valid until they expire: if a thief may hold some, revoke with --issued-before 0s first.
 
-'kill --client' cuts a client off too, for what it does: it can name a route or a direction, tells the
-hooks, and is undone by 'restore', by as many people as the contract asks for. Revoke when credentials are
-in wrong hands; kill when a vendor or its machine does wrong. Both stand until a person undoes them.
+'kill --client' also cuts off a client. It can name a route or a direction, calls the hooks, and is undone
+by 'restore', with as many approvals as the contract asks for. Revoke when credentials are in the wrong
+hands; kill when a vendor or its machine misbehaves. Both hold until a person undoes them.
 
-Exits 0 when the order is in force and on disk. Exits 1 where it is not on disk, and where nobody by that
-name has been seen, unless --unseen: it is kept all the same. Exits 2 where the order would do nothing."
+Exits 0 when the revocation is in force and on disk, 1 when it is not on disk. Exits 1 also when the gateway
+has never seen the name in traffic, unless --unseen is given: the revocation is in force all the same. Exits
+2 when the order would do nothing."
 )]
 pub(super) struct RevokeArgs {
     /// The vendor's id
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: VendorId,
-    /// The id of one token
+    /// The id (jti) of one token
     #[arg(long, value_name = "ID")]
     pub(super) jti: Option<String>,
-    /// A client: all that it was given and will be given
+    /// A client: all of its tokens, now and later
     #[arg(long, value_name = "ID")]
     pub(super) client: Option<String>,
-    /// A signing key, by its kid or thumbprint, also while the issuer publishes it
+    /// A signing key, by its kid or thumbprint, even while the issuer still publishes it
     #[arg(long, value_name = "KID")]
     pub(super) key: Option<String>,
     /// All tokens issued before this time (RFC 3339), or so long ago: 1h, 7d
     #[arg(long, value_name = "TIME")]
     pub(super) issued_before: Option<String>,
-    /// List what is taken back now
+    /// List what is revoked
     #[arg(long)]
     pub(super) list: bool,
-    /// Let it be used again
+    /// Lift the revocation instead
     #[arg(long, conflicts_with = "list")]
     pub(super) lift: bool,
-    /// The name is right although nobody by it has been seen
+    /// Exit 0 although the gateway has never seen that name in traffic
     #[arg(long, conflicts_with_all = ["list", "lift"])]
     pub(super) unseen: bool,
     /// Why, for the audit trail
@@ -104,7 +105,7 @@ fn report_text(report: &RevokeReport) -> String {
         if report.persisted { "kept on disk" } else { "NOT ON DISK: it holds until the gateway stops" },
     );
     if !report.seen {
-        text.push_str("  nobody by that name has been seen; kept all the same\n");
+        text.push_str("  nothing by that name has been seen; the order holds all the same\n");
     }
     if report.lingering > 0 {
         let lingering = thousands(report.lingering);

@@ -1,6 +1,6 @@
-//! `vendorgate run`: the gateway, until it is told to stop.
+//! `vendorgate run`: runs the gateway until a signal ends it.
 //!
-//! SIGTERM and SIGINT drain, a second one ends at once; SIGHUP loads the config again.
+//! SIGTERM and SIGINT drain: requests in flight may finish. A second signal ends at once. SIGHUP reloads the config.
 
 use std::fs::File;
 use std::io;
@@ -17,10 +17,10 @@ use crate::config::{FaultSeverity, GatewaySettings};
 use crate::server::{ListenAddresses, Server, ServerOptions};
 use crate::telemetry::{ExchangeLog, log};
 
-/// Run the gateway; the main job
+/// Run the gateway
 ///
-/// Logs go to standard error, one line an exchange to standard output. SIGHUP loads the config again and changes nothing
-/// when it has faults; SIGTERM lets what is in flight finish and then ends.
+/// Logs go to standard error; one line for each exchange goes to standard output. SIGHUP reloads the config, and
+/// changes nothing if it has faults. SIGTERM lets requests in flight finish, then ends.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate run --config config/vendorgate.yaml\n  kill -HUP $(pidof vendorgate)     # load the config again\n  kill -TERM $(pidof vendorgate)    # finish what is in flight, then end"
@@ -42,7 +42,7 @@ impl RunArgs {
 async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
-    // A line an exchange is information.
+    // Exchange lines have the level INFO.
     let exchange_log = match config.log.level >= log::LevelFilter::INFO {
         true => ExchangeLog::start(config.log.format, duplicate_handle(std::io::stdout())?).map_err(CliError::Log)?,
         false => ExchangeLog::off(),
@@ -54,7 +54,7 @@ async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError>
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // What came of it is logged and counted where it happens.
+            // The reload itself logs and counts its result.
             _ = hang_up.recv() => drop(server.reload().await),
         }
     }
@@ -65,7 +65,8 @@ async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError>
     }
 }
 
-/// A handle of one's own: a writer that waits for its reader must not hold the lock that the end of the program takes.
+/// A second handle on the same file. The log's thread can block on a slow reader, so it must not hold the lock of
+/// standard output, which the end of the program takes.
 fn duplicate_handle(stream: impl AsFd) -> io::Result<File> {
     Ok(stream.as_fd().try_clone_to_owned()?.into())
 }

@@ -1,4 +1,4 @@
-//! The part of `vendorgate kill` that is about kills to come: order, list, take back.
+//! The part of `vendorgate kill` for scheduled kills: schedule, list, cancel.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::admin::{OperatorOrder, UnscheduleOrder};
 use crate::kill::{KillSelector, ScheduledKill, ScheduledKills};
 use crate::model::{ClientId, Direction, UnixTime};
 
-/// Orders a kill for later.
+/// Schedules a kill.
 pub(super) async fn schedule(
     args: &KillArgs,
     client: &AdminClient,
@@ -23,13 +23,13 @@ pub(super) async fn schedule(
         let when = time_text(kill, now);
         let vendor = selected_text(&kill.vendor, &kill.selector);
         let said = format!("{vendor} will be cut off {when}: kill {}, kept on disk\n", kill.id);
-        said + &unseen_text(&kill.unseen, "kept all the same")
+        said + &unseen_text(&kill.unseen, "the order holds all the same")
     };
     args.connection.print(&kill, words, out)?;
     Ok(Exit::of(kill.unseen.is_empty() || args.unseen))
 }
 
-/// Lists the kills to come.
+/// Lists the scheduled kills.
 pub(super) async fn list(
     args: &KillArgs,
     client: &AdminClient,
@@ -38,14 +38,14 @@ pub(super) async fn list(
 ) -> Result<Exit, CliError> {
     let all: ScheduledKills = client.get("/v1/scheduled-kills").await?;
     let words = |all: &ScheduledKills| match all.scheduled.as_slice() {
-        [] => "no kill is to come\n".to_owned(),
+        [] => "no kill is scheduled\n".to_owned(),
         kills => rows(kills, now),
     };
     args.connection.print(&all, words, out)?;
     Ok(Exit::Yes)
 }
 
-/// Takes a kill to come back.
+/// Cancels a scheduled kill.
 pub(super) async fn cancel(
     id: u64,
     args: &KillArgs,
@@ -57,13 +57,13 @@ pub(super) async fn cancel(
     let kill: ScheduledKill = client.post("/v1/scheduled-kills/cancel", &order).await?;
     let words = |kill: &ScheduledKill| {
         let vendor = selected_text(&kill.vendor, &kill.selector);
-        format!("{vendor} will not be cut off at {}: kill {} is taken back\n", kill.at.0, kill.id)
+        format!("{vendor} will not be cut off at {}: kill {} is cancelled\n", kill.at.0, kill.id)
     };
     args.connection.print(&kill, words, out)?;
     Ok(Exit::Yes)
 }
 
-/// Kills to come, a line each.
+/// A table of scheduled kills.
 pub(super) fn rows(kills: &[ScheduledKill], now: UnixTime) -> String {
     const HEAD: [(&str, Align); 6] = [
         ("KILL", Align::Right),
@@ -87,7 +87,7 @@ pub(super) fn rows(kills: &[ScheduledKill], now: UnixTime) -> String {
     table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
 }
 
-/// What of a vendor an order names.
+/// The part of a vendor's traffic that an order names.
 pub(super) fn selector_text(selector: &KillSelector) -> String {
     let client = selector.client.as_ref().map(ClientId::as_str);
     let named = [selector.direction.map(Direction::as_str), selector.route.as_deref(), client];

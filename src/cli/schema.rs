@@ -1,4 +1,4 @@
-//! `vendorgate schema`: what may be written in a file, for editors.
+//! `vendorgate schema`: the JSON Schema of the config files, for editors.
 
 use std::io::Write;
 

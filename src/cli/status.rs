@@ -1,4 +1,4 @@
-//! `vendorgate status`: every vendor at a glance, or one in full.
+//! `vendorgate status`: an overview of all vendors, or one vendor in full.
 
 use std::io::Write;
 
@@ -10,7 +10,7 @@ use crate::admin::{IssuerStatus, Traffic, UnexpectedShape, UnmatchedRule, Vendor
 use crate::kill::{ApprovalAnswer, KillStatus};
 use crate::model::{Direction, Rfc3339Time, UnixTime, VendorId, decimal_bytes, thousands};
 
-/// Show every vendor at a glance, or one in full
+/// Show an overview of all vendors, or one vendor in full
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -20,7 +20,7 @@ Examples:
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
 pub(super) struct StatusArgs {
-    /// The vendor's id; all of them when left out
+    /// The vendor's id; all vendors when left out
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: Option<VendorId>,
     /// Where the gateway is

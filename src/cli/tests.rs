@@ -11,7 +11,7 @@ use crate::model::{UnixTime, is_printable};
 
 const NOW: UnixTime = UnixTime::from_secs(180);
 
-/// The arguments of a verb as clap reads them.
+/// The arguments of a verb, parsed by clap.
 fn args<A: clap::Args>(words: &str) -> Result<A, clap::Error> {
     let command = A::augment_args(Command::new("verb").no_binary_name(true));
     command
@@ -61,7 +61,7 @@ async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
     let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--in|2h|--reason|x", NOW);
     assert_eq!(ended.unwrap(), Exit::Yes);
-    // The time is the gateway's own.
+    // The gateway's clock counts, not the shell's.
     assert!(said.starts_with("acme will be cut off at 1970-01-12T15:46:40.000Z (in "), "{said}");
     assert!(said.ends_with("kill 3, kept on disk\n") && listener.fake.last_act().contains("kill at 1970-01-12T15"));
     let at = "--all|--at|1970-01-12T15:46:40Z|--reason|x";
@@ -71,7 +71,7 @@ async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
     let row = "   3  acme    everything    at 1970-01-01T02:00:00.000Z (in 1h 57m)  alice  contract ends";
     assert_eq!(said.lines().nth(1), Some(row), "{said}");
     let (_, said) = check!(listener, "admin-token", kill::execute, "--cancel|3|--reason|signed", NOW);
-    assert_eq!(said, "acme will not be cut off at 1970-01-01T02:00:00.000Z: kill 3 is taken back\n");
+    assert_eq!(said, "acme will not be cut off at 1970-01-01T02:00:00.000Z: kill 3 is cancelled\n");
     assert_eq!(listener.fake.last_act(), "admin acme cancel 3 \"signed\"");
     let (ended, _) = check!(listener, "operator-token", kill::execute, "--cancel|3|--reason|signed", NOW);
     assert!(refused(ended).contains("needs the role 'admin'"));
@@ -84,7 +84,7 @@ async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
 }
 
 #[tokio::test]
-async fn other_orders_say_what_was_done() {
+async fn restore_drill_and_revoke_print_what_was_done() {
     let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "admin-token", restore::execute, "acme|--reason|new key");
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme is back (generation 8)\n"));
@@ -163,7 +163,7 @@ async fn exposure_is_text_markdown_or_json() {
 }
 
 #[tokio::test]
-async fn the_trail_is_read_to_its_end_and_nothing_moves_the_cursor() {
+async fn audit_tail_prints_every_entry_without_control_characters() {
     let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once", NOW);
     assert_eq!((ended.unwrap(), said.lines().count()), (Exit::Yes, 4));
@@ -218,7 +218,7 @@ async fn a_refusal_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
+async fn tls_is_spoken_only_with_a_server_that_proves_its_name() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let issued = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
@@ -260,7 +260,7 @@ async fn tls_is_spoken_with_who_proves_the_name_and_no_one_else() {
 }
 
 #[tokio::test]
-async fn what_is_no_gateway_is_told_apart() {
+async fn a_server_that_is_no_gateway_is_reported_as_such() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let client = AdminClient::new(&format!("http://{}", listener.local_addr().unwrap()), None).unwrap();
     let server = tokio::spawn(async move {
@@ -308,7 +308,7 @@ fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
 }
 
 #[tokio::test]
-async fn a_token_is_revealed_to_whoever_may_and_the_reason_is_told() {
+async fn a_token_is_revealed_to_the_privacy_role_only() {
     let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "privacy-token", reveal::execute, "tok1_x|--reason|ticket 7");
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "bob@example.com\n"));

@@ -1,4 +1,4 @@
-//! `vendorgate why`: what became of one request.
+//! `vendorgate why`: why one request failed.
 
 use std::io::Write;
 
@@ -7,17 +7,17 @@ use super::error::{CliError, Exit};
 use super::layout::key_values;
 use crate::telemetry::FailedRequest;
 
-/// Say why a request was refused or broke off, by the id in its answer
+/// Say why a request was refused or broke off, by its id
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "\
 Example:
   vendorgate why 0af7651916cd43dd8448eb211c80319c
 
-The gateway keeps the last few thousand failures in memory; older ones, and those from before its last start, are in the
-exchange lines and in the audit trail under the same id.
+The gateway keeps the last few thousand failures in memory. Older ones, and those from before its last start, are in the
+exchange log and in the audit trail under the same id.
 Exits 0 when the request is known, 1 otherwise.")]
 pub(super) struct WhyArgs {
-    /// The request's id: `request_id` of the problem document, `X-Request-Id` of the answer
+    /// The request's id: request_id in the problem document, or the answer's X-Request-Id
     #[arg(value_parser = parse_request_id)]
     pub(super) request_id: String,
     /// Where the gateway is

@@ -1,21 +1,21 @@
-//! Where the sample CRM's people come from: names, cities and streets, and nothing that computes.
+//! The names, cities and streets of the people in the sample CRM.
 
-/// One country's words.
+/// The names, cities and streets of one country.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Country {
     pub(super) country: &'static str,
     pub(super) dial: u16,
     pub(super) family_first: bool,
-    /// As it is written, and in the letters of a mail address.
+    /// Given names, with their spelling in a mail address.
     pub(super) given: &'static [(&'static str, &'static str)],
-    /// As it is written, and in the letters of a mail address.
+    /// Family names, with their spelling in a mail address.
     pub(super) family: &'static [(&'static str, &'static str)],
-    /// With the first digits of the postal code.
+    /// Cities, with the first digits of their postal codes.
     pub(super) cities: &'static [(&'static str, &'static str)],
     pub(super) streets: &'static [&'static str],
 }
 
-/// All of them.
+/// Every country.
 pub(super) const COUNTRIES: &[Country] = &[
     Country {
         country: "US",

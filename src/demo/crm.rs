@@ -1,7 +1,7 @@
 //! The sample internal API: a CRM full of personal data, of the kind that was never meant to face a vendor.
 //!
-//! Lists stream record by record, so that fifty thousand customers take no more memory than one. It asks nobody who
-//! they are: that is the gateway's work.
+//! A list is streamed record by record, so that fifty thousand customers take no more memory than one. The API does not
+//! authenticate its callers: that is the gateway's work.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,19 +19,19 @@ use tokio::time::Sleep;
 use super::people::{CUSTOMERS, customer, number};
 use super::site::{Site, SiteResponse, SiteResponseFuture, field, json, json_stream};
 
-/// Records of a list where the caller names no number.
+/// How many records a list has where the caller names no number.
 const LIMIT_DEFAULT: u64 = 100;
 /// Pause between two records of the slow export.
 const TRICKLE: Duration = Duration::from_millis(20);
 
-/// The CRM.
+/// The sample CRM.
 #[derive(Debug, Default)]
 pub(super) struct Crm {
     requests: AtomicU64,
 }
 
 impl Crm {
-    /// Requests that have arrived.
+    /// How many requests have arrived.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
     }
@@ -70,11 +70,11 @@ fn not_found() -> SiteResponse {
 }
 
 fn record(number: u64) -> Vec<u8> {
-    // A customer is text and numbers: there is nothing that could not be written.
+    // Cannot fail: a customer is text and numbers.
     serde_json::to_vec(&customer(number)).unwrap_or_default()
 }
 
-/// A list of customers, a record a chunk.
+/// A list of customers as a body: one record in each chunk.
 struct CustomerList {
     next: u64,
     last: u64,
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_json_whatever_is_asked_for() {
+    fn a_list_is_json_for_every_start_and_limit() {
         for (after, limit, first, count) in
             [(0, 3, "cus_000001", 3), (10, 1, "cus_000011", 1), (CUSTOMERS - 2, 9, "cus_049999", 2)]
         {

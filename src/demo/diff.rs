@@ -1,11 +1,11 @@
-//! One record twice: as the internal API gave it, and as it left.
+//! Shows one record twice: as the internal API sent it, and as it left.
 
 use serde_json::Value;
 
 use super::page::DemoPage;
 use crate::pii::{Rule, Rules, ValueLocation};
 
-/// Shows a record before and after, a field a line. Gives how many fields were changed or left out.
+/// Shows a record before and after, one field on each line. Returns how many fields were changed or left out.
 pub(super) fn show(page: &mut DemoPage<'_>, rules: &Rules, root: &str, raw: &Value, treated: &Value) -> usize {
     let (before, after) = (leaves(raw), leaves(treated));
     let mut changed = 0;
@@ -24,11 +24,11 @@ pub(super) fn show(page: &mut DemoPage<'_>, rules: &Rules, root: &str, raw: &Val
     changed
 }
 
-/// The raw values that the rules select and that are found in what left, by their paths.
+/// The paths of values that a rule selects and that are still found, raw, in the bytes that left.
 pub(super) fn leaked(rules: &Rules, raw: &Value, left: &[u8]) -> Vec<String> {
     let selected = |path: &str| rules.treat.iter().any(|rule| selects(rule, &every_element(&format!("$.{path}"))));
     let found = |value: &str| {
-        // A short value could be part of another by chance: it is looked for with its quotes.
+        // A short value could be part of another by chance, so it is searched with its quotes.
         let bare = value.trim_matches('"');
         let needle = if bare.len() < 8 { value } else { bare };
         memchr::memmem::find(left, needle.as_bytes()).is_some()
@@ -61,7 +61,7 @@ fn walk(value: &Value, path: String, found: &mut Vec<(String, String)>) {
     }
 }
 
-/// The treatment that the contract gives a field; where it only lists what may pass, that.
+/// The treatment that the contract names for a field.
 fn word(rules: &Rules, path: &str) -> &'static str {
     let path = every_element(path);
     let rule = rules.treat.iter().find(|rule| selects(rule, &path));

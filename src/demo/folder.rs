@@ -1,6 +1,6 @@
-//! The demo's files: a folder that nobody else can enter, with config, contracts, keys and state.
+//! The demo's files: config, contracts, keys and state, in a folder that only this user can enter.
 //!
-//! Removed when the demo ends; what it held is gone then, so nothing of a demo can be used afterwards.
+//! The folder is removed when the demo ends, so nothing of a demo can be used afterwards.
 
 use std::fs;
 use std::io;
@@ -30,13 +30,13 @@ pub(super) struct DemoFolder(PathBuf);
 /// The tokens of the two operators.
 #[derive(Debug)]
 pub(super) struct OperatorTokens {
-    /// May kill.
+    /// The token of the operator who may kill.
     pub(super) operator: Secret<String>,
-    /// May also restore.
+    /// The token of the admin, who may also restore.
     pub(super) admin: Secret<String>,
 }
 
-/// Where the sample services are, as the config names them.
+/// The addresses of the sample services, for the config.
 #[derive(Debug)]
 pub(super) struct ServiceAddresses<'a> {
     pub(super) crm: &'a str,
@@ -61,12 +61,12 @@ impl DemoFolder {
         &self.0
     }
 
-    /// The main file.
+    /// The main file of the config.
     pub(super) fn main(&self) -> PathBuf {
         self.0.join("vendorgate.yaml")
     }
 
-    /// Writes everything that a gateway needs.
+    /// Writes every file that the gateway needs.
     pub(super) fn write_files(
         &self,
         neighbours: &ServiceAddresses<'_>,

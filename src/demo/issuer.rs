@@ -1,7 +1,7 @@
 //! The sample OAuth issuer: ES256 tokens for client credentials (RFC 6749 section 4.4), its keys, its metadata.
 //!
 //! Its key is real and lives as long as the demo. It signs what the story asks for, also tokens that no good issuer
-//! would: that is what the gateway is there to refuse.
+//! would sign: the gateway is there to refuse them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,30 +15,30 @@ use super::site::{Site, SiteResponse, SiteResponseFuture, field, json};
 use crate::identity::{Algorithm, SigningError, SigningKey};
 use crate::model::{Clock, Secret};
 
-/// Whom tokens are for.
+/// The audience of the tokens.
 pub(super) const AUDIENCE: &str = "https://api.example.com";
 /// How long a token of `/token` is valid.
 pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
-/// A form of five short fields.
+/// Enough for a form of five short fields.
 const FORM_BYTES_MAX: usize = 4096;
 
-/// The issuer.
+/// The sample OAuth issuer.
 #[derive(Debug)]
 pub(super) struct DemoIssuer {
     url: String,
     key: SigningKey,
     clock: Clock,
-    /// The secret of every client, new with each demo.
+    /// The client secret of every client, new with each demo.
     secret: Secret<String>,
     tokens: AtomicU64,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DemoGrant<'a> {
     pub(super) client: &'a str,
     pub(super) scope: &'a str,
-    /// How long ago it was issued.
+    /// How long ago the token was issued.
     pub(super) age: Duration,
     pub(super) lifetime: Duration,
 }
@@ -83,7 +83,7 @@ impl DemoIssuer {
         }
     }
 
-    /// RFC 8414.
+    /// The metadata of the issuer (RFC 8414).
     fn metadata(&self) -> String {
         let url = &self.url;
         serde_json::json!({

@@ -1,7 +1,7 @@
-//! The whole product on one machine: a company, a vendor, and the gateway between them, playing a short story.
+//! The whole product on one machine: a company, a vendor and the gateway between them play a short story.
 //!
-//! Everything is real: the gateway is the one that `run` starts, on files like anyone's, and every step goes through
-//! sockets. Listens on loopback only, and leaves nothing behind.
+//! Everything is real: the gateway is the one that `run` starts, with ordinary files, and every step goes over sockets.
+//! Listens on loopback only, and leaves no file behind.
 
 mod client;
 mod countries;
@@ -33,13 +33,13 @@ pub enum DemoError {
     /// A file or folder cannot be made.
     #[error("{path} cannot be made", path = path.display())]
     File {
-        /// Which.
+        /// The file or folder.
         path: PathBuf,
         /// Why.
         #[source]
         source: io::Error,
     },
-    /// The machine gives no randomness.
+    /// The machine has no random bytes.
     #[error("the machine gives no random bytes")]
     Random,
     /// The master key cannot be made.
@@ -54,7 +54,7 @@ pub enum DemoError {
     /// The gateway does not start.
     #[error("the gateway cannot start")]
     Start(#[source] StartError),
-    /// Loopback, a thread, or the output failed.
+    /// A socket, a thread or the output failed.
     #[error("the machine does not play along")]
     Machine(#[from] io::Error),
 }
@@ -70,9 +70,9 @@ pub struct DemoOptions {
     pub program: String,
 }
 
-/// Plays the demo until its end, or until `stop`. The answer is whether all went as told.
+/// Plays the demo until its end, or until `stop`. Returns whether every check held.
 ///
-/// Call it on a current-thread runtime: the gateway's control plane lives there meanwhile.
+/// Needs a current-thread runtime, because the gateway's control plane runs on it.
 ///
 /// # Errors
 /// [`DemoError`] when it cannot be played at all.
@@ -97,7 +97,7 @@ pub async fn play(
     };
     let as_told = tokio::select! {
         as_told = story => as_told,
-        // Whoever ends it early has seen what was wanted.
+        // Ending the demo early is not a failure, unless a script runs it with `--once`.
         () = stop => !options.once,
     };
     stage.stop().await;

@@ -1,30 +1,30 @@
-//! What a person sees: steps, calls, answers, checks, each written as it happens.
+//! The output of the demo: steps, calls, answers and checks, each written as it happens.
 //!
-//! Colour only where the terminal wants it, lines of at most 100 columns, and one place that knows whether all went as
-//! told.
+//! Colour only on a terminal that wants it, lines of at most 100 columns. Counts the checks and remembers those that
+//! failed.
 
 use std::fmt::Display;
 use std::io::{self, Write};
 
-/// Widest line.
+/// Widest line, in columns.
 const COLUMNS: usize = 100;
-/// Where the label of a value stands.
+/// Columns for the name of a field.
 const NAME_COLUMN: usize = 24;
-/// Widest value of a field: what is left beside its name and treatment.
+/// Columns for the value of a field: the rest of the line beside its name and treatment.
 const VALUE_COLUMNS: usize = 54;
 
-/// The page that the story is written on.
+/// Writes the story.
 pub(super) struct DemoPage<'a> {
     out: &'a mut dyn Write,
     colour: bool,
     step: u32,
     checks: u32,
     failures: Vec<String>,
-    /// The first failure to write; told at the end.
+    /// The first failure to write, reported at the end.
     write_error: Option<io::Error>,
 }
 
-/// What a line is about, and so its colour.
+/// The colour of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
     Plain,
@@ -55,7 +55,7 @@ impl<'a> DemoPage<'a> {
         Self { out, colour, step: 0, checks: 0, failures: Vec::new(), write_error: None }
     }
 
-    /// A line in one colour.
+    /// Writes a line in one colour.
     pub(super) fn line(&mut self, ink: Colour, text: impl Display) {
         let text = self.coloured(ink, &text.to_string());
         self.write(&text);
@@ -75,7 +75,7 @@ impl<'a> DemoPage<'a> {
         self.write(&line);
     }
 
-    /// A call on its way: what is asked, and who asks.
+    /// Writes a call: what is asked, and who asks.
     pub(super) fn call(&mut self, what: &str, who: &str) {
         let room = COLUMNS.saturating_sub(who.chars().count() + 7);
         let line = format!(
@@ -87,27 +87,27 @@ impl<'a> DemoPage<'a> {
         self.write(&line);
     }
 
-    /// What came back: green where it was let through, yellow where it was not.
+    /// Writes an answer: green where the call was let through, yellow where it was refused.
     pub(super) fn answer(&mut self, status: u16, told: &str) {
         let ink = if status < 400 { Colour::Green } else { Colour::Yellow };
         let line = format!("   {} {}  {told}", self.coloured(ink, "←"), self.coloured(ink, &status.to_string()));
         self.write(&line);
     }
 
-    /// A remark.
+    /// Writes a remark.
     pub(super) fn remark(&mut self, text: impl Display) {
         let line = self.coloured(Colour::Dim, &format!("     {text}"));
         self.write(&line);
     }
 
-    /// A value that left as it was.
+    /// Writes a field that left as it was.
     pub(super) fn same(&mut self, name: &str, value: &str) {
         let line =
             self.coloured(Colour::Dim, &format!("       {name:<NAME_COLUMN$}{}", ellipsized(value, VALUE_COLUMNS)));
         self.write(&line);
     }
 
-    /// A value that stayed inside.
+    /// Writes a value that stayed inside, with its treatment.
     pub(super) fn minus(&mut self, name: &str, value: &str, treatment: &str) {
         let value = padded(&ellipsized(value, VALUE_COLUMNS), VALUE_COLUMNS);
         let line = self.coloured(Colour::Red, &format!("     - {name:<NAME_COLUMN$}{value}"));
@@ -115,14 +115,14 @@ impl<'a> DemoPage<'a> {
         self.write(format!("{line} {label}").trim_end());
     }
 
-    /// What left in its place.
+    /// Writes the value that left in its place.
     pub(super) fn plus(&mut self, name: &str, value: &str) {
         let value = ellipsized(value, VALUE_COLUMNS);
         let line = self.coloured(Colour::Green, &format!("     + {name:<NAME_COLUMN$}{value}"));
         self.write(&line);
     }
 
-    /// Says whether something is as the story tells it; `got` is what was found instead.
+    /// Writes whether a claim of the story holds; `got` is what was found instead.
     pub(super) fn check(&mut self, told: &str, holds: bool, got: impl Display) {
         self.checks += 1;
         if holds {
@@ -135,12 +135,12 @@ impl<'a> DemoPage<'a> {
         self.failures.push(format!("step {}: {told}: {got}", self.step));
     }
 
-    /// A step could not be played to its end.
+    /// Writes that a step could not be played to its end.
     pub(super) fn step_failed(&mut self, error: &dyn std::error::Error) {
         self.check("the step was played to its end", false, crate::model::with_causes(error));
     }
 
-    /// Closes the story: whether all went as told.
+    /// Writes the result, and returns whether every check held.
     pub(super) fn finish(&mut self, took: std::time::Duration) -> bool {
         self.gap();
         let differed = std::mem::take(&mut self.failures);
@@ -157,7 +157,7 @@ impl<'a> DemoPage<'a> {
         false
     }
 
-    /// Whether all of it could be written.
+    /// The first failure to write, if there was one.
     pub(super) fn written(self) -> io::Result<()> {
         self.write_error.map_or(Ok(()), Err)
     }
@@ -206,7 +206,8 @@ fn width(text: &str) -> usize {
     text.chars().map(columns_of).sum()
 }
 
-/// How many columns a terminal gives a letter: two to those of East Asia, none to marks that sit on another.
+/// How many columns a symbol takes on a terminal: two for East Asian letters, none for marks that combine with a
+/// letter.
 fn columns_of(symbol: char) -> usize {
     match symbol {
         '\u{300}'..='\u{36f}' | '\u{900}'..='\u{902}' | '\u{93c}' | '\u{941}'..='\u{948}' | '\u{94d}' => 0,
@@ -227,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_differed_is_told_at_the_end() {
+    fn failed_checks_are_listed_at_the_end() {
         let text = page(false, |page| {
             page.step("One");
             page.check("two is two", true, 2);

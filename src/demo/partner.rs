@@ -1,4 +1,4 @@
-//! The sample vendor's own API: takes events and remembers, to the byte, what reached it.
+//! The sample vendor's own API: takes events and keeps every byte that reached it.
 
 use std::sync::Mutex;
 
@@ -9,16 +9,16 @@ use hyper::body::Incoming;
 use super::site::{Site, SiteResponse, SiteResponseFuture, json};
 use crate::model::Lock as _;
 
-/// What it takes in one request.
+/// Largest body that is taken.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
-/// The vendor's API.
+/// The sample vendor's API.
 #[derive(Debug, Default)]
 pub(super) struct Partner {
     received: Mutex<Vec<ReceivedRequest>>,
 }
 
-/// A request, as it reached the vendor.
+/// A request as it reached the vendor.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReceivedRequest {
     /// Request line and header fields, a line each.
@@ -27,7 +27,7 @@ pub(super) struct ReceivedRequest {
 }
 
 impl Partner {
-    /// All that has reached it.
+    /// Every request that has reached the vendor.
     pub(super) fn received(&self) -> Vec<ReceivedRequest> {
         self.received.locked().clone()
     }

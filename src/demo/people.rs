@@ -1,7 +1,7 @@
-//! The people in the sample CRM: made up, all different, and always the same.
+//! The people in the sample CRM: made up, all different, and the same in every run.
 //!
-//! A customer is a pure function of their number, so any number of them takes no memory. Nobody here exists: addresses
-//! of mail end in `.example`, social security numbers are of a range that is never issued, cards of ranges for tests.
+//! A customer is a pure function of a number, so the list takes no memory. None of them exists: mail addresses end in
+//! `.example`, social security numbers are from a range that is never issued, and card numbers from ranges for tests.
 
 use serde::Serialize;
 
@@ -27,7 +27,7 @@ pub(super) struct Customer {
     pub(super) note: String,
 }
 
-/// Where a customer lives.
+/// The address of a customer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct PostalAddress {
     pub(super) street: String,
@@ -106,7 +106,7 @@ fn card(dice: &mut SeededRandom) -> PaymentCard {
     }
 }
 
-/// The digit that makes a number pass Luhn's check when it stands behind it.
+/// The last digit that makes a number pass Luhn's check.
 fn luhn_digit(digits: &str) -> u32 {
     let doubled = |digit: u32| if digit > 4 { digit * 2 - 9 } else { digit * 2 };
     let values = digits.chars().rev().filter_map(|symbol| symbol.to_digit(10)).enumerate();
@@ -114,7 +114,7 @@ fn luhn_digit(digits: &str) -> u32 {
     (10 - sum % 10) % 10
 }
 
-/// Chance that always falls the same way (SplitMix64).
+/// Random-looking numbers that are the same in every run (SplitMix64).
 struct SeededRandom(u64);
 
 impl SeededRandom {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_pass_luhn_and_ids_come_back() {
+    fn cards_pass_luhn_and_ids_are_parsed_back() {
         // The number that ISO/IEC 7812-1 annex B and most texts show.
         assert_eq!(luhn_digit("7992739871"), 3);
         for number in 1..500 {

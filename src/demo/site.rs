@@ -1,7 +1,7 @@
-//! The sample services' ground: sockets on loopback, and a thread that serves them all.
+//! The sample services' sockets on loopback, and the thread that serves them.
 //!
-//! On a thread of their own, so that making up customers never holds up the gateway. Nothing here listens beyond this
-//! machine.
+//! They have a thread of their own, so that making up customers does not slow down the gateway. Nothing here listens
+//! beyond this machine.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -24,7 +24,7 @@ use tokio::sync::oneshot;
 
 /// What a sample service answers.
 pub(super) type SiteResponse = Response<BoxBody<Bytes, Infallible>>;
-/// An answer that may take a while.
+/// The future of an answer.
 pub(super) type SiteResponseFuture<'a> = Pin<Box<dyn Future<Output = SiteResponse> + Send + 'a>>;
 
 /// A sample service.
@@ -33,7 +33,7 @@ pub(super) trait Site: Send + Sync + 'static {
     fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_>;
 }
 
-/// A socket on loopback and a port that was free.
+/// A listening socket on loopback, on a free port.
 #[derive(Debug)]
 pub(super) struct LoopbackSocket(StdListener);
 
@@ -49,7 +49,7 @@ impl LoopbackSocket {
     }
 }
 
-/// The thread that serves; it ends when this is dropped.
+/// The thread that serves the sites. It ends when this value is dropped.
 #[derive(Debug)]
 pub(super) struct SiteThread {
     _stop: oneshot::Sender<Infallible>,
@@ -67,7 +67,7 @@ impl SiteThread {
                         tokio::spawn(accept(listener, site));
                     }
                 }
-                // Only its end is waited for: nothing is ever sent.
+                // Nothing is ever sent: the wait ends when the sender is dropped.
                 let _ = stopped.await;
             });
         };
@@ -79,14 +79,14 @@ impl SiteThread {
 async fn accept(listener: TcpListener, site: Arc<dyn Site>) {
     while let Ok((stream, _)) = listener.accept().await {
         let site = Arc::clone(&site);
-        // A failure only costs some speed.
+        // If this fails, the demo is only slower.
         let _ = stream.set_nodelay(true);
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let site = Arc::clone(&site);
                 async move { Ok::<_, Infallible>(site.answer(request).await) }
             });
-            // How a caller leaves is the caller's affair.
+            // An error here only means that the caller has closed the connection.
             let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
         });
     }

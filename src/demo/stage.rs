@@ -1,4 +1,4 @@
-//! Everything that the story needs, up and running: sample services, issuer, vendor, and the gateway itself.
+//! Everything that the story needs, started: the sample services, the issuer, the vendor and the gateway itself.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::model::{Clock, Secret, UnixTime};
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::ExchangeLog;
 
-/// The sample vendor's client at the issuer.
+/// The client id of the sample vendor.
 pub(super) const ACME: &str = "acme-batch";
-/// Another vendor's client, who must feel nothing of what happens to the first.
+/// The client id of a second vendor, which a kill of the first must not affect.
 pub(super) const SWIFT: &str = "swift-hub";
 
-/// The stage, set.
+/// The running services and the gateway.
 #[derive(Debug)]
 pub(super) struct DemoStage {
     pub(super) clock: Clock,
-    /// Where the internal API is: only for a look at what it really holds.
+    /// The address of the internal API, to compare what it holds with what left.
     pub(super) crm_at: SocketAddr,
     pub(super) issuer_at: SocketAddr,
     pub(super) partner_at: SocketAddr,
@@ -90,7 +90,7 @@ impl DemoStage {
         })
     }
 
-    /// Stops the gateway as a signal would, and removes every file.
+    /// Stops the gateway as SIGTERM would, and removes every file.
     pub(super) async fn stop(self) {
         let Self { server, folder, .. } = self;
         server.drain().await;
@@ -106,12 +106,12 @@ impl DemoStage {
         Ok(reply.json()["access_token"].as_str().unwrap_or_default().to_owned())
     }
 
-    /// A token of another age or lifetime than `/token` gives.
+    /// Signs a token with another age or lifetime than `/token` gives.
     pub(super) fn token_with_age(&self, age: Duration, lifetime: Duration) -> Result<String, SigningError> {
         self.issuer.sign(DemoGrant { client: ACME, scope: "customers:read", age, lifetime })
     }
 
-    /// Tells the gateway something as an operator.
+    /// Sends an order as an operator.
     pub(super) async fn order(
         &self,
         badge: &Secret<String>,

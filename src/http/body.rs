@@ -1,4 +1,4 @@
-//! The body of every message that we send, to either side: bytes in hand, or a stream that somebody else feeds.
+//! The body of every message that the gateway sends: bytes in memory, or a stream.
 
 use std::fmt;
 use std::pin::Pin;
@@ -7,16 +7,17 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// Why a body ended before its end. The connection or stream is then reset, so that nobody takes it for whole.
+/// Why a body ended before its end. The connection or stream is then reset, so that the receiver does not take the body
+/// for whole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
-    /// The kill switch was thrown.
+    /// The kill switch cut the exchange.
     #[error("severed by the kill switch")]
     Severed,
     /// A budget was spent.
     #[error("cut at its budget")]
     BudgetSpent,
-    /// What streams cannot be read, or cannot be treated.
+    /// The body cannot be read, or cannot be treated.
     #[error("the body cannot be read to its end")]
     Unreadable,
     /// The other side ended or reset the exchange.
@@ -36,12 +37,12 @@ enum GatewayBodyKind {
 }
 
 impl GatewayBody {
-    /// Bytes in hand.
+    /// A body that is in memory.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
         Self(GatewayBodyKind::Full(Some(bytes.into()).filter(|bytes| !bytes.is_empty())))
     }
 
-    /// A stream.
+    /// A body that is streamed.
     pub fn stream(body: impl Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
         Self(GatewayBodyKind::Stream(Box::pin(body)))
     }

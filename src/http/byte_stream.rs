@@ -1,10 +1,10 @@
 //! An open connection of any kind: TCP, TLS or a Unix socket.
 //!
-//! Boxed where speed is no matter, so that HTTP is compiled once for all kinds. Never on the way of vendors' traffic.
+//! Boxed where speed does not matter, so that HTTP is compiled once for all kinds. Never used for vendors' traffic.
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-/// Bytes both ways.
+/// A connection that bytes can be read from and written to.
 pub trait ByteStream: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> ByteStream for T {}

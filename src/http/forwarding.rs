@@ -1,7 +1,8 @@
-//! What is taken from and put on a message when it passes from one hop to the next.
+//! Which header fields are removed from a message and which are added when it passes to the next hop.
 //!
-//! Hop-by-hop fields end here (RFC 9110 section 7.6.1). Every field that we set is first stripped of the other side's
-//! copies, in any spelling, and nothing that `Connection` nominates can remove ours, or what the reader in the end needs.
+//! Hop-by-hop fields end here (RFC 9110 section 7.6.1). Before the gateway sets a field, it removes every copy that the
+//! other side sent, in any spelling. Nothing that `Connection` names can remove a field of ours or one that the final
+//! reader needs.
 
 use ::http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, ETAG, EXPECT, HOST, HeaderMap,
@@ -39,14 +40,14 @@ const HOP_BY_HOP: [HeaderName; 9] = [
     EXPECT,
 ];
 
-/// What the next hop is told of the one before.
+/// What the next hop may learn about the hop before.
 #[derive(Debug)]
 pub struct ForwardingContext<'a> {
-    /// Which way the call goes: a vendor is told nothing of our side.
+    /// Which way the call goes. A vendor learns nothing about our side.
     pub direction: Direction,
     /// The next hop's authority.
     pub host: &'a HeaderValue,
-    /// The peer's address, as text; made once a connection.
+    /// The peer's address as text, made once for each connection.
     pub peer: &'a HeaderValue,
     /// The version that the request came in.
     pub version: Version,
@@ -58,9 +59,9 @@ pub struct ForwardingContext<'a> {
     pub request_id: HeaderValue,
     /// The vendor's id.
     pub vendor: &'a HeaderValue,
-    /// The client's id, where one was proven.
+    /// The client's id, if the caller is authenticated.
     pub client: Option<HeaderValue>,
-    /// Whether the answer will be read, so that it must come uncoded and whole.
+    /// Whether the gateway will read the answer, so that it must come without content coding and as a whole.
     pub inspects_response: bool,
 }
 
@@ -82,7 +83,7 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: ForwardingContext<'_
     if forwarding.direction == Direction::Egress {
         return;
     }
-    // The token and its proof were ours to judge; the internal API gets the facts, not what it could leak.
+    // The gateway has checked the token and its proof. The internal API gets the facts, not a token that it could leak.
     headers.remove(AUTHORIZATION);
     headers.remove(DPOP);
     headers.insert(VIA, via(forwarding.version));
@@ -99,7 +100,7 @@ pub fn prepare_request(headers: &mut HeaderMap, forwarding: ForwardingContext<'_
     }
 }
 
-/// The version that a message came in, and who passed it on (RFC 9110 section 7.6.3).
+/// The `Via` value: the version of the message and the name of this hop (RFC 9110 section 7.6.3).
 fn via(version: Version) -> HeaderValue {
     HeaderValue::from_static(match version {
         Version::HTTP_10 => "1.0 vendorgate",
@@ -108,7 +109,7 @@ fn via(version: Version) -> HeaderValue {
     })
 }
 
-/// Puts the pieces of a `Cookie` field together, which HTTP/2 may send apart (RFC 9113 section 8.2.3).
+/// Joins the pieces of a `Cookie` field, which HTTP/2 may send apart (RFC 9113 section 8.2.3).
 pub fn join_cookies(headers: &mut HeaderMap) {
     let mut pieces = headers.get_all(COOKIE).iter();
     if pieces.next().is_none() || pieces.next().is_none() {
@@ -117,12 +118,12 @@ pub fn join_cookies(headers: &mut HeaderMap) {
     let pieces: Vec<&[u8]> = headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     match HeaderValue::from_bytes(&pieces.join(&b"; "[..])) {
         Ok(whole) => drop(headers.insert(COOKIE, whole)),
-        // Pieces that are values make a value.
+        // Cannot happen: valid values joined by `; ` are a valid value.
         Err(_) => drop(headers.remove(COOKIE)),
     }
 }
 
-/// Whether these fields ask for, or agree to, going on as a WebSocket (RFC 9110 section 7.8, RFC 6455 section 4).
+/// Whether the fields ask for, or agree to, an upgrade to WebSocket (RFC 9110 section 7.8, RFC 6455 section 4).
 pub fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
     let mut protocols = headers.get_all(UPGRADE).iter();
     let is_websocket = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"websocket");
@@ -130,7 +131,7 @@ pub fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
     first && protocols.next().is_none() && nominated(headers).contains(&UPGRADE)
 }
 
-/// Asks for, or agrees to, going on as a WebSocket, on this hop.
+/// Asks for, or agrees to, an upgrade to WebSocket on this hop.
 pub fn set_websocket_upgrade(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
@@ -143,14 +144,15 @@ pub fn prepare_response(headers: &mut HeaderMap, request_id: HeaderValue) {
     headers.insert(REQUEST_ID, request_id);
 }
 
-/// Drops what spoke of the body before it was changed: lengths, validators, digests, ranges.
+/// Removes the fields that describe the body as it was before the gateway changed it: lengths, validators, digests,
+/// ranges.
 pub fn strip_validators(headers: &mut HeaderMap) {
     for name in [CONTENT_LENGTH, ETAG, ACCEPT_RANGES, DIGEST, CONTENT_DIGEST, REPR_DIGEST, CONTENT_MD5, TRAILER] {
         headers.remove(name);
     }
 }
 
-/// Whether a trailer field may pass: status and timing alone, never one that a header of ours could be mistaken for.
+/// Whether a trailer field may pass: only status and timing, never a field that could be taken for one of ours.
 pub fn is_trailer_allowed(name: &HeaderName, body_changed: bool) -> bool {
     match name.as_str() {
         "grpc-status" | "grpc-message" | "grpc-status-details-bin" => !body_changed,
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_cannot_choose_what_we_set() {
+    fn a_caller_cannot_choose_a_field_that_the_gateway_sets() {
         let seen = forwarded(
             Direction::Ingress,
             &[
@@ -261,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_takes_off_no_field_of_the_reader_in_the_end() {
+    fn connection_cannot_remove_an_end_to_end_field() {
         let fields = [
             ("connection", "content-type, cookie, content-encoding, te, x-keep"),
             ("content-type", "application/json"),
@@ -283,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_websocket_is_named_in_one_way() {
+    fn a_websocket_upgrade_has_exactly_one_form() {
         for (connection, upgrade, names) in [
             ("Upgrade", &["websocket"][..], true),
             ("keep-alive, upgrade", &["WebSocket"], true),
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn trailers_pass_by_name() {
+    fn only_listed_trailers_pass() {
         let name = HeaderName::from_static;
         assert!(is_trailer_allowed(&name("grpc-status"), false));
         assert!(!is_trailer_allowed(&name("x-vendorgate-vendor"), false));

@@ -1,8 +1,8 @@
-//! One strict reading of a request: what has two readings is refused before anything is decided on it.
+//! The strict reading of a request: what two servers could read differently is refused before anything is decided.
 //!
-//! The path is brought to one canonical form here, once; routing, authorisation and forwarding all use that string.
-//! Never repairs what an attacker could have meant in two ways. What a head looks like as bytes was judged before, by
-//! [`super::Screened`] for HTTP/1.1 and by the library for HTTP/2.
+//! The path is brought to its canonical form here, once; routing, authorisation and forwarding all use that string.
+//! Never repairs what an attacker could have meant in two ways. The bytes of the head were validated before: by
+//! [`super::ScreenedStream`] for HTTP/1.1, by hyper for HTTP/2.
 
 use std::borrow::Cow;
 
@@ -21,19 +21,19 @@ pub struct RequestTarget<'a> {
     pub path: Cow<'a, str>,
     /// The query as it came, without `?`.
     pub query: Option<&'a str>,
-    /// Whether a segment of the path holds a slash as `%2F`: inward never, outward where the route says so.
+    /// Whether a segment of the path holds a slash as `%2F`: never for ingress; for egress where the route allows it.
     pub encoded_slash: bool,
 }
 
-/// Reads the head strictly; outward it is one of our own services that speaks, whose slashes and tokens are between it
-/// and the vendor.
+/// Reads the head strictly. For egress the caller is one of our own services: it may send encoded slashes, and a token
+/// in the query if the vendor wants one there.
 ///
 /// # Errors
 /// [`crate::model::Reason::RequestMalformed`] for anything with two readings (RFC 9110 sections 4.2.4, 7.2; RFC 9112
-/// section 3; RFC 9113 section 8), each cause in its own words.
+/// section 3; RFC 9113 section 8); the denial says which rule was broken.
 pub fn screen(head: &request::Parts, direction: Direction) -> Result<RequestTarget<'_>, Denial> {
-    if let Some(flaw) = head.extensions.get::<FramingError>() {
-        return Err(malformed(flaw.sentence()));
+    if let Some(error) = head.extensions.get::<FramingError>() {
+        return Err(malformed(error.sentence()));
     }
     screen_method(&head.method)?;
     screen_headers(&head.headers)?;
@@ -51,7 +51,7 @@ fn screen_method(method: &Method) -> Result<(), Denial> {
     }
 }
 
-/// Fields of which two would leave it to each reader which one counts.
+/// Fields that may be sent once only: of two, each server could pick another one.
 const SINGLE: [(HeaderName, &str); 3] = [
     (AUTHORIZATION, "The request has more than one Authorization field. Send one."),
     (CONTENT_LENGTH, "The request has more than one Content-Length field. Send one."),
@@ -79,7 +79,7 @@ fn screen_headers(headers: &HeaderMap) -> Result<(), Denial> {
     }
 }
 
-/// Whether the fields tell one length of the body: a `Content-Length`, or `chunked` once, or neither (RFC 9112 section
+/// Whether the fields give one length of the body: a `Content-Length`, or one `chunked`, or neither (RFC 9112 section
 /// 6.1).
 pub fn is_framed_once(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
@@ -92,8 +92,9 @@ pub fn is_framed_once(headers: &HeaderMap) -> bool {
     }
 }
 
-/// What the library lets pass of RFC 9113 section 8 and would be read otherwise after HTTP/1.1 has carried it: names in
-/// capitals, fields of a connection, controls in values and lengths that differ from the DATA it has reset already.
+/// What hyper accepts although RFC 9113 section 8 forbids it, and what would be read differently once HTTP/1.1 carries
+/// it. Hyper itself already resets names in capitals, connection fields, control characters in values, and lengths that
+/// differ from the DATA.
 fn screen_h2(head: &request::Parts) -> Result<(), Denial> {
     let is_space = |byte: Option<&u8>| matches!(byte, Some(b' ' | b'\t'));
     let is_padded = |value: &[u8]| is_space(value.first()) || is_space(value.last());
@@ -151,8 +152,8 @@ fn screen_target(uri: &Uri, direction: Direction) -> Result<RequestTarget<'_>, D
 }
 
 fn screen_query(query: &str, direction: Direction) -> Result<(), Denial> {
-    // RFC 6750 section 2.3: a token in the query ends in logs and histories. A vendor that asks for one is the vendor's
-    // affair, and ours to call as it wants.
+    // RFC 6750 section 2.3: a token in the query ends up in logs and histories. For egress that is the vendor's own
+    // choice.
     let names_token = || query.split('&').any(|pair| pair.starts_with("access_token="));
     if direction == Direction::Ingress && names_token() {
         return Err(malformed("The query holds an access token. Send it as 'Authorization: Bearer'."));
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_and_an_encoded_slash_are_the_vendors_business_outward() {
+    fn egress_allows_an_encoded_slash_and_a_token_in_the_query() {
         for uri in ["/v1/a%2fb", "/v1?a=b&access_token=x"] {
             let (parts, ()) =
                 request::Request::builder().uri(uri).header("host", "a").body(()).expect("valid").into_parts();
@@ -185,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn http_2_keeps_to_rfc_9113() {
+    fn what_rfc_9113_forbids_is_refused() {
         let h2 = |b: request::Builder| b.version(Version::HTTP_2).uri("https://a/v1");
         assert_eq!(head(h2), Ok(()));
         assert_eq!(head(|b| h2(b).header("host", "A")), Ok(()));
@@ -200,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn exactly_one_host_and_authorization() {
+    fn a_request_has_exactly_one_host_and_at_most_one_authorization() {
         assert_eq!(head(|b| b.header("host", "a")), Ok(()));
         assert_eq!(head(|b| b), Err(Reason::RequestMalformed));
         assert_eq!(head(|b| b.header("host", "a").header("host", "a")), Err(Reason::RequestMalformed));

@@ -1,6 +1,7 @@
-//! HTTP as we read and write it: one strict reading of a request, forwarding headers, refusals, and a small client.
+//! HTTP as the gateway reads and writes it: one strict reading of requests, header fields for the next hop, refusals,
+//! slots for connections, and the gateway's own client.
 //!
-//! Knows no vendor and no policy. Never lets a header that we set be chosen by the other side.
+//! Knows no vendor and no policy. Never lets the other side choose a header field that the gateway sets.
 
 mod body;
 mod byte_stream;
@@ -35,7 +36,7 @@ pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out
 pub use tls::{client_tls, native_roots};
 pub use url::{Url, UrlError, UrlScheme};
 
-/// A request that can be read in more than one way, or in none; whoever sent it is told so in one sentence.
+/// The denial of a request that can be read in more than one way, or in none. The caller gets the sentence.
 const fn malformed(sentence: &'static str) -> crate::model::Denial {
     crate::model::Denial::with_public_text(crate::model::Reason::RequestMalformed, sentence)
 }

@@ -1,7 +1,8 @@
-//! The one form of a path that is routed, authorised and forwarded.
+//! The canonical form of a path: the one string that is routed, authorised and forwarded.
 //!
-//! A path with two readings is refused; any other comes to a form that this same reading leaves as it is. Never decodes
-//! what would mean something else when it is decoded once more.
+//! A path that two servers could read differently is refused. Any other is brought to a form that does not change when
+//! it is normalised again. Never decodes a byte whose decoded form would mean something else to a server that decodes
+//! once more.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -9,7 +10,7 @@ use std::fmt::Write;
 use super::malformed;
 use crate::model::Denial;
 
-/// A path in its one form.
+/// A path in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CanonicalPath<'a> {
     pub(super) path: Cow<'a, str>,
@@ -17,17 +18,18 @@ pub(super) struct CanonicalPath<'a> {
     pub(super) encoded_slash: bool,
 }
 
-/// Brings a path to its one form: percent-encoding in capitals and only where it is needed, no dot segments.
+/// Brings a path to its canonical form: percent-encoding in capitals and only where it is needed, no dot segments.
 ///
 /// # Errors
-/// A path with two readings, each cause in its own words. An encoded slash is for the caller of this to judge.
+/// A path that can be read in two ways; the denial says which rule it breaks. The caller decides about an encoded
+/// slash.
 pub(super) fn canonicalize(path: &str) -> Result<CanonicalPath<'_>, Denial> {
     let bytes = path.as_bytes();
     if bytes.iter().all(|b| is_path_byte(*b)) && !has_dot_segment(bytes) {
         return Ok(CanonicalPath { path: Cow::Borrowed(path), encoded_slash: false });
     }
     let once = normalize(path)?;
-    // What was decoded may spell something encoded: then the next reader would read another path.
+    // The decoded text may itself look percent-encoded: then a server that decodes once more would read another path.
     if normalize(&once)? != once {
         return Err(double_encoding_denial());
     }
@@ -38,7 +40,8 @@ pub(super) fn canonicalize(path: &str) -> Result<CanonicalPath<'_>, Denial> {
     Ok(CanonicalPath { path: Cow::Owned(once), encoded_slash })
 }
 
-/// Whether a path is in its one form, so that it may be sent as it is; with slashes as `%2F` only where they may be.
+/// Whether a path is in canonical form, so that it can be sent as it is. `encoded_slash` says whether `%2F` is allowed
+/// in it.
 pub fn is_canonical(path: &str, encoded_slash: bool) -> bool {
     let is_same = |found: CanonicalPath<'_>| found.path == path && (encoded_slash || !found.encoded_slash);
     path.starts_with('/') && canonicalize(path).is_ok_and(is_same)
@@ -52,7 +55,7 @@ fn double_encoding_denial() -> Denial {
     malformed("The path is percent-encoded twice (% followed by two hexadecimal digits, once decoded). Encode it once.")
 }
 
-/// Bytes that mean themselves in a path; `;`, `%`, `\` and controls need a closer look or a refusal.
+/// Bytes that mean themselves in a path. `;`, `%`, `\` and control characters are checked one by one.
 const fn is_path_byte(b: u8) -> bool {
     is_unreserved(b)
         || matches!(b, b'/' | b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b'=' | b':' | b'@')
@@ -91,7 +94,7 @@ fn normalize_percent(path: &[u8]) -> Result<String, Denial> {
             b => return Err(raw_byte_denial(*b)),
         };
         if !rest.starts_with(b"%") {
-            // Each run of encoded bytes must be whole, shortest-form UTF-8.
+            // Each run of encoded bytes must be whole UTF-8 in its shortest form.
             std::str::from_utf8(&encoded).map_err(|_| {
                 malformed("The path's percent-encoding is not UTF-8 in its shortest form. Encode the text as UTF-8.")
             })?;
@@ -136,7 +139,7 @@ fn push_byte(byte: u8, out: &mut String) {
     }
 }
 
-/// RFC 3986 section 5.2.4, but a path that climbs over its root is refused instead of clipped.
+/// Removes dot segments (RFC 3986 section 5.2.4). A path that climbs above its root is refused, not clipped.
 fn remove_dot_segments(path: &str) -> Result<String, Denial> {
     let mut kept: Vec<&str> = Vec::new();
     let mut segments = path[1..].split('/').peekable();
@@ -168,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_one_form() {
+    fn a_path_is_brought_to_its_canonical_form() {
         for (raw, form) in [
             ("/v1/customers", "/v1/customers"),
             ("/v1/%63ustomers", "/v1/customers"),
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn two_readings_are_refused_each_by_its_name() {
+    fn each_path_with_two_readings_is_refused_with_its_own_sentence() {
         for (name, raws) in [
             ("backslash", &["/a%5Cb", "/a\\b"][..]),
             ("control character", &["/a%00", "/a%0d%0a", "/a%7f"]),
@@ -215,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_forwarded_is_a_fixed_point(
+        fn a_canonical_path_does_not_change_when_normalised_again(
             pieces in proptest::collection::vec("[/%.;a25eEfFcC0\\\\ é~-]|%25|%2[eEfF5]|%32|%65|\\.\\.|//", 0..24)
         ) {
             let raw = format!("/{}", pieces.concat());
@@ -224,7 +227,8 @@ mod tests {
                 let again = canonicalize(&path).expect("what is forwarded is not refused when it is sent as such");
                 prop_assert_eq!(&*again.path, &path, "{}", raw);
                 prop_assert_eq!(again.encoded_slash, found.encoded_slash);
-                // Whoever decodes it once more finds no dot segment, no slash that was not told, no control character.
+                // A server that decodes the path once more finds no dot segment, no slash that was not reported and no
+                // control character.
                 let decoded: Vec<u8> = percent_encoding::percent_decode_str(&path).collect();
                 prop_assert!(!has_dot_segment(&decoded), "{} is forwarded as {}", raw, path);
                 prop_assert!(!decoded.iter().any(|b| b.is_ascii_control() || *b == b'\\'), "{}", path);

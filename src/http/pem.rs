@@ -1,7 +1,7 @@
-//! PEM files (RFC 7468): certificates, the key of one, authorities, revocation lists.
+//! PEM files (RFC 7468): certificates, private keys, certificate authorities, revocation lists.
 //!
-//! One place that judges what such a file holds: for `check`, for a start, and for a file that is replaced while the
-//! gateway runs. Never tells anything of the content.
+//! The one place that checks the content of such a file: for `check`, at start, and when a file is replaced while the
+//! gateway runs. Never prints anything of the content.
 
 use std::collections::HashSet;
 
@@ -13,50 +13,50 @@ use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyD
 /// Why the content of a PEM file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
-    /// No section of this kind.
+    /// There is no certificate.
     #[error("holds no certificate in PEM")]
     NoCertificate,
-    /// A certificate of a chain, which is of no use without it.
+    /// A certificate of a chain cannot be read: the chain is of no use without it.
     #[error("holds a certificate that cannot be read")]
     Certificate,
-    /// None, or not one that can be used.
+    /// There is no private key, or none that can be used.
     #[error("holds no private key in PEM that can be used")]
     Key,
-    /// The two files belong to different pairs.
+    /// The key belongs to another certificate.
     #[error("is not the key of the certificate")]
     KeyMismatch,
-    /// Certificates, and none of them is one of an authority.
+    /// There are certificates, and none of them can be an authority.
     #[error("holds no certificate that can be an authority")]
     NoAuthority,
-    /// No section of this kind.
+    /// There is no revocation list.
     #[error("holds no revocation list in PEM")]
     NoList,
-    /// A list that is not read in full may have lost the entry that counts.
+    /// A revocation list cannot be read. It is not used in part: the entry that is lost may be the one that counts.
     #[error("holds a revocation list that cannot be read")]
     List,
 }
 
-/// Authorities that are trusted.
+/// Certificate authorities that are trusted.
 #[derive(Debug)]
 pub struct CertificateAuthorities {
-    /// Those that can be read.
+    /// The authorities that can be read.
     pub roots: RootCertStore,
-    /// How many certificates cannot be read: nothing that they issued is trusted.
+    /// How many certificates cannot be read. Nothing that they issued is trusted.
     pub unreadable: usize,
 }
 
 impl CertificateAuthorities {
-    /// How many there are that are not the same name with the same key.
+    /// How many different authorities there are: the same name with the same key counts once.
     pub fn distinct_count(&self) -> usize {
         let named = self.roots.roots.iter().map(|root| (&root.subject, &root.subject_public_key_info));
         named.collect::<HashSet<_>>().len()
     }
 }
 
-/// The authorities of a bundle. One that cannot be read is left out, since the others are of other parties.
+/// The authorities of a bundle. An unreadable one is left out, since the others belong to other parties.
 ///
 /// # Errors
-/// When none is left.
+/// When no authority is left.
 pub fn certificate_authorities(content: &[u8]) -> Result<CertificateAuthorities, PemError> {
     let (mut roots, mut left_out) = (RootCertStore::empty(), 0);
     for certificate in CertificateDer::pem_slice_iter(content) {
@@ -70,10 +70,10 @@ pub fn certificate_authorities(content: &[u8]) -> Result<CertificateAuthorities,
     }
 }
 
-/// A chain of certificates, the party's own first.
+/// A certificate chain, the party's own certificate first.
 ///
 /// # Errors
-/// When there is none, or one cannot be read.
+/// When there is no certificate, or one cannot be read.
 pub fn certificate_chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(content).collect();
     match chain {
@@ -86,20 +86,20 @@ pub fn certificate_chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>,
 /// The private key of a file.
 ///
 /// # Errors
-/// When there is none.
+/// When there is no private key.
 pub fn private_key(content: &[u8]) -> Result<PrivateKeyDer<'static>, PemError> {
     PrivateKeyDer::from_pem_slice(content).map_err(|_| PemError::Key)
 }
 
-/// Whether a chain and a key make the identity of a TLS peer.
+/// Checks that a chain and a key together can identify a TLS peer.
 ///
 /// # Errors
-/// When one of them cannot be used, or the key is another one's.
+/// When one of them cannot be used, or the key belongs to another certificate.
 pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<(), PemError> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let private = provider.key_provider.load_private_key(key).map_err(|_| PemError::Key)?;
     match CertifiedKey::new(chain, private).keys_match() {
-        // A kind of key that does not tell its other half.
+        // `Unknown`: a kind of key whose public half cannot be computed here.
         Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(()),
         Err(rustls::Error::InconsistentKeys(_)) => Err(PemError::KeyMismatch),
         Err(_) => Err(PemError::Certificate),
@@ -109,7 +109,7 @@ pub fn check_identity(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'s
 /// The revocation lists of a file.
 ///
 /// # Errors
-/// When there is none, or one is not PEM.
+/// When there is no list, or one is not PEM.
 pub fn revocation_lists(content: &[u8]) -> Result<Vec<CertificateRevocationListDer<'static>>, PemError> {
     let lists: Result<Vec<_>, _> = CertificateRevocationListDer::pem_slice_iter(content).collect();
     match lists {
@@ -133,7 +133,7 @@ mod tests {
         (params.self_signed(&key).expect("a certificate").pem(), key.serialize_pem())
     }
 
-    /// A section of PEM whose text is base64, and whose bytes are nothing.
+    /// A PEM section whose text is valid base64 and whose bytes are no certificate.
     const NOTHING: &str = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n-----END CERTIFICATE-----\n";
     const NO_BASE64: &str = "-----BEGIN CERTIFICATE-----\n%%%%\n-----END CERTIFICATE-----\n";
     const TORN: &str = "-----BEGIN CERTIFICATE-----\nbm90aGluZw==\n";
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chain_and_its_key_are_judged_whole() {
+    fn a_chain_and_its_key_are_checked_together() {
         let ((one, key_one), (_, key_other)) = (authority("one"), authority("other"));
         let check = |cert: &str, private: &str| {
             check_identity(certificate_chain(cert.as_bytes())?, private_key(private.as_bytes())?)

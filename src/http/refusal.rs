@@ -1,6 +1,6 @@
 //! Refusals: the only maker of error responses.
 //!
-//! `application/problem+json` (RFC 9457) with a stable reason and public words; what exactly was wrong goes to the log
+//! `application/problem+json` (RFC 9457) with a stable reason and a public text. What exactly was wrong goes to the log
 //! and the audit trail. Never tells an attacker more than the reason.
 
 use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -13,26 +13,27 @@ use super::{GatewayBody, RequestId};
 use crate::bounds::{OVERLOAD_RETRY, UPSTREAM_RETRY};
 use crate::model::{Algorithm, Denial, Direction, Reason, RefusalText, RetryAdvice, ScopeSet};
 
-/// What a 401 or 403 says about credentials (RFC 6750 section 3).
+/// What the `WWW-Authenticate` field of a 401 or 403 says (RFC 6750 section 3).
 #[derive(Debug, Clone, Copy)]
 pub enum Challenge<'a> {
-    /// The reason alone decides.
+    /// Only what follows from the reason.
     Plain,
-    /// The scopes that the route needs.
+    /// Also the scopes that the route needs.
     Scopes(&'a ScopeSet),
 }
 
 impl<'a> Challenge<'a> {
-    /// What a denial on a route challenges for: the route's scopes, where they are what was missing.
+    /// The challenge for a denial on a route: with the route's scopes, where the denial is for a missing scope.
     pub fn of(denial: &Denial, scopes: Option<&'a ScopeSet>) -> Self {
         let missing = scopes.filter(|_| denial.reason == Reason::ScopeMissing);
         missing.map_or(Self::Plain, Self::Scopes)
     }
 }
 
-/// Makes the response of a denial.
+/// Makes the response for a denial.
 ///
-/// Status codes are those of the reason, but that what is the vendor's fault going in can be the upstream's coming out.
+/// The status is the reason's own. One reason differs by direction: a body of another shape is the upstream's fault for
+/// ingress and the caller's for egress.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
     let mut public = problem_text(denial.reason, direction);
     public.detail = denial.public_text.unwrap_or(public.detail);
@@ -46,7 +47,7 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
-    // An egress caller is one of our own services and presents no token that a challenge could speak of.
+    // An egress caller is one of our own services and presents no token, so there is nothing to challenge.
     if direction == Direction::Ingress
         && let Some(value) = challenge_of(denial.reason, public.status, challenge)
     {
@@ -58,7 +59,7 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     response
 }
 
-/// What stands in the place of an answer's body that must not pass; `because` says why, and quotes nothing of it.
+/// Replaces the body of an answer that must not pass. `because` says why and quotes nothing of the body.
 pub fn withhold_body(status: StatusCode, denial: &Denial, because: &str, id: RequestId) -> Response<GatewayBody> {
     let detail = format!("The upstream answered {}. Its body is withheld: {because}.", status.as_u16());
     let title = "Answer without its body";
@@ -71,16 +72,16 @@ pub fn withhold_body(status: StatusCode, denial: &Denial, because: &str, id: Req
     response
 }
 
-/// RFC 9449 section 7.1, with every algorithm that a proof may have: beside the other scheme, for whoever is to be bound
-/// by a certificate needs no proof.
+/// RFC 9449 section 7.1, with every algorithm that a proof may use. It is sent beside the Bearer challenge, because a
+/// client whose token is bound to a certificate needs no proof.
 static DPOP_CHALLENGE: LazyLock<HeaderValue> = LazyLock::new(|| {
     let algs = Algorithm::ALL.map(Algorithm::as_str).join(" ");
     let challenge = format!(r#"DPoP realm="vendorgate", error="invalid_token", algs="{algs}""#);
-    // The names are ASCII, so they always fit into a header.
+    // Cannot fail: the names are ASCII.
     HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static(r#"DPoP realm="vendorgate""#))
 });
 
-/// When trying again makes sense, where the denial does not say it.
+/// After what time a retry makes sense, where the denial does not say.
 const fn default_retry(reason: Reason) -> Option<Duration> {
     match reason.retry_advice() {
         RetryAdvice::Never => None,
@@ -129,6 +130,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
     }
 }
 
+/// Status and text for the caller.
 fn problem_text(reason: Reason, direction: Direction) -> ProblemText<'static> {
     let RefusalText { status, title, detail } = reason.problem(direction);
     ProblemText { status: StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), title, detail }
@@ -170,19 +172,19 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_that_passes_by_itself_says_when() {
+    fn a_refusal_that_can_pass_by_itself_has_retry_after() {
         for reason in Reason::ALL {
             let response = refuse(&Denial::new(reason, ""), Direction::Egress, Challenge::Plain, RequestIds::next());
             let status = response.status().as_u16();
             let says = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
-            // An answer that cannot be read is what it is: the same comes again.
+            // An unreadable answer would come again, so no time is given.
             let passes = matches!(status, 429 | 502..=504) && reason != Reason::UpstreamUnreadable;
             assert_eq!(says.is_some_and(|secs| secs > 0), passes, "{reason:?}");
         }
     }
 
     #[test]
-    fn a_cause_that_may_be_told_is() {
+    fn the_public_text_of_a_denial_is_sent() {
         let denial = Denial::with_public_text(Reason::RequestMalformed, "The path holds an encoded slash.");
         let response = refuse(&denial, Direction::Ingress, Challenge::Plain, RequestIds::next());
         assert_eq!(response.status(), 400);

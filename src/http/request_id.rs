@@ -1,6 +1,6 @@
 //! Request ids: 128 random-looking bits that name one exchange in answers, logs and the audit trail.
 //!
-//! Ids are made by us alone, so no caller can choose one; they are names, not secrets.
+//! The gateway alone makes ids, so no caller can choose one. An id is a name, not a secret.
 
 use std::cell::Cell;
 use std::fmt;
@@ -51,7 +51,7 @@ pub struct RequestIds {
 impl RequestIds {
     fn seeded() -> Self {
         let mut seed = [0; 8];
-        // Without randomness ids repeat from one start to the next, which harms nothing but a search in the logs.
+        // Without randomness the ids repeat from one start to the next, which harms only a search in the logs.
         let _ = aws_lc_rs::rand::fill(&mut seed);
         Self { seed: u64::from_ne_bytes(seed), next: 0 }
     }
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_differ_and_print_alike() {
+    fn ids_differ_and_print_the_same_in_each_form() {
         let (a, b) = (RequestIds::next(), RequestIds::next());
         assert_ne!(a, b);
         assert_eq!(a.to_string().as_bytes(), a.to_hex());

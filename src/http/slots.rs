@@ -1,8 +1,8 @@
-//! Slots for what strangers can make us hold: connections, bodies that are spooled.
+//! A bounded number of slots for what strangers can make the gateway hold: connections, and bodies that are spooled.
 //!
-//! Whoever comes gets in. Where the slots are used up, or those of the sender's own group, somebody makes room: first who
-//! has proven nothing yet, the oldest first, then who has rested longest. So a crowd that holds on can keep out nobody
-//! but itself. Who has proven something and is busy is never disturbed.
+//! A newcomer always gets a slot. When all slots are taken, or too many by one group, another holder loses its slot:
+//! first the oldest that has not authenticated, then the one that has been idle longest. So a crowd can only push out
+//! itself. A holder that has authenticated and is busy is never disturbed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
@@ -15,7 +15,8 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use crate::model::Lock as _;
 
-/// Where a sender comes from: its IPv4 address, or the /64 of its IPv6 address, which one machine can have whole.
+/// The network that a peer belongs to: its IPv4 address, or the /64 of its IPv6 address, because one machine can own a
+/// whole /64.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PeerNetwork {
     /// An IPv4 address.
@@ -25,7 +26,7 @@ pub enum PeerNetwork {
 }
 
 impl PeerNetwork {
-    /// The network of an address; an IPv4 address in IPv6's clothes is the former.
+    /// The network of an address. An IPv4 address that is written as IPv6 counts as IPv4.
     pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self::V4(address.octets()),
@@ -42,35 +43,35 @@ pub fn is_out_of_descriptors(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
-/// Those who share a bound of their own beside the common one, as long as they have proven nothing.
+/// Holders that share a bound of their own, beside the common one, until they authenticate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SlotGroup {
-    /// Everyone of one network.
+    /// All holders of one network.
     Sender(PeerNetwork),
-    /// Everyone who claims to be this vendor, by its place in the config.
+    /// All holders that claim to be one vendor, named by its place in the config.
     Vendor(u32),
 }
 
-/// How many slots there are, how many are taken, and how often somebody had to make room.
+/// How many slots there are, how many are taken, and how often a holder lost its slot.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SlotPoolCounts {
-    /// Taken.
+    /// Slots that are taken.
     pub taken: usize,
-    /// All.
+    /// All slots.
     pub capacity: usize,
-    /// Made room because all were taken.
+    /// Holders that lost their slot because all were taken.
     pub shed_full: u64,
-    /// Made room because their group had too many.
+    /// Holders that lost their slot because their group had too many.
     pub shed_group: u64,
-    /// Gave up their slot because their request was late: see [`SlotHolder::count_late`].
+    /// Holders that gave up their slot because their request was late: see [`SlotHolder::count_late`].
     pub late: u64,
 }
 
-/// A number of slots.
+/// A bounded number of slots.
 #[derive(Debug)]
 pub struct SlotPool {
     free: Arc<Semaphore>,
-    /// What is shared with others who have slots of their own: one more of these is taken with each slot.
+    /// A second bound that several pools share: each slot takes one permit of it too.
     shared: Option<Arc<Semaphore>>,
     capacity: usize,
     table: Mutex<SlotTable>,
@@ -82,14 +83,14 @@ pub struct SlotPool {
 #[derive(Debug, Default)]
 struct SlotTable {
     next: u64,
-    /// By age.
+    /// Holders that have not authenticated, by age.
     unproven: BTreeMap<u64, (Arc<SlotHolder>, Vec<SlotGroup>)>,
     proven: BTreeMap<u64, Arc<SlotHolder>>,
-    /// Of those who have proven nothing.
+    /// The members of each group that have not authenticated.
     groups: HashMap<SlotGroup, BTreeSet<u64>>,
 }
 
-/// A slot that was taken; dropping it gives it back.
+/// A slot that is taken. Dropping it gives the slot back.
 #[derive(Debug)]
 pub struct PooledSlot {
     seat: Arc<SlotHolder>,
@@ -97,28 +98,28 @@ pub struct PooledSlot {
     _taken: [Option<OwnedSemaphorePermit>; 2],
 }
 
-/// Who has a slot, as far as it matters for who makes room.
+/// The holder of a slot, with what decides whether it loses its slot.
 #[derive(Debug, Default)]
 pub struct SlotHolder {
     id: u64,
     slots: Option<Arc<SlotPool>>,
     proven: AtomicBool,
-    /// What it has under way.
+    /// How many requests are under way.
     busy: AtomicUsize,
-    /// How often something ended; with `busy`, whether anything has changed.
+    /// How many requests have ended. Together with `busy` this shows whether anything has changed.
     completed: AtomicU64,
-    /// When something ended last, in nanoseconds of the monotonic clock.
+    /// When the last request ended, in nanoseconds of the monotonic clock.
     idle_since_ns: AtomicU64,
     shed: Notify,
 }
 
 impl SlotPool {
-    /// So many slots, at least one.
+    /// A pool of this many slots, at least one.
     pub fn new(most: usize) -> Arc<Self> {
         Self::with_shared(most, None)
     }
 
-    /// So many slots, each of which also takes one of what others take from too.
+    /// A pool of this many slots, each of which also takes a permit that is shared with other pools.
     pub fn with_shared(most: usize, shared: Option<Arc<Semaphore>>) -> Arc<Self> {
         let most = most.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
@@ -132,8 +133,9 @@ impl SlotPool {
         })
     }
 
-    /// Takes a slot, for one who belongs to these groups, each with its bound. Has somebody make room where it must, and
-    /// waits until that one has gone; where everybody is proven and busy, for whoever ends first.
+    /// Takes a slot for a holder that belongs to these groups, each with its bound. Where a bound is reached, another
+    /// holder loses its slot, and this waits until that holder has gone. Where every holder is authenticated and busy,
+    /// it waits for the first that ends.
     pub async fn acquire(self: &Arc<Self>, groups: &[(SlotGroup, usize)]) -> PooledSlot {
         for &(group, bound) in groups {
             self.shed_in_group(group, bound);
@@ -146,17 +148,17 @@ impl SlotPool {
         self.register(groups, [slot, shared])
     }
 
-    /// Has somebody make room where there is none, and waits for whoever gives one back.
+    /// Takes a permit. Where none is free, another holder loses its slot, and this waits for the permit.
     async fn acquire_from(&self, free: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
         if let Ok(taken) = Arc::clone(free).try_acquire_owned() {
             return Some(taken);
         }
         self.shed_one();
-        // Nobody closes them.
+        // `None` is impossible: the semaphore is never closed.
         Arc::clone(free).acquire_owned().await.ok()
     }
 
-    /// How they stand.
+    /// The counts of this moment.
     pub fn counts(&self) -> SlotPoolCounts {
         SlotPoolCounts {
             taken: self.capacity - self.free.available_permits().min(self.capacity),
@@ -167,7 +169,7 @@ impl SlotPool {
         }
     }
 
-    /// Waits until nobody has one.
+    /// Waits until no slot is taken.
     pub async fn wait_until_empty(&self) {
         let most = u32::try_from(self.capacity).unwrap_or(u32::MAX);
         drop(self.free.acquire_many(most).await);
@@ -203,7 +205,8 @@ impl SlotPool {
         }
     }
 
-    /// Has somebody make room, where that is to be had: for want of a slot, or of what else a slot holds.
+    /// Takes the slot from one holder, if any can lose it: for want of a slot, or of what a slot holds, such as a file
+    /// descriptor.
     pub fn shed_one(&self) {
         let mut table = self.table();
         let oldest = table.unproven.first_key_value().map(|(id, _)| *id);
@@ -243,7 +246,7 @@ impl SlotTable {
 }
 
 impl PooledSlot {
-    /// Who has it.
+    /// The holder of this slot.
     pub const fn holder(&self) -> &Arc<SlotHolder> {
         &self.seat
     }
@@ -259,7 +262,8 @@ impl Drop for PooledSlot {
 }
 
 impl SlotHolder {
-    /// It has proven who it is: from now on it makes room only while it rests, and after all who have proven nothing.
+    /// Notes that the holder has authenticated. From now on it can lose its slot only while it is idle, and only after
+    /// all that have not authenticated.
     pub fn mark_proven(&self) {
         if self.proven.load(Ordering::Relaxed) || self.proven.swap(true, Ordering::Relaxed) {
             return;
@@ -271,41 +275,41 @@ impl SlotHolder {
         }
     }
 
-    /// Whether it has proven who it is.
+    /// Whether the holder has authenticated.
     pub fn is_proven(&self) -> bool {
         self.proven.load(Ordering::Relaxed)
     }
 
-    /// Something begins.
+    /// Notes that a request begins.
     pub fn begin_work(&self) {
         self.busy.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Something has ended, at this time of the monotonic clock.
+    /// Notes that a request has ended, at this time of the monotonic clock.
     pub fn end_work(&self, now_ns: u64) {
         self.idle_since_ns.store(now_ns, Ordering::Relaxed);
         self.completed.fetch_add(1, Ordering::Relaxed);
         self.busy.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// What it has under way.
+    /// How many requests are under way.
     pub fn busy(&self) -> usize {
         self.busy.load(Ordering::Relaxed)
     }
 
-    /// How often something has ended.
+    /// How many requests have ended.
     pub fn completed(&self) -> u64 {
         self.completed.load(Ordering::Relaxed)
     }
 
-    /// Counts that its request came too late.
+    /// Counts that the holder's request came too late.
     pub fn count_late(&self) {
         if let Some(slots) = &self.slots {
             slots.late.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    /// Returns when it is to make room. For one waiter.
+    /// Returns when the holder is to give up its slot. For one waiter.
     pub async fn shed_requested(&self) {
         self.shed.notified().await;
     }
@@ -325,7 +329,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_of_a_crowded_sender_makes_room_for_it() {
+    async fn the_oldest_holder_of_a_crowded_network_loses_its_slot() {
         let slots = SlotPool::new(10);
         let (first, second) = (slots.acquire(&sender(1)).await, slots.acquire(&sender(1)).await);
         let other = slots.acquire(&sender(2)).await;
@@ -341,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_has_proven_nothing_makes_room_first_and_the_busy_never() {
+    async fn holders_that_have_not_authenticated_lose_their_slot_first_and_busy_ones_never() {
         let slots = SlotPool::new(3);
         let (busy, resting, stranger) =
             (slots.acquire(&sender(1)).await, slots.acquire(&sender(2)).await, slots.acquire(&sender(3)).await);
@@ -370,7 +374,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_table_of_nobody_is_empty() {
+    async fn an_empty_pool_keeps_no_entry() {
         let slots = SlotPool::new(4);
         for round in 0..100 {
             let slot = slots.acquire(&sender(round % 3)).await;
@@ -384,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_with_a_whole_64_is_one_sender() {
+    fn all_addresses_of_one_64_count_as_one_network() {
         let of = |text: &str| PeerNetwork::of(text.parse().expect("an address"));
         assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8::1"));

@@ -1,10 +1,10 @@
-//! Which fields may not pass from one hop to the next, in whichever spelling a server might read them.
+//! Which header fields may not pass from one hop to the next, in any spelling that a server might read.
 //!
 //! CGI, WSGI, PHP and many servers read `X-Forwarded-For`, `X_Forwarded_For` and `X.Forwarded.For` as one name. A field
-//! that the gateway sets, reads or decides by passes in its own spelling only; another spelling of it never passes.
+//! that the gateway sets or interprets passes in its own spelling only; any other spelling of it is removed.
 
-/// What a front server tells a back one, what names another target or method, and what the gateway tells: a caller's
-/// copies of these never pass, so that nothing behind the gateway can act on them.
+/// Fields by which a front server informs the one behind it, or which name another target or method. A caller's copies
+/// are removed, so that no server behind the gateway can act on them.
 const RESERVED_NAMES: &[&str] = &[
     "cf-connecting-ip",
     "cf-connecting-ipv6",
@@ -33,11 +33,12 @@ const RESERVED_NAMES: &[&str] = &[
     "x-url-scheme",
 ];
 
-/// Families of such names.
+/// Prefixes of such names.
 const RESERVED_PREFIXES: &[&str] =
     &["x-accel-", "x-envoy-", "x-forwarded-", "x-original-", "x-rewrite-", "x-ssl-client-", "x-vendorgate-"];
 
-/// What the gateway reads to frame, treat and judge a message. These pass or end here by their own names.
+/// Fields that the gateway interprets to frame, treat and authorise a message. In their own spelling other rules decide
+/// about them.
 const INTERPRETED_NAMES: &[&str] = &[
     "accept-encoding",
     "authorization",
@@ -66,10 +67,10 @@ const INTERPRETED_NAMES: &[&str] = &[
     "upgrade",
 ];
 
-/// Longest name that is compared as a whole; all of the lists above are shorter.
+/// Longest name that is compared as a whole. All names in the lists above are shorter.
 const FOLDED_BYTES_MAX: usize = 40;
 
-/// Whether a request's field may not pass. Names are in lower case, as [`http::HeaderName`] keeps them.
+/// Whether a field is removed from a request. Names are in lower case, as [`http::HeaderName`] keeps them.
 pub(super) fn is_withheld_from_request(name: &str) -> bool {
     if is_plain(name) {
         is_reserved(name)
@@ -78,7 +79,8 @@ pub(super) fn is_withheld_from_request(name: &str) -> bool {
     }
 }
 
-/// Whether an answer's field may not pass: what the gateway tells its own side, and odd spellings of what it reads.
+/// Whether a field is removed from an answer: what the gateway tells the internal API, and other spellings of fields
+/// that are interpreted.
 pub(super) fn is_withheld_from_answer(name: &str) -> bool {
     let tells = |name: &str| name == "proxy" || name.starts_with("x-vendorgate-");
     if is_plain(name) {
@@ -88,21 +90,21 @@ pub(super) fn is_withheld_from_answer(name: &str) -> bool {
     }
 }
 
-/// Whether a field is meant for whoever reads the message in the end, so that `Connection` cannot have it taken off
-/// (RFC 9110 section 7.6.1).
+/// Whether a field is meant for the final reader of the message, so that `Connection` cannot have it removed (RFC 9110
+/// section 7.6.1).
 pub(super) fn is_end_to_end(name: &str) -> bool {
     const NAMES: [&str; 8] =
         ["host", "authorization", "cookie", "set-cookie", "cache-control", "date", "location", "www-authenticate"];
     name.starts_with("content-") || NAMES.contains(&name)
 }
 
-/// Whether a name is made of letters, digits and hyphens alone, as nearly all are.
+/// Whether a name has only letters, digits and hyphens, as nearly all names do.
 fn is_plain(name: &str) -> bool {
     name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
 }
 
 fn is_reserved(name: &str) -> bool {
-    // Most names begin with another letter than any of these.
+    // A quick test: most names begin with another letter than any reserved one.
     match name.as_bytes().first() {
         Some(b'x') => RESERVED_NAMES.contains(&name) || RESERVED_PREFIXES.iter().any(|family| name.starts_with(family)),
         Some(b'c' | b'f' | b'p' | b's' | b't' | b'v') => RESERVED_NAMES.contains(&name),
@@ -114,7 +116,7 @@ fn is_interpreted(name: &str) -> bool {
     INTERPRETED_NAMES.contains(&name)
 }
 
-/// Asks about a name with each byte that is no letter or digit as a hyphen.
+/// Tests a name with each byte that is not a letter or digit replaced by a hyphen.
 fn matches_folded(name: &str, ask: impl Fn(&str) -> bool) -> bool {
     let mut bytes = [0; FOLDED_BYTES_MAX];
     let length = name.len().min(FOLDED_BYTES_MAX);
@@ -128,11 +130,11 @@ fn matches_folded(name: &str, ask: impl Fn(&str) -> bool) -> bool {
 mod tests {
     use super::*;
 
-    /// Bytes that may stand in a name and are no letter or digit (RFC 9110 section 5.6.2).
+    /// Bytes that may be in a name and are neither letter nor digit (RFC 9110 section 5.6.2).
     const SEPARATORS: &str = "!#$%&'*+-.^_`|~";
 
     #[test]
-    fn every_spelling_of_what_is_ours_is_withheld() {
+    fn every_spelling_of_a_reserved_name_is_removed() {
         let families =
             RESERVED_PREFIXES.iter().map(|family| format!("{family}anything-at-all-however-long-the-rest-of-it-is"));
         for name in RESERVED_NAMES.iter().map(|name| (*name).to_owned()).chain(families) {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_passes_in_its_own_spelling_only() {
+    fn an_interpreted_field_passes_in_its_own_spelling_only() {
         for name in INTERPRETED_NAMES {
             assert!(!is_withheld_from_request(name) && !is_withheld_from_answer(name), "{name}");
             for separator in SEPARATORS.chars().filter(|separator| *separator != '-') {
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn the_names_of_others_pass() {
+    fn other_names_pass() {
         for name in ["accept", "client_id", "x-api-key", "x-original", "proxy-status", "x_signature", "user-agent", "_"]
         {
             assert!(!is_withheld_from_request(name) && !is_withheld_from_answer(name), "{name}");

@@ -128,21 +128,37 @@ fn an_order_about_nobody_says_so() {
     let house = House::of_acme(crm.address, &routes(&["GET /v1/orders"]));
     let process = Process::start(&house);
     for (order, code, words) in [
-        (&["kill", "acme", "--client", "nobody"][..], 1, "nobody by that name has been seen; kept all the same"),
+        (
+            &["kill", "acme", "--client", "nobody"][..],
+            1,
+            "no client by that name has been seen; the order holds all the same",
+        ),
         (&["kill", "acme", "--client", "nobody", "--unseen"], 0, "acme (nobody) is cut off in part"),
         (&["kill", "acme", "--client", "acme-client"], 0, "acme (acme-client) is cut off in part"),
-        (&["kill", "acme", "--direction", "egress"], 1, "nothing of it goes that way; kept all the same"),
-        (&["kill", "acme", "--direction", "egress", "--client", "acme-client"], 1, "nothing of it goes that way"),
-        (&["kill", "--all", "--direction", "egress"], 1, "nothing of it goes that way"),
+        (
+            &["kill", "acme", "--direction", "egress"],
+            1,
+            "it has no traffic in that direction; the order holds all the same",
+        ),
+        (
+            &["kill", "acme", "--direction", "egress", "--client", "acme-client"],
+            1,
+            "it has no traffic in that direction",
+        ),
+        (&["kill", "--all", "--direction", "egress"], 1, "it has no traffic in that direction"),
         (&["kill", "acme", "--route", "GET /v1/nothing"], 1, "route_unknown"),
-        (&["kill", "acme", "--route", "GET /v1/orders", "--direction", "egress", "--dry-run"], 1, "goes that way"),
+        (
+            &["kill", "acme", "--route", "GET /v1/orders", "--direction", "egress", "--dry-run"],
+            1,
+            "traffic in that direction",
+        ),
         (&["kill", "nobody"], 1, "vendor_unknown"),
-        (&["kill", "nobody", "--unseen"], 0, "no vendor by that name has been seen; kept all the same"),
-        (&["kill", "acme", "--client", "noone", "--dry-run"], 1, "nobody by that name has been seen"),
+        (&["kill", "nobody", "--unseen"], 0, "no vendor by that name has been seen; the order holds all the same"),
+        (&["kill", "acme", "--client", "noone", "--dry-run"], 1, "no client by that name has been seen"),
         (
             &["kill", "acme", "--client", "noone", "--in", "1h"],
             1,
-            "nobody by that name has been seen; kept all the same",
+            "no client by that name has been seen; the order holds all the same",
         ),
     ] {
         let (found, said) = process.cli(&house, "operator", &[order, &["--reason", "x"]].concat());

@@ -109,9 +109,9 @@ fn kills_to_come_outlive_kill_9_are_listed_taken_back_and_carried_out() {
     let (_, said) = process.cli(&house, "viewer", &["status", "acme"]);
     assert!(said.contains("WILL CUT OFF") && said.contains("first") && said.contains("second"), "{said}");
     let (code, said) = process.cli(&house, "admin", &["kill", "--cancel", "1", "--reason", "they signed"]);
-    assert_eq!((code, said.ends_with("kill 1 is taken back\n")), (Some(0), true), "{said}");
+    assert_eq!((code, said.ends_with("kill 1 is cancelled\n")), (Some(0), true), "{said}");
     until("it is carried out", || client::get(process.ingress, "/v1/orders", &reader()).status == 403);
-    let none = (Some(0), "no kill is to come\n".to_owned());
+    let none = (Some(0), "no kill is scheduled\n".to_owned());
     until("its order is done with", || process.cli(&house, "viewer", &["kill", "--list"]) == none);
     let found = acts(&process, &house);
     let done = |act: &str, by: &str, why: &str| found.contains(&(act.to_owned(), by.to_owned(), why.to_owned()));

@@ -290,7 +290,7 @@ fn who_was_never_seen_is_told() {
         let line = ["revoke", "acme", order[0], order[1], "--reason", "x"];
         let (code, said) = process.cli(&house, "operator", &line);
         assert_eq!(code, Some(1), "{said}");
-        assert!(said.contains("nobody by that name has been seen; kept all the same"), "{said}");
+        assert!(said.contains("nothing by that name has been seen; the order holds all the same"), "{said}");
         assert_eq!(process.cli(&house, "operator", &[&line[..], &["--unseen"]].concat()).0, Some(0));
     }
     let early = orders("acme").claim("jti", "nobody".into()).token();

@@ -1,4 +1,4 @@
-//! Step 1: an allowed call, and what the gateway makes of it.
+//! Step 1: an allowed call, and what the gateway changes in its answer.
 
 use std::sync::LazyLock;
 
@@ -40,7 +40,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     one(stage, page, &token).await
 }
 
-/// Deterministic: what joined before still joins.
+/// Treatment is deterministic: the vendor can join what it got before with what it gets now.
 async fn again(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str, first: &[u8]) -> Result<(), StoryError> {
     let reply = DemoRequest::get(stage.ingress, LIST).bearer(token).finish(&stage.clock).await?;
     let told = "asked again, every token, hash and card is the same: the vendor can still join its tables";
@@ -48,7 +48,7 @@ async fn again(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str, first: &
     Ok(())
 }
 
-/// A route that lists the only fields that may pass.
+/// Calls a route whose contract lists the only fields that may pass.
 async fn one(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers/cus_000014";
     let reply =
@@ -63,7 +63,7 @@ async fn one(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<
     Ok(())
 }
 
-/// The rules of an ingress route's answer.
+/// The rules for the answer of an ingress route.
 fn rules<'a>(stage: &'a DemoStage, path: &str) -> &'a Rules {
     static NONE: LazyLock<Rules> = LazyLock::new(Rules::default);
     let found = stage.contract.ingress.find(&http::Method::GET, path);

@@ -37,7 +37,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     elsewhere(stage, page).await
 }
 
-/// A destination that no contract lists.
+/// Calls a destination that no contract lists.
 async fn elsewhere(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let target = "/pastebin/upload";
     let before = stage.partner.received().len();

@@ -12,7 +12,7 @@ use crate::model::{decimal_bytes, milliseconds, thousands};
 
 const TARGET: &str = "/v1/customers?limit=50000";
 const WHO: &str = "acme-batch, customers:read";
-/// Longest wait for the budget to come back: its window, and a margin.
+/// Longest wait until the budget is free again: its window and a margin.
 const WAIT_MAX: Duration = Duration::from_secs(6);
 
 pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
@@ -42,7 +42,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     refused_until(stage, page, &token).await
 }
 
-/// The budget is used up, and comes back by itself.
+/// The spent budget refuses the next call, and is free again after Retry-After.
 async fn refused_until(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers?limit=1";
     let ask = || DemoRequest::get(stage.ingress, target).bearer(token);
@@ -61,7 +61,7 @@ async fn refused_until(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) 
     Ok(())
 }
 
-/// Records that have left to the vendor so far.
+/// How many records have left to the vendor so far.
 async fn records(stage: &DemoStage) -> Result<u64, StoryError> {
     let metrics = ScrapedMetrics::read(stage).await?;
     Ok(metrics.sum("vendorgate_records_total", &["vendor=\"acme-analytics\"", "direction=\"ingress\""]))

@@ -1,4 +1,4 @@
-//! Step 7: four downloads, one command.
+//! Step 7: four downloads are cut by one command.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +16,7 @@ use crate::model::{milliseconds, thousands};
 const EXPORT: &str = "/v1/exports/customers";
 const KILL: &str = "/v1/vendors/acme-analytics/kill";
 const RESTORE: &str = "/v1/vendors/acme-analytics/restore";
-/// Records that each download must have had before it is cut.
+/// How many records each download must have received before it is cut.
 const RECORDS_BEFORE: u64 = 5;
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 const POLLS_MAX: u32 = 500;
@@ -24,7 +24,7 @@ const POLLS_MAX: u32 = 500;
 /// A download under way.
 struct DemoDownload {
     records: Arc<AtomicU64>,
-    /// Whether it ended as an answer should.
+    /// Returns whether the body came to its end.
     whole: JoinHandle<bool>,
 }
 

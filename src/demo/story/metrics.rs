@@ -4,7 +4,7 @@ use super::super::client::DemoRequest;
 use super::super::stage::DemoStage;
 use super::StoryError;
 
-/// One scrape.
+/// The metrics of one moment.
 #[derive(Debug)]
 pub(super) struct ScrapedMetrics(String);
 

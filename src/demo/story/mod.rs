@@ -1,6 +1,6 @@
-//! The story, step by step: what is done, what must come of it, and a check of each.
+//! The story, step by step: what is done, what must follow, and a check of each claim.
 //!
-//! A step that breaks off is told as such, and the next one is played all the same.
+//! A step that breaks off counts as a failed check, and the next one is played all the same.
 
 mod allowed;
 mod egress;
@@ -76,7 +76,7 @@ fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
     }
 }
 
-/// Makes a call as the sample vendor and shows both its sides.
+/// Makes a call as the sample vendor and prints the call and a refusal.
 async fn call(
     stage: &DemoStage,
     page: &mut DemoPage<'_>,
@@ -95,7 +95,7 @@ async fn call(
     Ok(reply)
 }
 
-/// Checks that a call was refused with this status and reason, and that the internal API heard nothing of it.
+/// Checks that a call was refused with this status and reason, and that it did not reach the internal API.
 fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, status: u16, reason: &str, crm: &Crm, heard: u64) {
     let got = (reply.status.as_u16(), reply.reason());
     let told = format!("refused with {status} {reason}; the internal API never heard of it");
@@ -103,7 +103,7 @@ fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, status: u16, reason
     page.check(&told, holds, format!("{} {}, {} requests heard", got.0, got.1, crm.requests() - heard));
 }
 
-/// What a visitor can do now, in lines to copy. `program` is how this one was called.
+/// Prints what the user can try now, as lines to copy. `program` is how this program was called.
 pub(super) async fn invite(stage: &DemoStage, page: &mut DemoPage<'_>, program: &str) {
     let token = stage.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
     let (admin, badges) = (stage.admin, &stage.tokens);

@@ -1,4 +1,4 @@
-//! Steps 2 to 4: three calls that must not pass, and must not even be heard of inside.
+//! Steps 2 to 4: calls that must be refused and must not reach the internal API.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use super::{StoryError, call, check_refused};
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Step 2.
+/// Step 2: a token without the scope that the route needs.
 pub(super) async fn scope(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
     let heard = stage.crm.requests();
@@ -25,7 +25,7 @@ pub(super) async fn scope(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<
     Ok(())
 }
 
-/// Step 3.
+/// Step 3: tokens that are too old, too long-lived or unsigned.
 pub(super) async fn stale(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let target = "/v1/customers?limit=1";
     let old = stage.token_with_age(90 * MINUTE, 120 * MINUTE)?;
@@ -44,7 +44,7 @@ pub(super) async fn stale(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<
     Ok(())
 }
 
-/// Step 4.
+/// Step 4: a method and a path that the contract does not list.
 pub(super) async fn route(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
     let token = stage.token(ACME, "customers:read").await?;
     let one = "/v1/customers/cus_000014";
@@ -59,7 +59,7 @@ pub(super) async fn route(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<
     Ok(())
 }
 
-/// A good token whose header asks for no check, and whose signature is gone.
+/// A good token with its signature removed and a header that asks for no check of it.
 fn unsigned(token: &str) -> String {
     let payload = token.split('.').nth(1).unwrap_or_default();
     // {"alg":"none","typ":"at+jwt"}

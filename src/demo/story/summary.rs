@@ -1,4 +1,4 @@
-//! Step 8: what has left to whom, by the gateway's own books.
+//! Step 8: what has left to the vendor, by the gateway's own counts.
 
 use serde_json::Value;
 
@@ -47,7 +47,8 @@ fn exposure(page: &mut DemoPage<'_>, report: &Value) {
     }
 }
 
-/// The report must agree with the metrics, which count elsewhere; people are estimated, so near is near enough.
+/// The exposure report and the metrics count separately, so they must agree. The number of people is an estimate:
+/// within a tenth is good enough.
 fn check_exposure(page: &mut DemoPage<'_>, report: &Value, metrics: &ScrapedMetrics) {
     let (reported, counted) = (report["records"].as_u64(), metrics.sum("vendorgate_records_total", &[ACME]));
     page.check("the exposure report and the metrics count the same records", reported == Some(counted), counted);

@@ -37,7 +37,7 @@ async fn check(answer: &'static [u8], options: ClientOptions) -> Result<(u16, St
 }
 
 #[tokio::test]
-async fn an_answer_with_two_readings_is_none() {
+async fn an_answer_with_two_readings_is_refused() {
     let answers: [&[u8]; 6] = [
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 2\r\n\r\nhi",
@@ -53,7 +53,7 @@ async fn an_answer_with_two_readings_is_none() {
 }
 
 #[tokio::test]
-async fn an_answer_is_whole_or_none() {
+async fn an_answer_that_is_cut_late_or_too_large_is_an_error() {
     let good = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi";
     assert_eq!(check(good, options()).await.expect("an answer"), (200, "hi".into()));
     let moved = b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n";

@@ -1,58 +1,58 @@
-//! What can be wrong with the bytes of a message, each in words for whoever sent it.
+//! What can be wrong with the bytes of a message, each with a sentence for the sender.
 
 /// Why the bytes of a message are refused (RFC 9112).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FramingError {
-    /// A line ends without CR.
+    /// A line ends with LF alone.
     BareLf,
-    /// A CR without LF.
+    /// A CR without an LF after it.
     BareCr,
     /// NUL, DEL or another control character.
     Control,
-    /// A request line that is not three words with a space between them.
+    /// The request line is not three words with one space between them.
     RequestLine,
-    /// A target with bytes that a URL cannot hold, or a fragment.
+    /// The target has a fragment, or bytes that a URL cannot hold.
     TargetBytes,
-    /// A target that is neither a path nor a URL.
+    /// The target is neither a path nor a URL.
     TargetForm,
-    /// A version other than 1.0 and 1.1.
+    /// The version is neither 1.0 nor 1.1.
     Version,
-    /// A status line that cannot be read.
+    /// The status line cannot be read.
     StatusLine,
-    /// A line that begins with a space: a folded field.
+    /// A field line begins with a space: it continues the line before it.
     Fold,
-    /// A field without a colon, or with nothing before it.
+    /// A field line has no colon, or no name before it.
     FieldName,
-    /// A space before the colon.
+    /// A field name has a space before its colon.
     SpacedName,
     /// The head has no end within its bound.
     LongHead,
-    /// More fields than their bound.
+    /// There are more fields than [`crate::bounds::HEADERS_MAX`].
     ManyFields,
-    /// A length and a transfer coding.
+    /// Both `Content-Length` and `Transfer-Encoding` are present.
     LengthAndCoding,
-    /// A length that is repeated.
+    /// `Content-Length` is repeated.
     RepeatedLength,
-    /// A length that is no plain number.
+    /// `Content-Length` is not a plain number.
     Length,
-    /// A coding other than a single `chunked`.
+    /// `Transfer-Encoding` is not a single `chunked`.
     Coding,
-    /// A coding where none may be: HTTP/1.0, or an answer without a body.
+    /// `Transfer-Encoding` where none is allowed: in HTTP/1.0, or in a response without a body.
     CodingUnexpected,
-    /// A length where none may be.
+    /// `Content-Length` where none is allowed: in a response without a body.
     LengthUnexpected,
-    /// A chunk that does not begin or end as it must.
+    /// A chunk does not begin with its size or end with CR LF.
     Chunk,
-    /// A 101 that nobody asked for.
+    /// A 101 response to a request that asked for no upgrade.
     Switch,
-    /// More interim answers than their bound, or a second 100.
+    /// A second 100, or more interim responses than their bound.
     Interim,
-    /// Bytes where no answer is awaited.
+    /// Bytes came while no response was expected.
     Surplus,
 }
 
 impl FramingError {
-    /// All of them.
+    /// Every error.
     #[cfg(test)]
     pub const ALL: [Self; 23] = [
         Self::BareLf,
@@ -80,7 +80,7 @@ impl FramingError {
         Self::Surplus,
     ];
 
-    /// What is wrong, and what to do instead.
+    /// What is wrong and what to do instead, as one sentence.
     pub const fn sentence(self) -> &'static str {
         match self {
             Self::BareLf => "A line of the head ends in LF alone. End each line with CR LF.",
@@ -129,10 +129,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_flaw_has_a_sentence_of_its_own() {
-        let sentences: std::collections::BTreeSet<_> = FramingError::ALL.iter().map(|flaw| flaw.sentence()).collect();
+    fn each_framing_error_has_its_own_sentence() {
+        let sentences: std::collections::BTreeSet<_> = FramingError::ALL.iter().map(|error| error.sentence()).collect();
         assert_eq!(sentences.len(), FramingError::ALL.len());
-        // They stand in JSON as they are.
+        // The sentences are put into JSON without escaping.
         assert!(sentences.iter().all(|sentence| !sentence.contains(['"', '\\'])));
     }
 }

@@ -2,17 +2,17 @@
 
 use super::FramingError;
 
-/// What the fields of a head say of the body.
+/// What the fields of a head say about the body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct FramingFields {
     pub(super) count: usize,
     pub(super) length: Option<u64>,
     pub(super) chunked: bool,
-    /// Whether the message would leave HTTP (RFC 9110 section 7.8).
+    /// Whether the message asks for an upgrade (RFC 9110 section 7.8).
     pub(super) upgrade: bool,
 }
 
-/// What a status line says.
+/// The content of a status line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct StatusLine {
     pub(super) code: u16,
@@ -25,12 +25,12 @@ pub(super) enum HttpVersion {
     Http11,
 }
 
-/// Finds the first byte of a line that may not stand in it; `\r` and `\n` are none of its bytes any more.
+/// Refuses control characters in a line whose CR LF is already cut off.
 pub(super) fn check_controls(line: &[u8]) -> Result<(), FramingError> {
     const fn is_bad(byte: u8) -> bool {
         (byte < b' ' && byte != b'\t') || byte == 0x7f
     }
-    // Without a branch, so that it is done many bytes at a time.
+    // Branch-free, so that the compiler checks many bytes at a time.
     if !line.iter().fold(false, |bad, byte| bad | is_bad(*byte)) {
         return Ok(());
     }
@@ -52,7 +52,7 @@ pub(super) fn parse_request_line(line: &[u8]) -> Result<HttpVersion, FramingErro
     parse_version(version).ok_or(FramingError::Version)
 }
 
-/// Whether a target has one of the forms of RFC 9112 section 3.2, of bytes that the parser takes for a URL's too.
+/// Whether a target has one of the forms of RFC 9112 section 3.2 and holds only bytes that hyper accepts in a URL.
 fn check_request_target(method: &[u8], target: &[u8]) -> Result<(), FramingError> {
     let mut in_query = false;
     for byte in target {
@@ -69,7 +69,7 @@ fn check_request_target(method: &[u8], target: &[u8]) -> Result<(), FramingError
     if has_form { Ok(()) } else { Err(FramingError::TargetForm) }
 }
 
-/// Reads a status line (RFC 9112 section 4). The space before a reason that is not there may be missing too.
+/// Reads a status line (RFC 9112 section 4). Where there is no reason phrase, the space before it may be missing too.
 pub(super) fn parse_status_line(line: &[u8]) -> Result<StatusLine, FramingError> {
     let (version, rest) = line.split_at_checked(8).ok_or(FramingError::StatusLine)?;
     let version = parse_version(version).ok_or(FramingError::StatusLine)?;
@@ -91,7 +91,7 @@ fn parse_version(text: &[u8]) -> Option<HttpVersion> {
     }
 }
 
-/// Reads a field line (RFC 9112 section 5), and what it says of the body.
+/// Reads a field line (RFC 9112 section 5) and notes what it says about the body.
 pub(super) fn parse_field(line: &[u8], fields: &mut FramingFields, count_max: usize) -> Result<(), FramingError> {
     let name = parse_name(line)?;
     fields.count += 1;
@@ -118,7 +118,7 @@ pub(super) fn parse_field(line: &[u8], fields: &mut FramingFields, count_max: us
     if fields.chunked && fields.length.is_some() { Err(FramingError::LengthAndCoding) } else { Ok(()) }
 }
 
-/// The name of a field line.
+/// Reads the name of a field line.
 pub(super) fn parse_name(line: &[u8]) -> Result<&[u8], FramingError> {
     if matches!(line.first(), Some(b' ' | b'\t')) {
         return Err(FramingError::Fold);
@@ -131,14 +131,15 @@ pub(super) fn parse_name(line: &[u8]) -> Result<&[u8], FramingError> {
     if !name.is_empty() && name.iter().all(|byte| is_token(*byte)) { Ok(name) } else { Err(FramingError::FieldName) }
 }
 
-/// A plain number; 18 digits fit in 64 bits, and a zero in front of others means eight to some.
+/// Reads a plain decimal number of at most 18 digits, which fit in 64 bits. Leading zeros are refused: some servers
+/// read such a number as octal.
 fn parse_length(text: &[u8]) -> Option<u64> {
     let is_plain = matches!(text, [b'0'] | [b'1'..=b'9', ..]) && text.len() <= 18;
     let digits = text.iter().map(|byte| byte.is_ascii_digit().then(|| u64::from(byte - b'0')));
     digits.fold(is_plain.then_some(0), |length, digit| Some(length? * 10 + digit?))
 }
 
-/// The size of a chunk (RFC 9112 section 7.1); its extensions say nothing.
+/// Reads the size of a chunk (RFC 9112 section 7.1). Chunk extensions are ignored.
 pub(super) fn parse_chunk_size(line: &[u8]) -> Result<u64, FramingError> {
     let end = line.iter().position(|byte| !byte.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, extension) = line.split_at(end);
@@ -149,7 +150,7 @@ pub(super) fn parse_chunk_size(line: &[u8]) -> Result<u64, FramingError> {
     Ok(digits.iter().fold(0, |size, byte| size * 16 + digit(byte)))
 }
 
-/// A byte of a token (RFC 9110 section 5.6.2).
+/// Whether a byte may be in a token (RFC 9110 section 5.6.2).
 fn is_token(byte: u8) -> bool {
     const TOKEN: [bool; 256] = {
         let mut table = [false; 256];

@@ -1,8 +1,9 @@
-//! The bytes of HTTP/1.1 messages, judged before the parser sees them, because parsers forgive what has two readings.
+//! The bytes of HTTP/1.1 messages, validated before hyper parses them, because a forgiving parser accepts bytes that
+//! another parser reads differently (request smuggling).
 //!
-//! [`FramingValidator`] follows one direction of a connection: heads, bodies by their lengths and chunks, trailers, and the next
-//! head behind them. It keeps no bytes; [`ScreenedStream`] holds back those of a head until the head is whole and good. Any
-//! split of the bytes comes to the same verdict. Never repairs anything.
+//! [`FramingValidator`] follows one direction of a connection: heads, bodies by their lengths and chunks, trailers, and
+//! the next head. It keeps no bytes; [`ScreenedStream`] holds back a head until it is whole and valid. Any split of the
+//! bytes gives the same verdict. Never repairs anything.
 
 mod error;
 mod head;
@@ -19,7 +20,7 @@ pub use stream::ScreenedStream;
 use self::head::{FramingFields, HttpVersion, StatusLine};
 use crate::bounds;
 
-/// Which side's messages are read.
+/// Whose messages are validated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MessageSide {
     /// A caller's requests.
@@ -28,26 +29,26 @@ pub(super) enum MessageSide {
     Response,
 }
 
-/// Where in its messages one direction of a connection is.
+/// The position of one direction of a connection within its messages.
 #[derive(Debug)]
 pub(super) struct FramingValidator {
     side: MessageSide,
     state: FramingState,
     fields: FramingFields,
     version: HttpVersion,
-    /// The status of the answer whose head is being read.
+    /// The status of the response whose head is being read.
     code: u16,
-    /// What of the line at hand is known to hold no end and no flaw.
+    /// How many bytes of the window are known to hold no end of a line and no error.
     scanned: usize,
-    /// Where in the window the line at hand begins.
+    /// Where in the window the current line begins.
     line_start: usize,
-    /// Whether an empty line has stood before this request.
+    /// Whether an empty line came before this request; one is allowed (RFC 9112 section 2.2).
     skipped_blank_line: bool,
-    /// Interim answers before this one.
+    /// How many interim responses (1xx) came before this response.
     interim: usize,
-    /// Whether one of them was a 100.
+    /// Whether one of the interim responses was 100 (Continue).
     saw_100_continue: bool,
-    /// Heads that have passed.
+    /// How many heads have passed.
     heads: u64,
 }
 
@@ -55,30 +56,30 @@ pub(super) struct FramingValidator {
 enum FramingState {
     /// Before the first line of a head.
     Start,
-    /// In a head, behind its first line.
+    /// In a head, after its first line.
     Head,
-    /// So many bytes of body are left.
+    /// In a body with a length: this many bytes are left.
     SizedBody(u64),
     /// Before the size of a chunk.
     ChunkSize,
-    /// So many bytes of a chunk are left.
+    /// In a chunk: this many bytes are left.
     Chunk(u64),
-    /// Before the end of a chunk's line.
+    /// Before the CR LF that ends a chunk.
     ChunkLineEnd,
-    /// Behind the last chunk.
+    /// After the last chunk.
     Trailers,
-    /// Behind a head that asked to leave HTTP: what follows is for the next protocol, or the next request.
+    /// After a request for an upgrade: what follows belongs to the new protocol or to the next request.
     AwaitingUpgrade,
-    /// The rest of the connection is body, or another protocol.
+    /// The rest of the connection passes unread: it is a body without a length, or another protocol.
     Passthrough,
 }
 
-/// What the bytes of a window came to.
+/// What the validator says about the bytes of a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct FramingVerdict {
-    /// So many of them may pass; the rest is to be held, and shown again at the front of the next window.
+    /// How many of the bytes may pass. The caller keeps the rest and puts it at the front of the next window.
     pub(super) pass: usize,
-    /// Why none behind those will ever pass.
+    /// Why no byte after those may ever pass.
     pub(super) error: Option<FramingError>,
 }
 
@@ -104,42 +105,42 @@ impl FramingValidator {
         self.heads
     }
 
-    /// Whether the next byte is one of a head.
+    /// Whether the next byte belongs to a head.
     pub(super) const fn is_in_head(&self) -> bool {
         matches!(self.state, FramingState::Start | FramingState::Head)
     }
 
-    /// Whether all that comes may pass, unread.
+    /// Whether everything that comes may pass unread.
     pub(super) fn is_passthrough(&self) -> bool {
         self.state == FramingState::Passthrough
     }
 
-    /// Whether it waits to be told what follows a request to leave HTTP.
+    /// Whether the validator waits for [`Self::finish_upgrade`].
     pub(super) fn is_awaiting_upgrade(&self) -> bool {
         self.state == FramingState::AwaitingUpgrade
     }
 
-    /// Tells whether HTTP was left.
+    /// Says whether the request for an upgrade was granted.
     pub(super) fn finish_upgrade(&mut self, switched: bool) {
         self.state = if switched { FramingState::Passthrough } else { FramingState::Start };
     }
 
-    /// Judges a window: the bytes that were held, and those that came behind them.
+    /// Validates a window: the bytes that were kept, and those that came after them.
     ///
-    /// `asked` says what an answer answers; a request has none.
+    /// `asked` says which response the other side expects; a request has none.
     pub(super) fn validate(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> FramingVerdict {
         let mut pass = 0;
-        let flaw = loop {
+        let error = loop {
             match self.advance(&window[pass..], asked) {
                 Ok(0) => break None,
                 Ok(taken) => pass += taken,
-                Err(flaw) => break Some(flaw),
+                Err(error) => break Some(error),
             }
         };
-        FramingVerdict { pass, error: flaw }
+        FramingVerdict { pass, error }
     }
 
-    /// How many bytes at the front of a window may pass: the next whole piece, or none yet.
+    /// How many bytes at the front of the window may pass: the next whole piece, or 0 while it is incomplete.
     fn advance(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> Result<usize, FramingError> {
         if window.is_empty() {
             return Ok(0);
@@ -195,7 +196,7 @@ impl FramingValidator {
         }
     }
 
-    /// The lines of a head, which passes as a whole.
+    /// Reads the lines of a head. The head passes as a whole.
     fn advance_head(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> Result<usize, FramingError> {
         if asked.is_some_and(PendingResponse::is_idle) {
             return Err(FramingError::Surplus);
@@ -238,7 +239,7 @@ impl FramingValidator {
         self.take_line()
     }
 
-    /// What follows a request's head (RFC 9112 section 6.3).
+    /// What follows the head of a request (RFC 9112 section 6.3).
     fn state_after_request(&self) -> Result<FramingState, FramingError> {
         let FramingFields { length, chunked, upgrade, .. } = self.fields;
         if chunked && self.version == HttpVersion::Http10 {
@@ -253,14 +254,14 @@ impl FramingValidator {
         })
     }
 
-    /// What follows an answer's head.
+    /// What follows the head of a response (RFC 9112 section 6.3).
     fn state_after_response(&mut self, asked: Option<&PendingResponse>) -> Result<FramingState, FramingError> {
         let FramingFields { length, chunked, .. } = self.fields;
         let has_none = matches!(self.code, 100..=199 | 204);
         if chunked && (has_none || self.version == HttpVersion::Http10) {
             return Err(FramingError::CodingUnexpected);
         }
-        // Many a server says that a 204 has no bytes, which is true.
+        // Many servers send `Content-Length: 0` with a 204, which is true and so accepted.
         if has_none && length.is_some_and(|length| length > 0 || self.code != 204) {
             return Err(FramingError::LengthUnexpected);
         }
@@ -292,7 +293,7 @@ impl FramingValidator {
         }
     }
 
-    /// The line at hand without its end, once that is in the window.
+    /// The current line without its end, once the end is in the window.
     fn next_line<'w>(
         &mut self,
         window: &'w [u8],
@@ -300,7 +301,7 @@ impl FramingValidator {
         long: FramingError,
     ) -> Result<Option<&'w [u8]>, FramingError> {
         let rest = &window[self.line_start..];
-        // The last byte of what is known to be clean may be the CR before the LF to come.
+        // The last scanned byte may be the CR of a line end whose LF is still to come.
         let from = self.scanned - self.line_start;
         match memchr::memchr(b'\n', &rest[from..]) {
             Some(at) if self.line_start + from + at < bytes_max => {
@@ -321,7 +322,7 @@ impl FramingValidator {
         }
     }
 
-    /// Ends a piece at the end of the line at hand, and says how long it was.
+    /// Passes everything up to the end of the current line, and returns its length.
     const fn take_line(&mut self) -> usize {
         let taken = self.scanned;
         (self.scanned, self.line_start) = (0, 0);

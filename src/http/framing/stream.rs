@@ -1,8 +1,8 @@
-//! A connection whose incoming bytes are judged on their way to the HTTP library.
+//! A connection whose incoming bytes are validated before hyper reads them.
 //!
-//! Bytes are read straight into the reader's buffer and judged there; only a head that has come in part is held back. A
-//! refused request reaches the library as an empty one that stands for it, so that it is answered, counted and audited
-//! like any other; behind it nothing is read. A refused answer fails the connection.
+//! Bytes are read straight into hyper's buffer and validated there; only an incomplete head is held back. In place of a
+//! refused request hyper reads an empty placeholder, so that it is answered, counted and audited like any other;
+//! nothing is read after it. A refused response fails the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -14,20 +14,20 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use super::{FramingError, FramingValidator, FramingVerdict, MessageSide, PendingResponse, RequestSequence};
 use crate::bounds;
 
-/// What the library reads in place of a request that was refused. Its method is a token, and nobody's.
+/// The placeholder that hyper reads in place of a refused request. No client uses its method.
 const REFUSED_REQUEST: &[u8] = b"- / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
-/// A connection, screened.
+/// A connection whose incoming bytes are validated.
 #[derive(Debug)]
 pub struct ScreenedStream<S> {
     stream: S,
     framing: FramingValidator,
     peer: ScreenedPeer,
-    /// What is held: what may pass and did not fit, or what has not been judged to its end.
+    /// Bytes that may pass and did not fit, or that are not yet validated to their end.
     buffered: Vec<u8>,
-    /// So many bytes at the front of it may pass.
+    /// How many bytes at the front of `buffered` may pass.
     cleared: usize,
-    /// Bytes that were thrown away behind a refusal.
+    /// How many bytes were thrown away after a refusal.
     drained: Option<usize>,
 }
 
@@ -68,29 +68,29 @@ impl<S> ScreenedStream<S> {
         judged
     }
 
-    /// Puts what stands for a refusal in the place of what was refused.
-    fn refuse(&mut self, flaw: FramingError) {
+    /// Puts the placeholder in the place of what was refused.
+    fn refuse(&mut self, error: FramingError) {
         self.buffered.truncate(self.cleared);
         self.drained = Some(0);
         match &self.peer {
-            ScreenedPeer::Upstream(asked) => asked.fail(flaw),
+            ScreenedPeer::Upstream(asked) => asked.fail(error),
             ScreenedPeer::Caller(turns) if self.framing.is_in_head() => {
-                turns.reject_request(self.framing.heads(), flaw);
+                turns.reject_request(self.framing.heads(), error);
                 self.buffered.extend_from_slice(REFUSED_REQUEST);
                 self.cleared = self.buffered.len();
             }
-            // In the middle of a body there is no next request that could stand for it: the body breaks off.
+            // In the middle of a body there is no next request that a placeholder could be: the body breaks off.
             ScreenedPeer::Caller(_) => {}
         }
     }
 
-    /// Gives what may pass, as far as it fits.
+    /// Copies as many of the cleared bytes as fit.
     fn copy_cleared(&mut self, buf: &mut ReadBuf<'_>) {
         let given = self.cleared.min(buf.remaining());
         buf.put_slice(&self.buffered[..given]);
         self.cleared -= given;
         if given == self.buffered.len() {
-            // Most connections never need it again.
+            // Free the buffer: most connections never need it again.
             self.buffered = Vec::new();
         } else {
             self.buffered.drain(..given);
@@ -99,11 +99,12 @@ impl<S> ScreenedStream<S> {
 }
 
 impl<S: AsyncRead + Unpin> ScreenedStream<S> {
-    /// Reads behind a refusal: so that what the peer has sent by now does not reset the connection under its answer.
+    /// Reads and drops what comes after a refusal. Unread bytes would make the kernel reset the connection, and the
+    /// peer would lose the answer.
     fn poll_drain(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, mut drained: usize) -> Poll<io::Result<()>> {
         if let ScreenedPeer::Upstream(asked) = &self.peer {
-            let flaw = asked.error().unwrap_or(FramingError::Surplus);
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, flaw)));
+            let error = asked.error().unwrap_or(FramingError::Surplus);
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         if !self.framing.is_in_head() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, FramingError::Chunk)));
@@ -114,25 +115,26 @@ impl<S: AsyncRead + Unpin> ScreenedStream<S> {
             let read = buf.filled().len() - before;
             buf.set_filled(before);
             if read == 0 {
-                // It has said all, and still waits for its answer.
+                // The peer has closed its sending side and still waits for its answer.
                 return Poll::Pending;
             }
             drained += read;
             self.drained = Some(drained);
         }
-        // The answer closes the connection; nothing else is waited for.
+        // Stop reading. The answer closes the connection.
         Poll::Pending
     }
 
-    /// Waits to learn whether HTTP was left; meanwhile what comes is held, so that a caller that leaves is noticed.
+    /// Waits to learn whether the connection was upgraded. Meanwhile it keeps reading into the buffer, so that a caller
+    /// that hangs up is noticed.
     fn poll_upgrade_outcome(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<bool>> {
         let ScreenedPeer::Caller(turns) = &self.peer else { return Poll::Ready(Ok(true)) };
         if let Poll::Ready(switched) = turns.poll_upgraded(self.framing.heads(), cx) {
             self.framing.finish_upgrade(switched);
             let judged = self.framing.validate(&self.buffered, None);
             self.cleared = judged.pass;
-            if let Some(flaw) = judged.error {
-                self.refuse(flaw);
+            if let Some(error) = judged.error {
+                self.refuse(error);
             }
             return Poll::Ready(Ok(true));
         }
@@ -175,7 +177,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for ScreenedStream<S> {
             let before = buf.filled().len();
             ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
             if buf.filled().len() == before {
-                // Half a head, and then the end: the library says what that is.
+                // The stream ended in the middle of a head: hyper reports that.
                 this.cleared = this.buffered.len();
                 if this.cleared == 0 {
                     return Poll::Ready(Ok(()));
@@ -185,8 +187,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for ScreenedStream<S> {
             let was_held = !this.buffered.is_empty();
             let judged = this.validate(&buf.filled()[before..]);
             buf.set_filled(if was_held { before } else { before + judged.pass });
-            if let Some(flaw) = judged.error {
-                this.refuse(flaw);
+            if let Some(error) = judged.error {
+                this.refuse(error);
             }
             if buf.filled().len() > before {
                 return Poll::Ready(Ok(()));

@@ -1,4 +1,5 @@
-//! Any split of the bytes comes to one verdict, the plain reading agrees with it, and hyper reads what passes alike.
+//! Any split of the bytes gives one verdict, the plain reader agrees with it, and hyper reads the same from what
+//! passes.
 
 use std::convert::Infallible;
 use std::io;
@@ -18,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use super::reference::{self, Message, Reading};
 use super::*;
 
-/// Requests as they come, most of them good, and pieces of such.
+/// Bytes of requests as they could arrive: most requests are good, and some are cut.
 fn traffic() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         "GET /a HTTP/1.1\r\n",
@@ -62,10 +63,10 @@ fn traffic() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(one, 0..8).prop_map(|pieces| pieces.concat())
 }
 
-/// Reads through the screen, from pieces of this size into buffers of that one.
+/// Reads through the screened stream, from pieces of one size into buffers of another.
 fn screened(input: &[u8], piece: usize, buffer: usize) -> (Vec<u8>, Option<FramingError>, bool) {
     let turns = Arc::new(RequestSequence::default());
-    // Each request is answered at once, and none leaves HTTP.
+    // Each request is answered at once, and none is upgraded.
     (0..1000).for_each(|_| turns.response_sent(false));
     let source = Pieces { left: input.chunks(piece).map(<[u8]>::to_vec).rev().collect() };
     let mut screened = ScreenedStream::requests(source, Arc::clone(&turns));
@@ -81,7 +82,7 @@ fn screened(input: &[u8], piece: usize, buffer: usize) -> (Vec<u8>, Option<Frami
                 failed = true;
                 break;
             }
-            // Behind a refusal.
+            // Nothing is read after a refusal.
             Poll::Pending => break,
         }
     }
@@ -106,7 +107,7 @@ impl AsyncRead for Pieces {
     }
 }
 
-/// What hyper makes of bytes that nothing has screened.
+/// What hyper reads from bytes that were not screened.
 async fn read_by_hyper(input: &[u8]) -> Vec<Message> {
     let (mut ours, theirs) = tokio::io::duplex(1 << 20);
     let read = Arc::new(Mutex::new(Vec::new()));
@@ -144,24 +145,24 @@ proptest! {
         let whole = screened(&input, usize::MAX, 1 << 16);
         prop_assert_eq!(&screened(&input, piece, buffer), &whole);
         prop_assert_eq!(&screened(&input, 1, 1 << 16), &whole);
-        let Reading { messages, flaw } = reference::read(&input);
+        let Reading { messages, error } = reference::read(&input);
         let (out, refused, failed) = whole;
-        // A flaw in a head is answered by its name; one in a body breaks the body off.
-        prop_assert_eq!(refused.is_some() || failed, flaw.is_some(), "{:?}", flaw);
+        // An error in a head is answered by its name; an error in a body breaks the body off.
+        prop_assert_eq!(refused.is_some() || failed, error.is_some(), "{:?}", error);
         if refused.is_some() {
-            prop_assert_eq!(refused, flaw);
+            prop_assert_eq!(refused, error);
         }
-        // What came out holds the same requests, and what stands for a refused one behind them.
+        // The output holds the same requests, and after them the placeholder of a refused one.
         let after = reference::read(&out);
-        prop_assert_eq!(after.flaw, None);
+        prop_assert_eq!(after.error, None);
         prop_assert_eq!(&after.messages[..messages.len()], &messages[..]);
         prop_assert_eq!(after.messages.len() - messages.len(), usize::from(refused.is_some()));
     }
 
     #[test]
     fn hyper_reads_alike_what_passes(input in traffic()) {
-        let Reading { messages, flaw } = reference::read(&input);
-        prop_assume!(flaw.is_none());
+        let Reading { messages, error } = reference::read(&input);
+        prop_assume!(error.is_none());
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let read = runtime.block_on(read_by_hyper(&input));
         let last = messages.iter().position(|message| message.line.ends_with("1.0")).map_or(messages.len(), |at| at + 1);
@@ -173,7 +174,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn what_follows_a_request_to_leave_http_waits_for_the_answer() {
+async fn bytes_after_an_upgrade_request_wait_for_the_response() {
     for switched in [true, false] {
         let turns = Arc::new(RequestSequence::default());
         let (mut ours, theirs) = tokio::io::duplex(1 << 16);

@@ -1,4 +1,4 @@
-//! The screen by table, by law, and beside hyper.
+//! The framing validator by table, by property, and beside hyper.
 
 mod laws;
 mod reference;
@@ -12,9 +12,9 @@ fn judged(side: MessageSide, asked: Option<&PendingResponse>, bytes: &str) -> Re
 }
 
 #[test]
-fn requests_with_two_readings_are_refused_each_by_its_name() {
+fn each_request_with_two_readings_is_refused_with_its_own_error() {
     let head = |fields: &str| format!("POST /a HTTP/1.1\r\nHost: a\r\n{fields}\r\n");
-    for (flaw, bytes) in [
+    for (error, bytes) in [
         (FramingError::BareLf, "GET /a HTTP/1.1\n".to_owned()),
         (FramingError::BareLf, head("X: y\n")),
         (FramingError::BareLf, "GET /a HTTP/1.1\r\nHost: a\r\n\n".to_owned()),
@@ -73,7 +73,7 @@ fn requests_with_two_readings_are_refused_each_by_its_name() {
         (FramingError::Coding, head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
         (FramingError::CodingUnexpected, "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()),
     ] {
-        assert_eq!(judged(MessageSide::Request, None, &bytes), Err(flaw), "{bytes:?}");
+        assert_eq!(judged(MessageSide::Request, None, &bytes), Err(error), "{bytes:?}");
     }
     let chunked = head("Transfer-Encoding: chunked\r\n");
     for body in ["-1\r\n", "g\r\n", "\r\n", "1 \r\n", "0x1\r\n", "1000000000000000\r\n", "1,\r\n", "1\r\nab\r\n"] {
@@ -83,7 +83,7 @@ fn requests_with_two_readings_are_refused_each_by_its_name() {
             "{body:?}"
         );
     }
-    for (flaw, body) in [
+    for (error, body) in [
         (FramingError::BareLf, "1\na\r\n"),
         (FramingError::BareLf, "1;x=\ny\r\n"),
         (FramingError::Control, "1;\0\r\n"),
@@ -94,12 +94,12 @@ fn requests_with_two_readings_are_refused_each_by_its_name() {
         (FramingError::FieldName, "0\r\nGET / HTTP/1.1\r\n\r\n"),
         (FramingError::Control, "0\r\nX: \0\r\n\r\n"),
     ] {
-        assert_eq!(judged(MessageSide::Request, None, &format!("{chunked}{body}")), Err(flaw), "{body:?}");
+        assert_eq!(judged(MessageSide::Request, None, &format!("{chunked}{body}")), Err(error), "{body:?}");
     }
 }
 
 #[test]
-fn what_has_one_reading_passes() {
+fn a_request_with_one_reading_passes() {
     for bytes in [
         "GET /a HTTP/1.1\r\nHost: a\r\n\r\n",
         "\r\nGET /a HTTP/1.0\r\n\r\n",
@@ -109,15 +109,15 @@ fn what_has_one_reading_passes() {
     ] {
         assert_eq!(judged(MessageSide::Request, None, bytes), Ok(bytes.len()), "{bytes:?}");
     }
-    // A head passes whole or not at all.
+    // A head passes as a whole or not at all.
     assert_eq!(judged(MessageSide::Request, None, "GET /a HTTP/1.1\r\nHost: a\r\n"), Ok(0));
-    // What follows a request to leave HTTP is whose it turns out to be.
+    // Bytes after a request for an upgrade belong to the new protocol or to the next request: the answer decides.
     let upgrade = "GET /a HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
     assert_eq!(judged(MessageSide::Request, None, &format!("{upgrade}\0\n")), Ok(upgrade.len()));
 }
 
 #[test]
-fn answers_to_the_letter() {
+fn responses_are_framed_as_rfc_9112_says() {
     use ExpectedResponse::{HeadResponse, Nothing, Response, Upgrade};
     let surplus = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
     for (expected, bytes, verdict) in [

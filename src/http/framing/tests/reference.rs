@@ -1,4 +1,4 @@
-//! The same reading of requests, written plainly over whole input: what the screen must agree with.
+//! A second, plain reader of requests over the whole input: the validator must agree with it.
 
 use super::super::FramingError;
 
@@ -10,11 +10,11 @@ pub(super) struct Message {
     pub(super) upgrade: bool,
 }
 
-/// All that input holds: its whole requests, and what is wrong behind them.
+/// What the input holds: its whole requests, and what is wrong after them.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Reading {
     pub(super) messages: Vec<Message>,
-    pub(super) flaw: Option<FramingError>,
+    pub(super) error: Option<FramingError>,
 }
 
 enum End {
@@ -32,7 +32,7 @@ pub(super) fn read(mut input: &[u8]) -> Reading {
                 input = rest;
             }
             Err(End::Short) => return reading,
-            Err(End::Bad(flaw)) => return Reading { flaw: Some(flaw), ..reading },
+            Err(End::Bad(error)) => return Reading { error: Some(error), ..reading },
         }
     }
 }
