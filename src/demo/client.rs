@@ -20,6 +20,8 @@ static CLIENT: HttpClient = HttpClient::plain(ClientOptions::new(DEADLINE, 0));
 /// One call.
 #[derive(Debug)]
 pub(super) struct DemoRequest {
+    /// Method and target, as the story shows them.
+    pub(super) label: String,
     to: Endpoint,
     head: request::Builder,
     body: Bytes,
@@ -38,8 +40,9 @@ pub(super) struct DemoReply {
 
 impl DemoRequest {
     fn new(method: Method, to: SocketAddr, target: &str) -> Self {
+        let label = format!("{method} {target}");
         let head = Request::builder().method(method).uri(target);
-        Self { to: Endpoint::Url(to.into()), head, body: Bytes::new() }
+        Self { label, to: Endpoint::Url(to.into()), head, body: Bytes::new() }
     }
 
     pub(super) fn get(to: SocketAddr, target: &str) -> Self {
@@ -51,8 +54,8 @@ impl DemoRequest {
     }
 
     pub(super) fn post(to: SocketAddr, target: &str, content_type: &str, body: impl Into<Bytes>) -> Self {
-        let Self { to, head, .. } = Self::new(Method::POST, to, target);
-        Self { to, head: head.header(CONTENT_TYPE, content_type), body: body.into() }
+        let call = Self::new(Method::POST, to, target);
+        Self { head: call.head.header(CONTENT_TYPE, content_type), body: body.into(), ..call }
     }
 
     pub(super) fn bearer(self, token: &str) -> Self {
@@ -98,9 +101,9 @@ impl DemoReply {
         serde_json::from_slice(&self.body).unwrap_or_default()
     }
 
-    /// The stable reason of a refusal; empty where there is none.
-    pub(super) fn reason(&self) -> String {
-        self.json()["reason"].as_str().unwrap_or_default().to_owned()
+    /// The status, and the stable reason of a refusal: `403 vendor_killed`.
+    pub(super) fn outcome(&self) -> String {
+        format!("{} {}", self.status.as_u16(), self.json()["reason"].as_str().unwrap_or_default())
     }
 
     /// A header field, empty where it is missing.

@@ -76,46 +76,22 @@ fn record(number: u64) -> Vec<u8> {
 
 /// A list of customers as a body: one record in each chunk.
 struct CustomerList {
-    next: u64,
-    last: u64,
-    phase: ListPhase,
+    pieces: Box<dyn Iterator<Item = Vec<u8>> + Send + Sync>,
     pace: Option<Duration>,
     pause: Option<Pin<Box<Sleep>>>,
 }
 
-#[derive(PartialEq)]
-enum ListPhase {
-    Head,
-    Records,
-    Done,
-}
-
 impl CustomerList {
     fn new(after: u64, limit: u64, pace: Option<Duration>) -> Self {
-        let last = after.saturating_add(limit).min(CUSTOMERS);
-        Self { next: after + 1, last, phase: ListPhase::Head, pace, pause: None }
-    }
-
-    fn piece(&mut self) -> Option<Vec<u8>> {
-        match self.phase {
-            ListPhase::Head => {
-                self.phase = ListPhase::Records;
-                Some(br#"{"customers":["#.to_vec())
-            }
-            ListPhase::Records if self.next <= self.last => {
-                let mut piece = record(self.next);
-                self.next += 1;
-                if self.next <= self.last {
-                    piece.push(b',');
-                }
-                Some(piece)
-            }
-            ListPhase::Records => {
-                self.phase = ListPhase::Done;
-                Some(b"]}".to_vec())
-            }
-            ListPhase::Done => None,
-        }
+        let (first, last) = (after.saturating_add(1), after.saturating_add(limit).min(CUSTOMERS));
+        let records = (first..=last).map(move |number| {
+            let mut piece = record(number);
+            piece.extend(Some(b',').filter(|_| number < last));
+            piece
+        });
+        let head = std::iter::once(br#"{"customers":["#.to_vec());
+        let pieces = Box::new(head.chain(records).chain(std::iter::once(b"]}".to_vec())));
+        Self { pieces, pace, pause: None }
     }
 }
 
@@ -129,7 +105,7 @@ impl Body for CustomerList {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
-        Poll::Ready(self.piece().map(|piece| Ok(Frame::data(piece.into()))))
+        Poll::Ready(self.pieces.next().map(|piece| Ok(Frame::data(piece.into()))))
     }
 }
 
@@ -137,8 +113,8 @@ impl Body for CustomerList {
 mod tests {
     use super::*;
 
-    fn whole(mut list: CustomerList) -> serde_json::Value {
-        let pieces: Vec<u8> = std::iter::from_fn(|| list.piece()).flatten().collect();
+    fn whole(list: CustomerList) -> serde_json::Value {
+        let pieces: Vec<u8> = list.pieces.flatten().collect();
         serde_json::from_slice(&pieces).expect("JSON")
     }
 

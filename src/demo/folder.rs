@@ -36,14 +36,6 @@ pub(super) struct OperatorTokens {
     pub(super) admin: Secret<String>,
 }
 
-/// The addresses of the sample services, for the config.
-#[derive(Debug)]
-pub(super) struct ServiceAddresses<'a> {
-    pub(super) crm: &'a str,
-    pub(super) partner: &'a str,
-    pub(super) issuer: &'a str,
-}
-
 impl DemoFolder {
     /// Makes the folder, for this user only.
     pub(super) fn create() -> Result<Self, DemoError> {
@@ -66,12 +58,9 @@ impl DemoFolder {
         self.0.join("vendorgate.yaml")
     }
 
-    /// Writes every file that the gateway needs.
-    pub(super) fn write_files(
-        &self,
-        neighbours: &ServiceAddresses<'_>,
-        clock: &Clock,
-    ) -> Result<OperatorTokens, DemoError> {
+    /// Writes every file that the gateway needs. `services` are the words of the templates that stand for the addresses of
+    /// the sample services.
+    pub(super) fn write_files(&self, services: [(&str, &str); 3], clock: &Clock) -> Result<OperatorTokens, DemoError> {
         let (operator, operator_hash) = mint().map_err(|_| DemoError::Random)?;
         let (admin, admin_hash) = mint().map_err(|_| DemoError::Random)?;
         let today = clock.now().wall;
@@ -79,16 +68,16 @@ impl DemoFolder {
         let words = [
             ("STARTS", &starts[..10]),
             ("ENDS", &ends[..10]),
-            ("ISSUER", neighbours.issuer),
             ("AUDIENCE", AUDIENCE),
-            ("PARTNER", neighbours.partner),
-            ("CRM", neighbours.crm),
             ("OPERATOR", &operator_hash),
             ("ADMIN", &admin_hash),
         ];
         fs::create_dir(self.0.join("contracts")).map_err(self.failed("contracts"))?;
         for (name, template) in FILES {
-            let text = words.iter().fold(template.to_owned(), |text, (word, value)| text.replace(word, value));
+            let text = words
+                .iter()
+                .chain(&services)
+                .fold(template.to_owned(), |text, (word, value)| text.replace(word, value));
             fs::write(self.0.join(name), text).map_err(self.failed(name))?;
         }
         generate_key_file(&self.0.join("master.key")).map_err(DemoError::Key)?;

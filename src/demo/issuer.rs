@@ -6,12 +6,10 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::site::{Site, SiteResponse, SiteResponseFuture, field, json};
+use super::site::{Site, SiteResponse, SiteResponseFuture, field, json, read_body};
 use crate::identity::{Algorithm, SigningError, SigningKey};
 use crate::model::{Clock, Secret};
 
@@ -99,7 +97,9 @@ impl DemoIssuer {
     }
 
     async fn token(&self, body: Incoming) -> SiteResponse {
-        let Ok(form) = read(body).await else { return oauth_error(StatusCode::BAD_REQUEST, "invalid_request") };
+        let Some(form) = read_body(body, FORM_BYTES_MAX).await else {
+            return oauth_error(StatusCode::BAD_REQUEST, "invalid_request");
+        };
         let form = String::from_utf8_lossy(&form);
         let field = |name| field(&form, name).unwrap_or_default();
         if field("grant_type") != "client_credentials" {
@@ -131,10 +131,4 @@ impl Site for DemoIssuer {
 
 fn oauth_error(status: StatusCode, error: &str) -> SiteResponse {
     json(status, format!(r#"{{"error":"{error}"}}"#))
-}
-
-async fn read(body: Incoming) -> Result<Bytes, Box<dyn std::error::Error + Send + Sync>> {
-    #[expect(clippy::disallowed_methods, reason = "a short form, bounded in the same line")]
-    let collected = Limited::new(body, FORM_BYTES_MAX).collect().await?;
-    Ok(collected.to_bytes())
 }

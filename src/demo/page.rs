@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::io::{self, Write};
 
+use http::StatusCode;
+
 /// Widest line, in columns.
 const COLUMNS: usize = 100;
 /// Columns for the name of a field.
@@ -57,8 +59,8 @@ impl<'a> DemoPage<'a> {
 
     /// Writes a line in one colour.
     pub(super) fn line(&mut self, ink: Colour, text: impl Display) {
-        let text = self.coloured(ink, &text.to_string());
-        self.write(&text);
+        let line = self.coloured(ink, &text.to_string());
+        self.write(&line);
     }
 
     pub(super) fn gap(&mut self) {
@@ -78,33 +80,28 @@ impl<'a> DemoPage<'a> {
     /// Writes a call: what is asked, and who asks.
     pub(super) fn call(&mut self, what: &str, who: &str) {
         let room = COLUMNS.saturating_sub(who.chars().count() + 7);
-        let line = format!(
-            "   {} {:<room$} {}",
-            self.coloured(Colour::Cyan, "→"),
-            ellipsized(what, room),
-            self.coloured(Colour::Dim, who)
-        );
+        let (arrow, what, who) =
+            (self.coloured(Colour::Cyan, "→"), ellipsized(what, room), self.coloured(Colour::Dim, who));
+        let line = format!("   {arrow} {what:<room$} {who}");
         self.write(&line);
     }
 
     /// Writes an answer: green where the call was let through, yellow where it was refused.
-    pub(super) fn answer(&mut self, status: u16, told: &str) {
-        let ink = if status < 400 { Colour::Green } else { Colour::Yellow };
-        let line = format!("   {} {}  {told}", self.coloured(ink, "←"), self.coloured(ink, &status.to_string()));
+    pub(super) fn answer(&mut self, status: StatusCode, told: &str) {
+        let ink = if status.is_success() { Colour::Green } else { Colour::Yellow };
+        let line = format!("   {} {}  {told}", self.coloured(ink, "←"), self.coloured(ink, status.as_str()));
         self.write(&line);
     }
 
     /// Writes a remark.
     pub(super) fn remark(&mut self, text: impl Display) {
-        let line = self.coloured(Colour::Dim, &format!("     {text}"));
-        self.write(&line);
+        self.line(Colour::Dim, format_args!("     {text}"));
     }
 
     /// Writes a field that left as it was.
     pub(super) fn same(&mut self, name: &str, value: &str) {
-        let line =
-            self.coloured(Colour::Dim, &format!("       {name:<NAME_COLUMN$}{}", ellipsized(value, VALUE_COLUMNS)));
-        self.write(&line);
+        let value = ellipsized(value, VALUE_COLUMNS);
+        self.line(Colour::Dim, format_args!("       {name:<NAME_COLUMN$}{value}"));
     }
 
     /// Writes a value that stayed inside, with its treatment.
@@ -118,8 +115,7 @@ impl<'a> DemoPage<'a> {
     /// Writes the value that left in its place.
     pub(super) fn plus(&mut self, name: &str, value: &str) {
         let value = ellipsized(value, VALUE_COLUMNS);
-        let line = self.coloured(Colour::Green, &format!("     + {name:<NAME_COLUMN$}{value}"));
-        self.write(&line);
+        self.line(Colour::Green, format_args!("     + {name:<NAME_COLUMN$}{value}"));
     }
 
     /// Writes whether a claim of the story holds; `got` is what was found instead.
@@ -143,15 +139,14 @@ impl<'a> DemoPage<'a> {
     /// Writes the result, and returns whether every check held.
     pub(super) fn finish(&mut self, took: std::time::Duration) -> bool {
         self.gap();
-        let differed = std::mem::take(&mut self.failures);
-        let (steps, checks) = (self.step, self.checks);
-        let figures = format!("{steps} steps, {checks} checks, {:.1} s", took.as_secs_f64());
-        if differed.is_empty() {
+        let failures = std::mem::take(&mut self.failures);
+        let figures = format!("{} steps, {} checks, {:.1} s", self.step, self.checks, took.as_secs_f64());
+        if failures.is_empty() {
             self.line(Colour::Green, format!("All went as told: {figures}."));
             return true;
         }
-        self.line(Colour::Red, format!("{} of it did not go as told: {figures}.", differed.len()));
-        for what in &differed {
+        self.line(Colour::Red, format!("{} of it did not go as told: {figures}.", failures.len()));
+        for what in &failures {
             self.line(Colour::Red, format!("  ✗ {what}"));
         }
         false
@@ -243,7 +238,7 @@ mod tests {
     fn colour_comes_only_where_it_is_wanted() {
         let write = |page: &mut DemoPage<'_>| {
             page.minus("name", "Zoë", "hash");
-            page.answer(403, "no");
+            page.answer(StatusCode::FORBIDDEN, "no");
         };
         assert!(page(true, write).contains("\x1b[31m"));
         assert!(!page(false, write).contains('\x1b'));

@@ -3,10 +3,9 @@
 use std::sync::Mutex;
 
 use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 
-use super::site::{Site, SiteResponse, SiteResponseFuture, json};
+use super::site::{Site, SiteResponse, SiteResponseFuture, json, read_body};
 use crate::model::Lock as _;
 
 /// Largest body that is taken.
@@ -38,11 +37,8 @@ impl Partner {
             head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
         let head =
             std::iter::once(format!("{} {}", head.method, head.uri)).chain(fields).collect::<Vec<_>>().join("\n");
-        #[expect(clippy::disallowed_methods, reason = "what the demo itself has sent, bounded in the same line")]
-        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
-            return json(StatusCode::BAD_REQUEST, "{}");
-        };
-        let received = ReceivedRequest { head, body: body.to_bytes().into() };
+        let Some(body) = read_body(body, BODY_BYTES_MAX).await else { return json(StatusCode::BAD_REQUEST, "{}") };
+        let received = ReceivedRequest { head, body: body.into() };
         self.received.locked().push(received);
         json(StatusCode::ACCEPTED, r#"{"accepted":true}"#)
     }

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -103,6 +103,13 @@ pub(super) fn json_stream(status: StatusCode, body: BoxBody<Bytes, Infallible>) 
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     answer
+}
+
+/// A whole request body of at most `bytes_max` bytes; none where it is larger or breaks off.
+pub(super) async fn read_body(body: Incoming, bytes_max: usize) -> Option<Bytes> {
+    #[expect(clippy::disallowed_methods, reason = "what the demo itself has sent, bounded in the same line")]
+    let collected = Limited::new(body, bytes_max).collect().await;
+    Some(collected.ok()?.to_bytes())
 }
 
 /// The first value of a query or form field, decoded.

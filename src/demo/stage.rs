@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::DemoError;
 use super::client::{DemoReply, DemoRequest};
 use super::crm::Crm;
-use super::folder::{DemoFolder, OperatorTokens, ServiceAddresses};
+use super::folder::{DemoFolder, OperatorTokens};
 use super::issuer::{DemoGrant, DemoIssuer};
 use super::partner::Partner;
 use super::site::{LoopbackSocket, Site, SiteThread};
@@ -66,8 +66,8 @@ impl DemoStage {
         let sites = SiteThread::serve(sites)?;
         let folder = DemoFolder::create()?;
         let (crm_name, partner_name) = (crm_at.to_string(), partner_at.to_string());
-        let neighbours = ServiceAddresses { crm: &crm_name, partner: &partner_name, issuer: issuer.url() };
-        let badges = folder.write_files(&neighbours, &clock)?;
+        let services = [("ISSUER", issuer.url()), ("PARTNER", &*partner_name), ("CRM", &*crm_name)];
+        let tokens = folder.write_files(services, &clock)?;
         let (server, contract) = start(&folder).await?;
         let addresses = server.addresses();
         let missing = || DemoError::Listener;
@@ -82,7 +82,7 @@ impl DemoStage {
             crm,
             issuer,
             partner,
-            tokens: badges,
+            tokens,
             contract,
             folder,
             server,
@@ -114,12 +114,15 @@ impl DemoStage {
     /// Sends an order as an operator.
     pub(super) async fn order(
         &self,
-        badge: &Secret<String>,
+        operator: &Secret<String>,
         target: &str,
         reason: &str,
     ) -> Result<DemoReply, ClientError> {
         let body = serde_json::json!({ "reason": reason }).to_string();
-        DemoRequest::post(self.admin, target, "application/json", body).bearer(badge.expose()).finish(&self.clock).await
+        DemoRequest::post(self.admin, target, "application/json", body)
+            .bearer(operator.expose())
+            .finish(&self.clock)
+            .await
     }
 }
 

@@ -19,14 +19,14 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let token = stage.token(ACME, "customers:read").await?;
     let raw = DemoRequest::get(stage.crm_at, LIST).finish(&stage.clock).await?;
     let ask = || DemoRequest::get(stage.ingress, LIST).bearer(&token);
-    let treated = call(stage, page, ask(), &format!("GET {LIST}"), WHO).await?;
+    let treated = call(stage, page, ask(), WHO).await?;
     let (before, after) = (raw.json(), treated.json());
     let told = format!(
         "allowed: 3 records, {}, {}",
         decimal_bytes(treated.body.len() as u64),
         milliseconds(treated.took_micros)
     );
-    page.answer(treated.status.as_u16(), &told);
+    page.answer(treated.status, &told);
     let (first, first_treated) = (&before["customers"][0], &after["customers"][0]);
     let rules = rules(stage, "/v1/customers");
     page.remark("the first of them, as the CRM has it (-) and as the vendor gets it (+)");
@@ -51,9 +51,8 @@ async fn again(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str, first: &
 /// Calls a route whose contract lists the only fields that may pass.
 async fn one(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers/cus_000014";
-    let reply =
-        call(stage, page, DemoRequest::get(stage.ingress, target).bearer(token), &format!("GET {target}"), WHO).await?;
-    page.answer(reply.status.as_u16(), &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
+    let reply = call(stage, page, DemoRequest::get(stage.ingress, target).bearer(token), WHO).await?;
+    page.answer(reply.status, &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
     let names: Vec<String> = match reply.json() {
         Value::Object(members) => members.keys().cloned().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Vec::new(),

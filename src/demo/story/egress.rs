@@ -17,8 +17,8 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let email = customer(14).email;
     let target = format!("/acme-analytics/v2/events?email={email}");
     let ask = DemoRequest::post(stage.egress, &target, "application/json", events.to_string());
-    let reply = call(stage, page, ask, &format!("POST {target}"), WHO).await?;
-    page.answer(reply.status.as_u16(), "the vendor took it");
+    let reply = call(stage, page, ask, WHO).await?;
+    page.answer(reply.status, "the vendor took it");
     page.check("the call reached the vendor", reply.status == 202, reply.status);
     let received = stage.partner.received().pop().unwrap_or_default();
     let line = received.head.lines().next().unwrap_or_default();
@@ -42,10 +42,9 @@ async fn elsewhere(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), Sto
     let target = "/pastebin/upload";
     let before = stage.partner.received().len();
     let ask = DemoRequest::post(stage.egress, target, "application/json", "{}");
-    let reply = call(stage, page, ask, &format!("POST {target}"), WHO).await?;
-    let got = (reply.status.as_u16(), reply.reason());
-    let holds = got.0 == 403 && got.1 == "destination_unknown" && stage.partner.received().len() == before;
-    page.check("a destination that no contract lists is refused: 403 destination_unknown", holds, format!("{got:?}"));
+    let reply = call(stage, page, ask, WHO).await?;
+    let holds = reply.outcome() == "403 destination_unknown" && stage.partner.received().len() == before;
+    page.check("a destination that no contract lists is refused: 403 destination_unknown", holds, reply.outcome());
     Ok(())
 }
 

@@ -19,17 +19,10 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let token = stage.token(ACME, "customers:read").await?;
     let budget = stage.contract.limits.ingress.records.as_ref().map_or(0, |records| records.budget.get());
     let before = records(stage).await?;
-    let what = format!("GET {TARGET}");
-    let reply = call(stage, page, DemoRequest::get(stage.ingress, TARGET).bearer(&token), &what, WHO).await?;
+    let reply = call(stage, page, DemoRequest::get(stage.ingress, TARGET).bearer(&token), WHO).await?;
     let arrived = occurrences(&reply.body, b"\"id\":\"cus_");
-    page.answer(
-        reply.status.as_u16(),
-        &format!(
-            "allowed, and streaming: {} in {}",
-            decimal_bytes(reply.body.len() as u64),
-            milliseconds(reply.took_micros)
-        ),
-    );
+    let (size, took) = (decimal_bytes(reply.body.len() as u64), milliseconds(reply.took_micros));
+    page.answer(reply.status, &format!("allowed, and streaming: {size} in {took}"));
     page.remark(format!("{} {} of {} records", bar(arrived, CUSTOMERS), thousands(arrived), thousands(CUSTOMERS)));
     page.check("the response was cut, and looks cut: it breaks off without an end", !reply.whole, "it ended well");
     let expected = budget.saturating_sub(before)..=budget;
@@ -46,17 +39,16 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
 async fn refused_until(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers?limit=1";
     let ask = || DemoRequest::get(stage.ingress, target).bearer(token);
-    let what = format!("GET {target}");
-    let reply = call(stage, page, ask(), &what, WHO).await?;
+    let reply = call(stage, page, ask(), WHO).await?;
     let retry_after: Option<u64> = reply.header("retry-after").parse().ok();
-    let got = (reply.status.as_u16(), reply.reason(), retry_after);
-    let holds = got.0 == 429 && got.1 == "records_exceeded" && got.2.is_some_and(|seconds| (1..=4).contains(&seconds));
-    page.check("the next one is refused with 429 records_exceeded and Retry-After", holds, format!("{got:?}"));
+    let holds = reply.outcome() == "429 records_exceeded" && retry_after.is_some_and(|secs| (1..=4).contains(&secs));
+    let got = format!("{}, {retry_after:?}", reply.outcome());
+    page.check("the next one is refused with 429 records_exceeded and Retry-After", holds, got);
     let wait = Duration::from_secs(retry_after.unwrap_or(1)).min(WAIT_MAX);
     page.remark(format!("waiting as told: {} s", wait.as_secs()));
     tokio::time::sleep(wait).await;
-    let reply = call(stage, page, ask(), &what, WHO).await?;
-    page.answer(reply.status.as_u16(), "allowed");
+    let reply = call(stage, page, ask(), WHO).await?;
+    page.answer(reply.status, "allowed");
     page.check("after that the vendor works on as before", reply.status == 200 && reply.whole, reply.status);
     Ok(())
 }

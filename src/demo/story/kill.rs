@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use http::StatusCode;
 use tokio::task::JoinHandle;
 
-use super::super::client::{DemoRequest, next_piece};
+use super::super::client::{DemoReply, DemoRequest, next_piece};
 use super::super::page::DemoPage;
 use super::super::stage::{ACME, DemoStage, SWIFT};
 use super::exfiltration::occurrences;
@@ -36,7 +37,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     }
     page.call(&format!("GET {EXPORT}, 2 x HTTP/1.1 and 2 x HTTP/2"), "acme-batch, customers:export");
     let flowing = all_flow(&downloads).await;
-    page.answer(200, "allowed: four slow downloads are under way");
+    page.answer(StatusCode::OK, "allowed: four slow downloads are under way");
     page.check("records arrive on all four", flowing, records(&downloads));
     kill(stage, page, downloads).await?;
     while_killed(stage, page, &token).await?;
@@ -86,7 +87,7 @@ async fn kill(stage: &DemoStage, page: &mut DemoPage<'_>, downloads: Vec<DemoDow
         thousands(micros),
         milliseconds(reply.took_micros)
     );
-    page.answer(reply.status.as_u16(), &told);
+    page.answer(reply.status, &told);
     let holds = reply.status == 200 && answer["state"] == "killed" && answer["persisted"] == true;
     page.check("the kill stands, and is on disk before the answer", holds, &answer);
     page.check("it says that it severed all four", severed == 4, severed);
@@ -103,32 +104,28 @@ async fn kill(stage: &DemoStage, page: &mut DemoPage<'_>, downloads: Vec<DemoDow
 
 async fn while_killed(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
     let target = "/v1/customers/cus_000014";
-    let what = format!("GET {target}");
     let ask = DemoRequest::get(stage.ingress, target).bearer(token);
-    let reply = call(stage, page, ask, &what, "acme-batch").await?;
-    let got = (reply.status.as_u16(), reply.reason());
-    page.check("the next call is refused: 403 vendor_killed", got == (403, "vendor_killed".into()), format!("{got:?}"));
+    let reply = call(stage, page, ask, "acme-batch").await?;
+    let is_killed = |reply: &DemoReply| reply.outcome() == "403 vendor_killed";
+    page.check("the next call is refused: 403 vendor_killed", is_killed(&reply), reply.outcome());
     let egress = DemoRequest::post(stage.egress, "/acme-analytics/v2/events", "application/json", "{}");
     let reply = egress.finish(&stage.clock).await?;
-    let got = (reply.status.as_u16(), reply.reason());
-    let told = "and so is what our own services would send it";
-    page.check(told, got == (403, "vendor_killed".into()), format!("{got:?}"));
+    page.check("and so is what our own services would send it", is_killed(&reply), reply.outcome());
     let other = stage.token(SWIFT, "customers:read").await?;
-    let reply =
-        call(stage, page, DemoRequest::get(stage.ingress, target).bearer(&other), &what, "swift-hub, another vendor")
-            .await?;
-    page.answer(reply.status.as_u16(), &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
+    let ask = DemoRequest::get(stage.ingress, target).bearer(&other);
+    let reply = call(stage, page, ask, "swift-hub, another vendor").await?;
+    page.answer(reply.status, &format!("allowed: {}", String::from_utf8_lossy(&reply.body)));
     page.check("another vendor feels nothing of it", reply.status == 200 && reply.whole, reply.status);
     Ok(())
 }
 
 async fn restore(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<(), StoryError> {
-    let badges = &stage.tokens;
-    for (badge, who, status) in [(&badges.operator, "olga, operator", 403), (&badges.admin, "adam, admin", 200)] {
+    let tokens = &stage.tokens;
+    for (operator, who, status) in [(&tokens.operator, "olga, operator", 403), (&tokens.admin, "adam, admin", 200)] {
         page.call(&format!("POST {RESTORE}"), who);
-        let reply = stage.order(badge, RESTORE, "spoke to their security team").await?;
+        let reply = stage.order(operator, RESTORE, "spoke to their security team").await?;
         let allowed = reply.status == 200;
-        page.answer(reply.status.as_u16(), if allowed { "restored" } else { "an operator may kill, not restore" });
+        page.answer(reply.status, if allowed { "restored" } else { "an operator may kill, not restore" });
         page.check(&format!("{who}: {status}"), reply.status == status, reply.status);
     }
     let reply = DemoRequest::get(stage.ingress, "/v1/customers/cus_000014").bearer(token).finish(&stage.clock).await?;

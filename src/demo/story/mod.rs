@@ -76,31 +76,29 @@ fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
     }
 }
 
-/// Makes a call as the sample vendor and prints the call and a refusal.
+/// Makes a call, and prints the call and a refusal.
 async fn call(
     stage: &DemoStage,
     page: &mut DemoPage<'_>,
     call: DemoRequest,
-    what: &str,
     who: &str,
 ) -> Result<DemoReply, StoryError> {
-    page.call(what, who);
+    page.call(&call.label, who);
     let reply = call.finish(&stage.clock).await?;
-    if reply.status.is_success() {
-        return Ok(reply);
+    if !reply.status.is_success() {
+        let answer = reply.json();
+        let texts = [answer["reason"].as_str(), answer["detail"].as_str()];
+        page.answer(reply.status, &texts.map(Option::unwrap_or_default).join(": "));
     }
-    let answer = reply.json();
-    let words = [answer["reason"].as_str(), answer["detail"].as_str()];
-    page.answer(reply.status.as_u16(), &words.map(Option::unwrap_or_default).join(": "));
     Ok(reply)
 }
 
 /// Checks that a call was refused with this status and reason, and that it did not reach the internal API.
-fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, status: u16, reason: &str, crm: &Crm, heard: u64) {
-    let got = (reply.status.as_u16(), reply.reason());
-    let told = format!("refused with {status} {reason}; the internal API never heard of it");
-    let holds = got.0 == status && got.1 == reason && crm.requests() == heard;
-    page.check(&told, holds, format!("{} {}, {} requests heard", got.0, got.1, crm.requests() - heard));
+fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, outcome: &str, crm: &Crm, requests_before: u64) {
+    let arrived = crm.requests() - requests_before;
+    let told = format!("refused with {outcome}; the internal API never heard of it");
+    let got = format!("{}, {arrived} requests arrived", reply.outcome());
+    page.check(&told, reply.outcome() == outcome && arrived == 0, got);
 }
 
 /// Prints what the user can try now, as lines to copy. `program` is how this program was called.

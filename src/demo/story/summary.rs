@@ -1,5 +1,6 @@
 //! Step 8: what has left to the vendor, by the gateway's own counts.
 
+use http::StatusCode;
 use serde_json::Value;
 
 use super::super::client::DemoRequest;
@@ -33,7 +34,7 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
 
 fn exposure(page: &mut DemoPage<'_>, report: &Value) {
     let number = |value: &Value| thousands(value.as_u64().unwrap_or_default());
-    page.answer(200, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
+    page.answer(StatusCode::OK, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
     for route in report["routes"].as_array().into_iter().flatten() {
         let (name, direction) = (text(&route["route"]), text(&route["direction"]));
         let people = route["subjects"]["about"].as_u64().map(people);
@@ -66,7 +67,7 @@ fn text(value: &Value) -> &str {
 }
 
 fn figures(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
-    page.answer(200, "acme-analytics, since the start of the demo");
+    page.answer(StatusCode::OK, "acme-analytics, since the start of the demo");
     for direction in ["ingress", "egress"] {
         let labels = [ACME, &format!("direction=\"{direction}\"")];
         let sum = |family: &str| thousands(metrics.sum(family, &labels));
