@@ -24,7 +24,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use vendorgate::internals::model::Clock;
 
 use self::streams::Streams;
-use self::support::house::House;
+use self::support::fixture::GatewayFixture;
 use self::support::process::Process;
 use self::support::until;
 
@@ -41,15 +41,15 @@ fn main() {
     raise_descriptors();
     let open = Arc::new(AtomicUsize::new(0));
     let upstream = beating(Arc::clone(&open));
-    let house = house(upstream);
-    let process = Process::start(&house);
+    let fixture = fixture(upstream);
+    let process = Process::start(&fixture);
     println!("best and middle of {ROUNDS} rounds");
     println!(
         "{:>8}  {:>16}  {:>16}  {:>16}  {:>16}",
         "streams", "answered", "last end", "sever_micros", "gateway's CPU"
     );
     for size in sizes {
-        let mut rounds: Vec<Measured> = (0..ROUNDS).map(|_| round(&process, &house, *size, &open)).collect();
+        let mut rounds: Vec<Measured> = (0..ROUNDS).map(|_| round(&process, &fixture, *size, &open)).collect();
         rounds.sort_by_key(|round| round.last_end_ns);
         let (best, middle) = (&rounds[0], &rounds[ROUNDS / 2]);
         let ms =
@@ -74,14 +74,14 @@ struct Measured {
     cpu_ns: u64,
 }
 
-fn round(process: &Process, house: &House, size: usize, open: &AtomicUsize) -> Measured {
+fn round(process: &Process, fixture: &GatewayFixture, size: usize, open: &AtomicUsize) -> Measured {
     let clock = Clock::system();
     let streams = Streams::open(process.ingress, size, &clock);
     // Live: every stream has had a byte since it began.
     let so_far = streams.frames();
     until("data flows on every stream", || streams.frames() >= so_far + size as u64);
     let mut admin = TcpStream::connect(process.admin).expect("it accepts");
-    let call = call(process.admin, house.operator("operator"));
+    let call = call(process.admin, fixture.operator("operator"));
     let cpu = cpu_ns(process);
     let asked = clock.now().monotonic_ns;
     admin.write_all(call.as_bytes()).expect("sent");
@@ -101,7 +101,7 @@ fn round(process: &Process, house: &House, size: usize, open: &AtomicUsize) -> M
         Some(lingering) => println!("{lingering} had not left by the answer, which says it"),
     }
     until("the other hop has ended too", || open.load(Ordering::SeqCst) == 0);
-    assert_eq!(process.admin(house, "admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(process.admin(fixture, "admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
     let since = |ns: u64| ns.saturating_sub(asked);
     Measured {
         answered_ns: since(answered),
@@ -127,7 +127,7 @@ fn call(admin: SocketAddr, token: &str) -> String {
     )
 }
 
-fn house(upstream: SocketAddr) -> House {
+fn fixture(upstream: SocketAddr) -> GatewayFixture {
     let route = |at: usize| {
         format!(
             "  - {{ route: GET /v1/plain/{at}, scopes: [orders:read], upstream: up{at} }}\n  \
@@ -137,11 +137,11 @@ fn house(upstream: SocketAddr) -> House {
     };
     let routes: String = (0..UPSTREAMS).map(route).collect();
     let limits = "limits: { requests: { rate: 1000000/s, burst: 1000000 }, concurrency: 20000, records: { budget: 1000000000, window: 1h } }";
-    let house = House::of_acme(upstream, &format!("{limits}\ningress:\n{routes}"));
+    let fixture = GatewayFixture::of_acme(upstream, &format!("{limits}\ningress:\n{routes}"));
     let more: String = (0..UPSTREAMS).map(|at| format!("  up{at}: {{ url: \"http://{upstream}\" }}\n")).collect();
-    let main = std::fs::read_to_string(house.main()).expect("a config");
-    std::fs::write(house.main(), main.replace("upstreams:\n", &format!("upstreams:\n{more}"))).expect("written");
-    house
+    let main = std::fs::read_to_string(fixture.main()).expect("a config");
+    std::fs::write(fixture.main(), main.replace("upstreams:\n", &format!("upstreams:\n{more}"))).expect("written");
+    fixture
 }
 
 /// An upstream that begins an answer to everyone and writes to it on and on; `open` is how many it writes to.

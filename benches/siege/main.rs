@@ -22,7 +22,7 @@ use vendorgate::internals::model::Clock;
 
 use self::support::certificates::{Certificates, tls};
 use self::support::client::request;
-use self::support::house::House;
+use self::support::fixture::GatewayFixture;
 use self::support::process::Process;
 use self::support::upstream::Upstream;
 
@@ -36,14 +36,14 @@ fn main() {
     println!("best and middle of {ROUNDS} rounds, in ms");
     println!("{:>28}  {:>15}  {:>15}  {:>15}", "siege", "kill by HTTP", "kill by socket", "GET /readyz");
     let crm = Upstream::json("{}");
-    let plain = House::of_acme(crm.address, TERMS).listeners(&listeners(""));
+    let plain = GatewayFixture::of_acme(crm.address, TERMS).listeners(&listeners(""));
     let process = Process::start(&plain);
     measure("none", &process, &plain);
     let idle = connect(process.ingress, crowd);
     measure(&format!("{} idle connections", idle.len()), &process, &plain);
     drop((idle, process));
 
-    let limited = House::of_acme(crm.address, TERMS).listeners(&listeners(""));
+    let limited = GatewayFixture::of_acme(crm.address, TERMS).listeners(&listeners(""));
     let mut command = Command::new("sh");
     command.args(["-c", "ulimit -n 256 && exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_vendorgate")]);
     let process = Process::start_by(command, &limited);
@@ -53,13 +53,13 @@ fn main() {
     measure("no descriptor left of 256", &process, &limited);
     drop((idle, beside, process));
 
-    let house = House::of_acme(crm.address, TERMS);
-    let certificates = Certificates::write(house.path());
-    let house = house.listeners(&listeners(", tls: { cert: gateway.pem, key: gateway.key }"));
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let certificates = Certificates::write(fixture.path());
+    let fixture = fixture.listeners(&listeners(", tls: { cert: gateway.pem, key: gateway.key }"));
+    let process = Process::start(&fixture);
     let stop = Arc::new(AtomicBool::new(false));
     let flood: Vec<_> = (0..16).map(|_| shake_hands(process.ingress, &certificates, &stop)).collect();
-    measure("a flood of handshakes", &process, &house);
+    measure("a flood of handshakes", &process, &fixture);
     stop.store(true, Ordering::Relaxed);
     let shaken: usize = flood.into_iter().map(|thread| thread.join().expect("no panic")).sum();
     println!("{shaken} handshakes meanwhile");
@@ -73,15 +73,15 @@ fn listeners(tls: &str) -> String {
     )
 }
 
-fn measure(siege: &str, process: &Process, house: &House) {
+fn measure(siege: &str, process: &Process, fixture: &GatewayFixture) {
     let call = |method: &str, path: &str, role: &str, body: &str| {
-        request(method, path, house.operator(role), body)
+        request(method, path, fixture.operator(role), body)
             .replace("api.example.com", "localhost")
             .replace("Host:", "Connection: close\r\nHost:")
     };
     let (kill, restore) = ("/v1/vendors/acme/kill", "/v1/vendors/acme/restore");
     let by_http = || TcpStream::connect(process.admin).expect("it accepts");
-    let by_socket = || UnixStream::connect(house.path().join("state/admin.sock")).expect("it accepts");
+    let by_socket = || UnixStream::connect(fixture.path().join("state/admin.sock")).expect("it accepts");
     let mut times = [const { Vec::new() }; 3];
     for _ in 0..ROUNDS {
         times[0].push(asked(by_http(), &call("POST", kill, "operator", KILL)));

@@ -11,10 +11,10 @@ use rustls_pki_types::ServerName;
 
 use crate::support::certificates::Certificates;
 use crate::support::client::{Client, request, tcp};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -25,10 +25,10 @@ const TERMS: &str = "ingress:
 const KILL: &str = r#"{"reason":"drill"}"#;
 
 #[test]
-fn the_socket_beside_the_state_is_its_owners_way_in() {
+fn the_admin_socket_is_open_to_its_owner_only() {
     let crm = Upstream::json("{}");
-    let mut gate = Gate::of_acme(crm.address, TERMS);
-    let path = gate.house.path().join("state/admin.sock");
+    let mut gateway = TestGateway::of_acme(crm.address, TERMS);
+    let path = gateway.fixture.path().join("state/admin.sock");
     let mode = std::fs::symlink_metadata(&path).expect("a socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
     let call = |method: &str, path_and: &str, body: &str| {
@@ -39,23 +39,23 @@ fn the_socket_beside_the_state_is_its_owners_way_in() {
     assert_eq!(call("GET", "/v1/vendors", "").status, 200);
     let killed = call("POST", "/v1/vendors/acme/kill", KILL);
     assert_eq!((killed.status, killed.json()["state"].as_str()), (200, Some("killed")));
-    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "vendor_killed");
     assert_eq!(call("POST", "/v1/vendors/acme/restore", KILL).status, 200);
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
-    gate.begin_drain();
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
+    gateway.begin_drain();
     until("the socket is gone", || !path.exists());
 }
 
 #[test]
 fn the_socket_of_a_gateway_that_crashed_is_replaced() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let mut process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let mut process = Process::start(&fixture);
     process.signal("KILL");
     process.ended();
-    let path = house.path().join("state/admin.sock");
+    let path = fixture.path().join("state/admin.sock");
     assert!(path.exists(), "a crash tidies nothing");
-    let _process = Process::start(&house);
+    let _process = Process::start(&fixture);
     let stream = UnixStream::connect(&path).expect("it accepts");
     let text = request("GET", "/v1/vendors", "", "").replace("api.example.com", "localhost");
     assert_eq!(Client::over(stream).send(text).answer().status, 200);
@@ -69,30 +69,30 @@ fn vendorgate(arguments: &[&str]) -> Output {
 #[test]
 fn one_command_kills_and_one_restores() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let socket = format!("unix:{}", gate.house.path().join("state/admin.sock").display());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let socket = format!("unix:{}", gateway.fixture.path().join("state/admin.sock").display());
     let killed = vendorgate(&["kill", "acme", "--reason", "stolen tokens", "--admin", &socket]);
     assert_eq!(killed.status.code(), Some(0), "{}", String::from_utf8_lossy(&killed.stderr));
-    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "vendor_killed");
     let status = vendorgate(&["status", "acme", "--admin", &socket]);
     assert!(String::from_utf8_lossy(&status.stdout).contains("killed"));
     let restored = vendorgate(&["restore", "acme", "--reason", "rotated", "--admin", &socket]);
     assert_eq!(restored.status.code(), Some(0), "{}", String::from_utf8_lossy(&restored.stderr));
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
     assert_eq!(vendorgate(&["kill", "nobody", "--reason", "x", "--admin", &socket]).status.code(), Some(1));
 }
 
 #[test]
-fn the_admin_listener_speaks_tls_where_it_is_told_to() {
+fn the_admin_listener_speaks_tls_when_configured() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let certificates = Certificates::write(house.path());
-    let gate = Gate::start(house.listeners(
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let certificates = Certificates::write(fixture.path());
+    let gateway = TestGateway::start(fixture.listeners(
         "  ingress: { bind: \"127.0.0.1:0\" }
   admin: { bind: \"127.0.0.1:0\", operators: operators.yaml, tls: { cert: gateway.pem, key: gateway.key } }
 ",
     ));
-    let address = gate.addresses.admin.expect("an address");
+    let address = gateway.addresses.admin.expect("an address");
     let call = |certificates: &Certificates, method: &str, path: &str| {
         let config = certificates.client(&[&TLS13], &["h2", "http/1.1"], false);
         let name = ServerName::try_from("localhost").expect("a name");
@@ -103,7 +103,7 @@ fn the_admin_listener_speaks_tls_where_it_is_told_to() {
                 return None;
             }
         }
-        let text = request(method, path, gate.house.operator("admin"), if method == "POST" { "{}" } else { "" });
+        let text = request(method, path, gateway.fixture.operator("admin"), if method == "POST" { "{}" } else { "" });
         let text = text.replace("api.example.com", "localhost");
         Some(Client::over(StreamOwned::new(session, stream)).send(text).answer().status)
     };
@@ -111,7 +111,7 @@ fn the_admin_listener_speaks_tls_where_it_is_told_to() {
     let mut clear = Client::to(address);
     assert_eq!(clear.send(request("GET", "/healthz", "", "")).answer().status, 0, "no clear text");
     // A renewed certificate is served after a reload, without a restart.
-    let renewed = Certificates::write(gate.house.path());
+    let renewed = Certificates::write(gateway.fixture.path());
     assert_eq!(call(&renewed, "GET", "/v1/vendors"), None);
     assert_eq!(call(&certificates, "POST", "/v1/reload"), Some(200));
     assert_eq!(call(&renewed, "GET", "/v1/vendors"), Some(200));
@@ -119,10 +119,10 @@ fn the_admin_listener_speaks_tls_where_it_is_told_to() {
 }
 
 #[test]
-fn probes_are_open_and_nothing_else_is() {
+fn only_probes_need_no_token() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let address = gate.addresses.admin.expect("an address");
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let address = gateway.addresses.admin.expect("an address");
     for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose", "/metrics", "/openapi.json"] {
         assert_eq!(crate::support::client::admin(address, "", "GET", path, "").status, 200, "{path}");
     }
@@ -135,9 +135,9 @@ fn probes_are_open_and_nothing_else_is() {
 #[test]
 fn a_page_of_another_site_is_refused() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let address = gate.addresses.admin.expect("an address");
-    let text = request("POST", "/v1/vendors/acme/kill", gate.house.operator("operator"), KILL);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let address = gateway.addresses.admin.expect("an address");
+    let text = request("POST", "/v1/vendors/acme/kill", gateway.fixture.operator("operator"), KILL);
     for (host, more) in [
         ("evil.example", ""),
         ("localhost", "Origin: http://evil.example\r\n"),
@@ -147,5 +147,5 @@ fn a_page_of_another_site_is_refused() {
         let status = Client::to(address).send(text).answer().status;
         assert!((400..500).contains(&status), "{host} {more}: {status}");
     }
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200, "nothing was killed");
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200, "nothing was killed");
 }

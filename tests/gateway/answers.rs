@@ -1,8 +1,8 @@
 //! Upstreams that misbehave: the right status within a deadline, nothing truncated passed for whole.
 
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, Client, request};
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
 const TERMS: &str = "limits: { requests: { rate: 100000/s } }
@@ -48,8 +48,8 @@ fn an_answer_that_cannot_be_read_is_502() {
             let _ = asker.gone();
             false
         });
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let answer = gate.get("/v1/orders", &reader());
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let answer = gateway.get("/v1/orders", &reader());
         assert_eq!(
             (answer.status, answer.reason().as_str()),
             (502, "upstream_unreadable"),
@@ -63,8 +63,8 @@ fn an_answer_that_cannot_be_read_is_502() {
             let _ = asker.write(bytes);
             false
         });
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let answer = gate.get("/v1/orders", &reader());
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let answer = gateway.get("/v1/orders", &reader());
         assert_eq!(answer.status, 502, "{name}: {}", answer.text());
         assert!(["upstream_unreadable", "upstream_refused"].contains(&answer.reason().as_str()), "{name}");
         assert_eq!(crm.seen().len(), 1, "{name}: sent once");
@@ -77,16 +77,16 @@ fn an_endless_run_of_interim_answers_is_502() {
         while asker.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n").is_ok() {}
         false
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let answer = gate.get("/v1/orders", &reader());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let answer = gateway.get("/v1/orders", &reader());
     assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_unreadable"));
 }
 
 #[test]
-fn nobody_home_is_502() {
+fn an_upstream_that_refuses_connections_is_502() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let gate = Gate::of_acme(port, TERMS);
-    let answer = gate.get("/v1/orders", &reader());
+    let gateway = TestGateway::of_acme(port, TERMS);
+    let answer = gateway.get("/v1/orders", &reader());
     assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_refused"));
 }
 
@@ -96,19 +96,19 @@ fn an_upstream_that_does_not_answer_is_504() {
         let _ = asker.gone();
         false
     });
-    let house = crate::support::house::House::of_acme(crm.address, TERMS);
-    let main = std::fs::read_to_string(house.main())
+    let fixture = crate::support::fixture::GatewayFixture::of_acme(crm.address, TERMS);
+    let main = std::fs::read_to_string(fixture.main())
         .expect("text")
         .replace("response_timeout: 10s", "response_timeout: 300ms");
-    std::fs::write(house.main(), main).expect("written");
-    let gate = Gate::start(house);
-    let answer = gate.get("/v1/orders", &reader());
+    std::fs::write(fixture.main(), main).expect("written");
+    let gateway = TestGateway::start(fixture);
+    let answer = gateway.get("/v1/orders", &reader());
     assert_eq!((answer.status, answer.reason().as_str()), (504, "upstream_timeout"));
     crate::support::until("the upstream is let go", || crm.broken() == 1);
 }
 
 #[test]
-fn a_truncated_answer_is_never_whole() {
+fn a_truncated_answer_never_looks_complete() {
     for (name, head, body) in [
         ("chunked", CHUNKED, "5\r\nhello\r\n"),
         ("with a length", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", "hello"),
@@ -119,22 +119,22 @@ fn a_truncated_answer_is_never_whole() {
             let _ = asker.write(head).and_then(|()| asker.write(body));
             false
         });
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let answer = gate.get("/v1/orders", &reader());
-        assert!(answer.status == 502 || answer.ending != Ending::Whole, "{name}: {answer:?}");
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let answer = gateway.get("/v1/orders", &reader());
+        assert!(answer.status == 502 || answer.ending != BodyEnd::Whole, "{name}: {answer:?}");
         // And on HTTP/2.
         crate::support::h2::run(async {
             use crate::support::h2;
-            let mut session = h2::open(gate.ingress()).await;
+            let mut session = h2::open(gateway.ingress()).await;
             let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
             let status = answer.status();
-            assert!(status == 502 || h2::read(answer.into_body()).await.1 == h2::Ending::Reset, "{name}");
+            assert!(status == 502 || h2::read(answer.into_body()).await.1 == h2::StreamEnd::Reset, "{name}");
         });
     }
 }
 
 #[test]
-fn what_follows_an_answer_is_nobodys() {
+fn bytes_after_an_answer_close_the_connection() {
     let json = |of: &str| ok("application/json", format!(r#"{{"of":"{of}"}}"#));
     let chunked = [CHUNKED.as_bytes(), b"c\r\n{\"of\":\"you\"}\r\n0\r\n\r\n"].concat();
     for (name, first) in [("with a length", json("you")), ("chunked", chunked)] {
@@ -143,8 +143,8 @@ fn what_follows_an_answer_is_nobodys() {
         {
             let bytes = [first.clone(), poison].concat();
             let crm = Upstream::start(move |_, asker| asker.write(&bytes).is_ok());
-            let gate = Gate::of_acme(crm.address, TERMS);
-            let mut client = Client::to(gate.ingress());
+            let gateway = TestGateway::of_acme(crm.address, TERMS);
+            let mut client = Client::to(gateway.ingress());
             for _ in 0..10 {
                 let answer = client.get("/v1/orders", &reader());
                 assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"of":"you"}"#), "{name}, then {what}");
@@ -155,7 +155,7 @@ fn what_follows_an_answer_is_nobodys() {
 }
 
 #[test]
-fn what_comes_while_nothing_was_asked_closes_the_connection() {
+fn bytes_without_a_request_close_the_connection() {
     let (tell, told) = std::sync::mpsc::channel();
     let tell = std::sync::Mutex::new(tell);
     let crm = Upstream::start(move |_, asker| {
@@ -165,8 +165,8 @@ fn what_comes_while_nothing_was_asked_closes_the_connection() {
         std::thread::sleep(std::time::Duration::from_millis(50));
         asker.write(ok("application/json", "\"somebody else's\"")).is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     assert_eq!(client.get("/v1/orders", &reader()).text(), "{}");
     told.recv().expect("it has answered");
     crate::support::until("the connection is closed", || crm.open() == 0);
@@ -174,13 +174,13 @@ fn what_comes_while_nothing_was_asked_closes_the_connection() {
 }
 
 #[test]
-fn interim_answers_are_passed_over() {
+fn interim_answers_are_skipped() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n");
         asker.write(ok("application/json", "{}")).is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
 }
 
 #[test]
@@ -190,8 +190,8 @@ fn a_post_is_never_sent_twice() {
         let first = seen.line().starts_with("GET");
         first && asker.write(ok("application/json", "{}")).is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     assert_eq!(client.get("/v1/orders", &reader()).status, 200);
     let writer = vendor("acme").scope("orders:write").token();
     let answer = client.send(request("POST", "/v1/orders", &writer, r#"{"pay":1}"#)).answer();
@@ -206,8 +206,8 @@ fn answers_without_a_body_have_none() {
         let crm =
             Upstream::saying(format!("HTTP/1.1 {status}\r\nContent-Type: application/json\r\nETag: \"x\"\r\n\r\n"));
         let terms = TERMS.replace("GET /v1/orders", "GET|HEAD /v1/orders");
-        let gate = Gate::of_acme(crm.address, &terms);
-        let mut client = Client::to(gate.ingress());
+        let gateway = TestGateway::of_acme(crm.address, &terms);
+        let mut client = Client::to(gateway.ingress());
         for _ in 0..2 {
             client.send(request(method, "/v1/orders", &reader(), ""));
             let answer = client.answer_to_head();

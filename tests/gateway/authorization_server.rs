@@ -15,8 +15,8 @@ use vendorgate::internals::model::Clock;
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -88,9 +88,9 @@ impl Authorization {
     }
 
     /// A gateway with a vendor of signed tokens and one of opaque ones.
-    fn gate(&self, crm: &Upstream) -> Gate {
-        let house = House::new(crm.address);
-        let secret = house.path().join("introspection.secret");
+    fn gateway(&self, crm: &Upstream) -> TestGateway {
+        let fixture = GatewayFixture::new(crm.address);
+        let secret = fixture.path().join("introspection.secret");
         std::fs::write(&secret, SECRET).expect("written");
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(&secret, mode).expect("mode");
@@ -106,8 +106,8 @@ impl Authorization {
             "introspection: {{ url: \"http://{}/token/introspection\", client_id: vendorgate, secret_file: ../introspection.secret, active_for: 1s, inactive_for: 1s }}",
             self.address
         );
-        Gate::start(
-            house
+        TestGateway::start(
+            fixture
                 .contract("acme", &identity("acme-client", "jwks: { discovery: true, refresh: 1s }"))
                 .contract("opaque", &identity("opaque-client", &asked)),
         )
@@ -125,26 +125,26 @@ impl Drop for Authorization {
 fn keys_rotate_under_traffic_and_outlive_their_issuer() {
     let Some(mut server) = Authorization::start() else { return };
     let crm = Upstream::json("{}");
-    let gate = server.gate(&crm);
+    let gateway = server.gateway(&crm);
     let old = server.token("acme-client");
-    assert_eq!(gate.get("/v1/acme-client", &old).status, 200, "discovered and verified");
+    assert_eq!(gateway.get("/v1/acme-client", &old).status, 200, "discovered and verified");
     for round in 0..3 {
         assert_eq!(server.post("/control/rotate", "", "").status, 200);
         let tokens: Vec<String> = (0..8).map(|_| server.token("acme-client")).collect();
         // All at once: those who come first with the new key wait for it, those with the old one do not.
         std::thread::scope(|scope| {
             for token in tokens.iter().chain([&old]) {
-                scope.spawn(|| assert_eq!(gate.get("/v1/acme-client", token).status, 200, "round {round}"));
+                scope.spawn(|| assert_eq!(gateway.get("/v1/acme-client", token).status, 200, "round {round}"));
             }
         });
     }
-    assert!(gate.metric("vendorgate_jwks_refresh_total", &["vendor=\"acme\"", "result=\"success\""]) >= Some(4));
-    outlives(&mut server, &gate);
+    assert!(gateway.metric("vendorgate_jwks_refresh_total", &["vendor=\"acme\"", "result=\"success\""]) >= Some(4));
+    outlives(&mut server, &gateway);
 }
 
 /// The server is away for a while: known keys work on, also for tokens not seen before, and nothing waits for it; once
 /// it is back its next key is known.
-fn outlives(server: &mut Authorization, gate: &Gate) {
+fn outlives(server: &mut Authorization, gateway: &TestGateway) {
     let seconds = std::env::var("VENDORGATE_OUTAGE_SECONDS").map_or(3, |text| text.parse().expect("a number"));
     let mut fresh: Vec<String> = (0..seconds * 2).map(|_| server.token("acme-client")).collect();
     let (clock, seen) = (Clock::system(), server.token("acme-client"));
@@ -154,7 +154,7 @@ fn outlives(server: &mut Authorization, gate: &Gate) {
     while millis(start) < seconds * 1000 || !fresh.is_empty() {
         for token in fresh.pop().iter().chain([&seen; 9]) {
             let asked = clock.now().monotonic_ns;
-            let answer = gate.get("/v1/acme-client", token);
+            let answer = gateway.get("/v1/acme-client", token);
             assert_eq!(answer.status, 200, "{} ms into the outage: {}", millis(start), answer.text());
             (answered, longest) = (answered + 1, longest.max(millis(asked)));
         }
@@ -162,28 +162,28 @@ fn outlives(server: &mut Authorization, gate: &Gate) {
     }
     eprintln!("outage of {} ms: {answered} requests, all answered, the longest in {longest} ms", millis(start));
     assert!(longest < 1000, "nobody waits for an issuer that is away: {longest} ms");
-    let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+    let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
     assert!(status["issuer"]["last_error"].is_string() && status["issuer"]["keys"] == 4, "{}", status["issuer"]);
     assert!(status["issuer"]["outcomes"]["failed"].as_u64() > Some(0), "{}", status["issuer"]);
     server.resume();
     until("it is back", || std::net::TcpStream::connect(server.address).is_ok());
     assert_eq!(server.post("/control/rotate", "", "").status, 200);
     let next = server.token("acme-client");
-    until("its next key is known", || gate.get("/v1/acme-client", &next).status == 200);
+    until("its next key is known", || gateway.get("/v1/acme-client", &next).status == 200);
 }
 
 #[test]
 fn tokens_bound_to_a_certificate_by_their_server_need_that_certificate() {
     let crm = Upstream::json("{}");
-    let house = House::new(crm.address);
-    let certificates = Certificates::write(house.path());
-    let Some(server) = Authorization::with_certificate(Some(house.path())) else { return };
+    let fixture = GatewayFixture::new(crm.address);
+    let certificates = Certificates::write(fixture.path());
+    let Some(server) = Authorization::with_certificate(Some(fixture.path())) else { return };
     let terms = format!(
         "identity:\n  issuer: http://{}\n  audience: https://api.example.com\n  clients: [bound-client]\n  jwks: {{ discovery: true }}\n  sender: mtls\n\
          ingress:\n  - {{ route: GET /v1/orders, scopes: [orders:read], upstream: crm }}\n",
         server.address
     );
-    let gate = Gate::start(house.contract("acme", &terms).listeners(
+    let gateway = TestGateway::start(fixture.contract("acme", &terms).listeners(
         "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n",
     ));
     let holder = certificates.client(&[&TLS13], &["http/1.1"], true);
@@ -194,7 +194,7 @@ fn tokens_bound_to_a_certificate_by_their_server_need_that_certificate() {
     let over = tls(server.secure.expect("a listener"), &holder).expect("a handshake");
     let answer = server.post_over(over, "/token", "bound-client", form).json();
     let token = answer["access_token"].as_str().unwrap_or_else(|| panic!("{answer}"));
-    let get = |config| tls(gate.ingress(), config).expect("a handshake").get("/v1/orders", token);
+    let get = |config| tls(gateway.ingress(), config).expect("a handshake").get("/v1/orders", token);
     assert_eq!(get(&holder).status, 200);
     for (what, config) in [("another certificate", &thief), ("none", &bare)] {
         assert_eq!((get(config).status, get(config).reason().as_str()), (401, "token_unbound"), "{what}");
@@ -206,29 +206,29 @@ fn tokens_bound_to_a_certificate_by_their_server_need_that_certificate() {
 fn opaque_tokens_pass_by_their_issuers_word_alone() {
     let Some(server) = Authorization::start() else { return };
     let crm = Upstream::json("{}");
-    let gate = server.gate(&crm);
+    let gateway = server.gateway(&crm);
     let token = server.token("opaque-client");
     assert!(!token.contains('.'), "opaque");
-    assert_eq!(gate.get("/v1/opaque-client", &token).status, 200);
-    assert_eq!(gate.get("/v1/opaque-client", &token).status, 200, "remembered");
-    assert_eq!(gate.get("/v1/opaque-client", "no-such-token-at-all").reason(), "token_invalid");
+    assert_eq!(gateway.get("/v1/opaque-client", &token).status, 200);
+    assert_eq!(gateway.get("/v1/opaque-client", &token).status, 200, "remembered");
+    assert_eq!(gateway.get("/v1/opaque-client", "no-such-token-at-all").reason(), "token_invalid");
     assert_eq!(server.post("/token/revocation", "opaque-client", &format!("token={token}")).status, 200);
-    until("the revocation is known", || gate.get("/v1/opaque-client", &token).status == 401);
+    until("the revocation is known", || gateway.get("/v1/opaque-client", &token).status == 401);
     let second = server.token("opaque-client");
     server.post("/control/stop", "", "");
-    let refused = gate.get("/v1/opaque-client", &second);
+    let refused = gateway.get("/v1/opaque-client", &second);
     assert_eq!((refused.status, refused.reason().as_str()), (503, "issuer_unavailable"), "fails closed");
     assert!(crm.seen().len() >= 2);
-    let status = gate.admin("viewer", "GET", "/v1/vendors/opaque", "").json();
+    let status = gateway.admin("viewer", "GET", "/v1/vendors/opaque", "").json();
     let issuer = &status["issuer"];
     assert!(issuer["last_error"].is_string() && issuer["keys"].is_null(), "{issuer}");
     for outcome in ["active", "inactive", "failed", "kept"] {
         assert!(issuer["outcomes"][outcome].as_u64() > Some(0), "{outcome}: {issuer}");
         let result = format!("result=\"{outcome}\"");
         until("it is in the metrics", || {
-            gate.metric("vendorgate_introspection_total", &["vendor=\"opaque\"", &result]) > Some(0)
+            gateway.metric("vendorgate_introspection_total", &["vendor=\"opaque\"", &result]) > Some(0)
         });
     }
-    let acme = gate.metric("vendorgate_introspection_total", &["vendor=\"acme\""]);
+    let acme = gateway.metric("vendorgate_introspection_total", &["vendor=\"acme\""]);
     assert_eq!(acme, None, "a vendor of signed tokens asks nobody");
 }

@@ -3,10 +3,10 @@
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 
-use crate::support::client::{Answer, Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{Answer, BodyEnd, Client, request};
 use crate::support::h2;
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
@@ -60,15 +60,15 @@ fn assert_exactly(budget: u64, body: &[u8]) {
 }
 
 #[test]
-fn exactly_the_budget_arrives_and_the_cut_shows() {
+fn exactly_the_budget_arrives_and_the_body_is_visibly_cut() {
     for each in [1, 7, 1000] {
         let crm = endless(1000, each);
-        let gate = Gate::of_acme(crm.address, &terms("budget: 333, window: 1h, over: refuse"));
-        let answer: Answer = gate.get("/v1/orders", &reader());
+        let gateway = TestGateway::of_acme(crm.address, &terms("budget: 333, window: 1h, over: refuse"));
+        let answer: Answer = gateway.get("/v1/orders", &reader());
         assert_eq!(answer.status, 200, "{each} a chunk");
-        assert_ne!(answer.ending, Ending::Whole, "{each} a chunk");
+        assert_ne!(answer.ending, BodyEnd::Whole, "{each} a chunk");
         assert_exactly(333, &answer.body);
-        let refused = gate.get("/v1/orders", &reader());
+        let refused = gateway.get("/v1/orders", &reader());
         assert_eq!((refused.status, refused.reason().as_str()), (429, "records_exceeded"));
         assert!(refused.field("retry-after").is_some());
         until("the upstream is reset", || crm.broken() > 0 || crm.open() == 0);
@@ -79,13 +79,13 @@ fn exactly_the_budget_arrives_and_the_cut_shows() {
 fn exactly_the_budget_arrives_on_http_2_and_the_stream_is_reset() {
     for (each, window) in [(1, 1 << 20), (7, 65_535), (1000, 1 << 20), (1000, 1024), (1, 300)] {
         let crm = endless(1000, each);
-        let gate = Gate::of_acme(crm.address, &terms("budget: 333, window: 1h, over: refuse"));
+        let gateway = TestGateway::of_acme(crm.address, &terms("budget: 333, window: 1h, over: refuse"));
         h2::run(async {
-            let mut session = h2::open_narrow(gate.ingress(), window).await;
+            let mut session = h2::open_narrow(gateway.ingress(), window).await;
             let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
             assert_eq!(answer.status(), 200);
             let (body, ending) = h2::read(answer.into_body()).await;
-            assert_eq!(ending, h2::Ending::Reset, "{each} a chunk, window {window}");
+            assert_eq!(ending, h2::StreamEnd::Reset, "{each} a chunk, window {window}");
             assert_exactly(333, &body);
             let refused = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("the connection lives on");
             assert_eq!(refused.status(), 429);
@@ -96,20 +96,20 @@ fn exactly_the_budget_arrives_on_http_2_and_the_stream_is_reset() {
 #[test]
 fn a_body_within_the_budget_is_whole_and_counted() {
     let crm = endless(50, 10);
-    let gate = Gate::of_acme(crm.address, &terms("budget: 120, window: 1h, over: refuse"));
+    let gateway = TestGateway::of_acme(crm.address, &terms("budget: 120, window: 1h, over: refuse"));
     for _ in 0..2 {
-        let answer = gate.get("/v1/orders", &reader());
-        assert_eq!((answer.status, answer.ending), (200, Ending::Whole));
+        let answer = gateway.get("/v1/orders", &reader());
+        assert_eq!((answer.status, answer.ending), (200, BodyEnd::Whole));
         assert_eq!(answer.json()["orders"].as_array().map(Vec::len), Some(50));
     }
-    let cut = gate.get("/v1/orders", &reader());
+    let cut = gateway.get("/v1/orders", &reader());
     assert_eq!(ids(&cut.body).len(), 20, "what is left of the budget: {}", cut.status);
     let labels = [r#"vendor="acme""#, r#"direction="ingress""#, r#"route="GET /v1/{kind}""#];
-    until("the records are counted", || gate.metric("vendorgate_records_total", &labels) == Some(120));
+    until("the records are counted", || gateway.metric("vendorgate_records_total", &labels) == Some(120));
 }
 
 /// One stream that waits, beside which a budget is overrun.
-fn beside(over: &str, act: impl FnOnce(&Gate, Client)) {
+fn beside(over: &str, act: impl FnOnce(&TestGateway, Client)) {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));
     let crm = Upstream::start(move |seen, asker| {
@@ -122,20 +122,20 @@ fn beside(over: &str, act: impl FnOnce(&Gate, Client)) {
         let all: Vec<String> = (0..50).map(record).collect();
         asker.write(ok("application/json", format!(r#"{{"orders":[{}]}}"#, all.join(",")))).is_ok()
     });
-    let gate = Gate::of_acme(crm.address, &terms(&format!("budget: 20, window: 1h, over: {over}")));
-    let mut slow = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, &terms(&format!("budget: 20, window: 1h, over: {over}")));
+    let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/slow", &reader(), ""));
     assert_eq!(slow.head().status, 200);
-    let answer = gate.get("/v1/orders", &reader());
+    let answer = gateway.get("/v1/orders", &reader());
     assert!(ids(&answer.body).len() <= 20, "{over}");
-    act(&gate, slow);
+    act(&gateway, slow);
     drop(end);
 }
 
-fn rest(client: &mut Client) -> Ending {
+fn rest(client: &mut Client) -> BodyEnd {
     loop {
         match client.more() {
-            Ok(bytes) if bytes.ends_with(b"0\r\n\r\n") => return Ending::Whole,
+            Ok(bytes) if bytes.ends_with(b"0\r\n\r\n") => return BodyEnd::Whole,
             Ok(_) => {}
             Err(ending) => return ending,
         }
@@ -144,34 +144,34 @@ fn rest(client: &mut Client) -> Ending {
 
 #[test]
 fn over_sever_ends_what_else_is_in_flight() {
-    beside("sever", |gate, mut slow| {
-        assert_eq!(rest(&mut slow), Ending::Reset);
-        assert_eq!(gate.get("/v1/orders", &reader()).reason(), "records_exceeded");
-        assert_eq!(gate.metric("vendorgate_severed_total", &[r#"vendor="acme""#]), Some(1));
+    beside("sever", |gateway, mut slow| {
+        assert_eq!(rest(&mut slow), BodyEnd::Reset);
+        assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "records_exceeded");
+        assert_eq!(gateway.metric("vendorgate_severed_total", &[r#"vendor="acme""#]), Some(1));
     });
 }
 
 #[test]
 fn over_kill_kills_the_vendor_until_a_person_restores_it() {
-    beside("kill", |gate, mut slow| {
-        assert_eq!(rest(&mut slow), Ending::Reset);
-        let refused = gate.get("/v1/orders", &reader());
+    beside("kill", |gateway, mut slow| {
+        assert_eq!(rest(&mut slow), BodyEnd::Reset);
+        let refused = gateway.get("/v1/orders", &reader());
         assert_eq!((refused.status, refused.reason().as_str()), (403, "vendor_killed"));
-        let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+        let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
         assert_eq!(status["state"], "killed", "{status}");
-        assert_eq!(gate.metric("vendorgate_killed", &[r#"vendor="acme""#]), Some(1));
+        assert_eq!(gateway.metric("vendorgate_killed", &[r#"vendor="acme""#]), Some(1));
     });
 }
 
 #[test]
-fn over_refuse_leaves_the_others_alone() {
+fn over_refuse_does_not_affect_other_requests() {
     let (tell, told) = mpsc::channel();
-    beside("refuse", move |gate, mut slow| {
-        assert_eq!(gate.get("/v1/orders", &reader()).reason(), "records_exceeded");
+    beside("refuse", move |gateway, mut slow| {
+        assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "records_exceeded");
         tell.send(std::thread::spawn(move || rest(&mut slow))).expect("somebody waits");
     });
     let ending = told.recv().expect("a thread").join().expect("no panic");
-    assert_eq!(ending, Ending::Whole);
+    assert_eq!(ending, BodyEnd::Whole);
 }
 
 #[test]
@@ -181,10 +181,10 @@ fn a_byte_budget_cuts_what_exceeds_it() {
 ingress:
   - { route: GET /v1/file, scopes: [orders:read], upstream: crm }
 ";
-    let gate = Gate::of_acme(crm.address, terms);
-    let answer = gate.get("/v1/file", &reader());
-    assert_ne!(answer.ending, Ending::Whole);
+    let gateway = TestGateway::of_acme(crm.address, terms);
+    let answer = gateway.get("/v1/file", &reader());
+    assert_ne!(answer.ending, BodyEnd::Whole);
     assert!(answer.body.len() <= 100_000, "{}", answer.body.len());
-    let again = gate.get("/v1/file", &reader());
+    let again = gateway.get("/v1/file", &reader());
     assert!(answer.body.len() + again.body.len() <= 100_000 + 1000, "{}", again.body.len());
 }

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use crate::support::client::{self, Client, Ending};
-use crate::support::house::House;
+use crate::support::client::{self, BodyEnd, Client};
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::vendor;
 use crate::support::until;
 use crate::support::upstream::Upstream;
@@ -58,25 +58,25 @@ const RULES: &str = r#"
 
 struct Running {
     child: Child,
-    house: House,
+    fixture: GatewayFixture,
     ingress: SocketAddr,
     egress: SocketAddr,
     admin: SocketAddr,
 }
 
 impl Running {
-    fn start(house: House) -> Self {
-        let file = |name: &str| File::create(house.path().join(name)).expect("a file");
+    fn start(fixture: GatewayFixture) -> Self {
+        let file = |name: &str| File::create(fixture.path().join(name)).expect("a file");
         let child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
             .args(["run", "--config"])
-            .arg(house.main())
+            .arg(fixture.main())
             .stdout(Stdio::from(file("stdout.log")))
             .stderr(Stdio::from(file("stderr.log")))
             .spawn()
             .expect("the program starts");
         let mut said = String::new();
         until("the gateway serves", || {
-            said = fs::read_to_string(house.path().join("stderr.log")).unwrap_or_default();
+            said = fs::read_to_string(fixture.path().join("stderr.log")).unwrap_or_default();
             said.contains("\"serving\"")
         });
         let of = |name: &str| {
@@ -85,11 +85,11 @@ impl Running {
             found.find_map(|event| event["address"].as_str()?.parse().ok()).unwrap_or_else(|| panic!("{name}: {said}"))
         };
         let (ingress, egress, admin) = (of("ingress"), of("egress"), of("admin"));
-        Self { child, house, ingress, egress, admin }
+        Self { child, fixture, ingress, egress, admin }
     }
 
     fn admin(&self, path: &str) -> Vec<u8> {
-        client::admin(self.admin, self.house.operator("viewer"), "GET", path, "").raw
+        client::admin(self.admin, self.fixture.operator("viewer"), "GET", path, "").raw
     }
 }
 
@@ -189,26 +189,26 @@ fn start() -> (Running, Upstream) {
         asker.write([head.as_bytes(), &body].concat()).is_ok()
     });
     let theirs = Upstream::json("{}");
-    let house = House::of_acme(crm.address, &terms(&theirs)).with("log: { level: trace, format: json }\n");
-    (Running::start(house), theirs)
+    let fixture = GatewayFixture::of_acme(crm.address, &terms(&theirs)).with("log: { level: trace, format: json }\n");
+    (Running::start(fixture), theirs)
 }
 
-fn answers_are_clean(gate: &Running) {
+fn answers_are_clean(gateway: &Running) {
     let token = vendor("acme").scope("orders:read").token();
     for (at, (fields, _, read)) in messages().into_iter().enumerate() {
         for path in ["/v1/orders", "/v1/detected"].into_iter().take(paths(at)) {
             let head =
                 client::request("GET", path, &token, "").replace("\r\n\r\n", &format!("\r\nX-Case: {at}\r\n\r\n"));
-            let answer = Client::to(gate.ingress).send(head).answer();
+            let answer = Client::to(gateway.ingress).send(head).answer();
             clean(&answer.raw, &format!("the answer to {path}, case {at}, {fields}"));
             if read && path == "/v1/orders" {
-                assert_eq!((answer.status / 100 < 4, answer.ending), (true, Ending::Whole), "{at} {fields}");
+                assert_eq!((answer.status / 100 < 4, answer.ending), (true, BodyEnd::Whole), "{at} {fields}");
             }
         }
     }
 }
 
-fn requests_are_clean(gate: &Running, theirs: &Upstream) {
+fn requests_are_clean(gateway: &Running, theirs: &Upstream) {
     for (at, (fields, body, read)) in messages().into_iter().enumerate() {
         for path in ["/acme/v2/events", "/acme/v2/detected"].into_iter().take(paths(at)) {
             let before = theirs.seen().len();
@@ -222,7 +222,7 @@ fn requests_are_clean(gate: &Running, theirs: &Upstream) {
             let head = format!(
                 "POST {path}{query} HTTP/1.1\r\nHost: a\r\n{fields}\r\n{places}Content-Length: {length}\r\n\r\n"
             );
-            let answer = Client::to(gate.egress).send([head.as_bytes(), &body].concat()).answer();
+            let answer = Client::to(gateway.egress).send([head.as_bytes(), &body].concat()).answer();
             clean(&answer.raw, &format!("the answer to {path}, {fields}"));
             if read && path.ends_with("events") {
                 assert_eq!((answer.status, theirs.seen().len()), (200, before + 1), "{fields}: {}", answer.text());
@@ -231,7 +231,7 @@ fn requests_are_clean(gate: &Running, theirs: &Upstream) {
     }
     for path in [format!("/acme/v2/people/{MARK}?email={MARK}"), format!("/acme/v2/people/zq7kv9%78w2jb5?email={MARK}")]
     {
-        assert_eq!(Client::to(gate.egress).get(&path, "").status, 200, "{path}");
+        assert_eq!(Client::to(gateway.egress).get(&path, "").status, 200, "{path}");
     }
     for seen in theirs.seen() {
         clean(&seen.raw, "what the vendor got");
@@ -239,7 +239,7 @@ fn requests_are_clean(gate: &Running, theirs: &Upstream) {
 }
 
 /// Requests that are refused hold the mark wherever a stranger can put it.
-fn refusals_are_clean(gate: &Running) {
+fn refusals_are_clean(gateway: &Running) {
     let token = vendor("acme").scope("orders:read").token();
     let wild = vendor("acme").scope("orders:read").claim("sub", MARK.into()).token();
     for (path, token) in [
@@ -249,28 +249,28 @@ fn refusals_are_clean(gate: &Running) {
         (format!("/{MARK}"), ""),
         (format!("/{MARK}"), wild.as_str()),
     ] {
-        for to in [gate.ingress, gate.egress, gate.admin] {
+        for to in [gateway.ingress, gateway.egress, gateway.admin] {
             let head = client::request("GET", &path, token, "")
                 .replace("\r\n\r\n", &format!("\r\nX-Any: {MARK}\r\nCookie: who={MARK}\r\nUser-Agent: {MARK}\r\n\r\n"));
             clean(&Client::to(to).send(head).answer().raw, &format!("a refusal of {path}"));
         }
     }
-    clean(&client::exchange_raw(gate.ingress, format!("{MARK} / HTTP/1.1\r\n\r\n").as_bytes()), "a parse error");
+    clean(&client::exchange_raw(gateway.ingress, format!("{MARK} / HTTP/1.1\r\n\r\n").as_bytes()), "a parse error");
 }
 
 #[test]
 fn no_six_bytes_of_a_treated_value_leave_or_are_kept() {
-    let (gate, theirs) = start();
-    answers_are_clean(&gate);
-    requests_are_clean(&gate, &theirs);
-    refusals_are_clean(&gate);
+    let (gateway, theirs) = start();
+    answers_are_clean(&gateway);
+    requests_are_clean(&gateway, &theirs);
+    refusals_are_clean(&gateway);
     for path in ["/metrics", "/v1/audit", "/v1/vendors", "/v1/exposure?vendor=acme", "/readyz?verbose"] {
-        clean(&gate.admin(path), path);
+        clean(&gateway.admin(path), path);
     }
     until("the exchanges are logged", || {
-        let logged = fs::read_to_string(gate.house.path().join("stdout.log")).expect("a log");
+        let logged = fs::read_to_string(gateway.fixture.path().join("stdout.log")).expect("a log");
         logged.contains("POST /v2/events") && logged.contains("GET /v1/detected")
     });
-    assert!(gate.house.path().join("state").is_dir());
-    clean_files(gate.house.path());
+    assert!(gateway.fixture.path().join("state").is_dir());
+    clean_files(gateway.fixture.path());
 }

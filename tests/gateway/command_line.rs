@@ -12,7 +12,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn check_says_yes_no_or_that_it_was_asked_wrongly() {
+fn check_exits_0_1_or_2() {
     for (arguments, code, said) in [
         (&["check", "--config", "config/minimal.yaml"][..], 0, "good: 1 contract, 4 routes"),
         (&["check", "--config", "config/vendorgate.yaml"], 0, "good: 4 contracts"),
@@ -87,7 +87,7 @@ fn the_master_key_may_be_read_by_a_group_of_the_process() {
 }
 
 #[test]
-fn check_answers_scripts_in_json() {
+fn check_prints_json_for_scripts() {
     let output = vendorgate(&["check", "--json", "--config", "tests/configs/bad/main-bind.yaml"]);
     let answer: serde_json::Value = serde_json::from_slice(&output.stdout).expect("json");
     assert_eq!(answer["good"], false);

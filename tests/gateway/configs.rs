@@ -39,7 +39,7 @@ fn faults_of(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn every_bad_file_gives_its_faults_and_no_others() {
+fn every_bad_file_gives_exactly_its_faults() {
     let files = yaml_files("tests/configs/bad");
     assert!(files.len() >= 40, "{} files", files.len());
     for path in files {
@@ -58,7 +58,7 @@ fn every_bad_file_gives_its_faults_and_no_others() {
 }
 
 #[test]
-fn no_fault_shows_what_must_stay_unseen() {
+fn no_fault_prints_a_secret() {
     for path in yaml_files("tests/configs/bad") {
         let faults = match loader().load(&path) {
             Ok(loaded) => loaded.warnings,
@@ -90,7 +90,7 @@ fn every_shipped_config_is_good() {
 }
 
 #[test]
-fn what_is_promised_loads_but_for_what_is_promised_for_later() {
+fn every_documented_key_loads_except_those_announced_for_later() {
     let faults = load("tests/configs/promised/config/vendorgate.yaml").expect_err("a key is for later");
     let fatal = faults.as_slice().iter().filter(|fault| fault.severity == FaultSeverity::Fault);
     let said: Vec<_> =
@@ -110,7 +110,7 @@ fn missing_secrets_keep_the_gateway_from_running() {
 /// A secret is judged by what its file holds, and nothing of it is said.
 #[cfg(unix)]
 #[test]
-fn the_content_of_a_webhooks_secret_is_judged_before_it_is_used() {
+fn the_content_of_a_webhooks_secret_is_checked_before_use() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("folder");
     let (path, secret) = (folder.path().join("acme.yaml"), folder.path().join("secret"));
@@ -216,7 +216,7 @@ fn every_bound_has_a_finite_default() {
 
 /// The places that say what the defaults are: each must have the figures of the product.
 #[test]
-fn every_default_limit_stands_in_docs_schema_and_example() {
+fn every_default_limit_is_in_docs_schema_and_example() {
     let contract = contract(Path::new("tests/configs/good/acme.yaml"));
     let schema =
         vendorgate::internals::config::schema(vendorgate::internals::config::ConfigFileKind::Contract).to_string();
@@ -241,7 +241,7 @@ fn every_default_limit_stands_in_docs_schema_and_example() {
 }
 
 #[test]
-fn a_contract_means_what_it_says() {
+fn a_contract_is_read_as_written() {
     let loaded = load("config/vendorgate.yaml").expect("good");
     let vendor = VendorId::parse("acme-analytics").expect("id");
     let contract = loaded.config.contract(&vendor).expect("contract");

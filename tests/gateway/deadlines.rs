@@ -4,20 +4,20 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::Duration;
 
-use crate::blame::{both_ways, ways};
-use crate::support::client::Ending;
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::fault_attribution::{both_ways, ways};
+use crate::support::client::BodyEnd;
+use crate::support::fixture::GatewayFixture;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{Upstream, ok};
 
 /// A gateway under these deadlines, in both directions.
-fn gate(upstream: &Upstream, deadlines: &str) -> Gate {
+fn gateway(upstream: &Upstream, deadlines: &str) -> TestGateway {
     let terms = both_ways(upstream, "", "");
     let terms = terms.replace("allow_networks:", &format!("{deadlines}, allow_networks:"));
-    let house = House::of_acme(upstream.address, &terms);
-    let main = std::fs::read_to_string(house.main()).expect("text");
-    std::fs::write(house.main(), main.replace("response_timeout: 10s", deadlines)).expect("written");
-    Gate::start(house)
+    let fixture = GatewayFixture::of_acme(upstream.address, &terms);
+    let main = std::fs::read_to_string(fixture.main()).expect("text");
+    std::fs::write(fixture.main(), main.replace("response_timeout: 10s", deadlines)).expect("written");
+    TestGateway::start(fixture)
 }
 
 const HEAD: &str = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -33,8 +33,8 @@ fn drip(times: u64, mut byte: impl FnMut()) {
 #[test]
 fn an_upload_may_take_longer_than_its_answer() {
     let crm = Upstream::json("{}");
-    let gate = gate(&crm, "response_timeout: 2s");
-    for (mut client, head) in ways(&gate) {
+    let gateway = gateway(&crm, "response_timeout: 2s");
+    for (mut client, head) in ways(&gateway) {
         client.send(format!("POST {head}{HEAD}"));
         drip(150, || {
             client.send("1\r\nx\r\n");
@@ -45,13 +45,13 @@ fn an_upload_may_take_longer_than_its_answer() {
 }
 
 #[test]
-fn a_request_that_stops_or_drips_is_408_and_its_upstream_let_go() {
+fn a_request_that_stops_or_drips_is_408_and_frees_its_upstream() {
     let crm = Upstream::json("{}");
     for (deadlines, drips) in
         [("response_timeout: 2s, body_idle_timeout: 300ms", 0), ("response_timeout: 2s, body_pace: 10KiB/s", 75)]
     {
-        let gate = gate(&crm, deadlines);
-        for (mut client, head) in ways(&gate) {
+        let gateway = gateway(&crm, deadlines);
+        for (mut client, head) in ways(&gateway) {
             client.send(format!("POST {head}{HEAD}1\r\nx\r\n"));
             drip(drips, || {
                 client.send("1\r\nx\r\n");
@@ -66,7 +66,7 @@ fn a_request_that_stops_or_drips_is_408_and_its_upstream_let_go() {
 }
 
 #[test]
-fn an_answer_that_stops_or_drips_is_broken_off_but_an_event_stream_may_rest() {
+fn an_answer_that_stops_or_drips_is_broken_off_but_an_event_stream_may_pause() {
     for (deadlines, media, drips, whole) in [
         ("body_idle_timeout: 300ms", "text/event-stream", 0, false),
         ("body_pace: 10KiB/s", "application/json", 75, false),
@@ -80,10 +80,10 @@ fn an_answer_that_stops_or_drips_is_broken_off_but_an_event_stream_may_rest() {
             });
             (whole && asker.chunk("").is_ok()) || asker.gone()
         });
-        let gate = gate(&crm, deadlines);
-        for (mut client, head) in ways(&gate) {
+        let gateway = gateway(&crm, deadlines);
+        for (mut client, head) in ways(&gateway) {
             let answer = client.send(format!("GET {head}\r\n")).answer();
-            assert_eq!((answer.status, answer.ending == Ending::Whole), (200, whole), "{deadlines} {media}");
+            assert_eq!((answer.status, answer.ending == BodyEnd::Whole), (200, whole), "{deadlines} {media}");
         }
     }
 }
@@ -104,12 +104,14 @@ fn an_upstream_that_does_not_read_is_504() {
             drop(stream);
         });
     });
-    let house =
-        House::of_acme(address, "ingress:\n  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }\n");
-    let main = std::fs::read_to_string(house.main()).expect("text");
-    std::fs::write(house.main(), main.replace("response_timeout: 10s", "body_idle_timeout: 500ms")).expect("written");
-    let gate = Gate::start(house);
-    let [(mut client, head), _] = ways(&gate);
+    let fixture = GatewayFixture::of_acme(
+        address,
+        "ingress:\n  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }\n",
+    );
+    let main = std::fs::read_to_string(fixture.main()).expect("text");
+    std::fs::write(fixture.main(), main.replace("response_timeout: 10s", "body_idle_timeout: 500ms")).expect("written");
+    let gateway = TestGateway::start(fixture);
+    let [(mut client, head), _] = ways(&gateway);
     let body = vec![b'x'; 64 << 20];
     client.send(format!("POST {head}Content-Length: {}\r\n\r\n", body.len())).send(body);
     let answer = client.answer();
@@ -117,7 +119,7 @@ fn an_upstream_that_does_not_read_is_504() {
 }
 
 #[test]
-fn an_answer_before_the_request_s_end_passes_and_its_connection_is_used_no_more() {
+fn an_early_answer_passes_and_its_connection_is_not_reused() {
     let address = raw(|mut stream| {
         let mut piece = [0; 4096];
         let _ = stream.read(&mut piece);
@@ -125,10 +127,12 @@ fn an_answer_before_the_request_s_end_passes_and_its_connection_is_used_no_more(
         // Whatever else comes on it is no request.
         while stream.read(&mut piece).is_ok_and(|read| read > 0) {}
     });
-    let gate =
-        Gate::of_acme(address, "ingress:\n  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }\n");
+    let gateway = TestGateway::of_acme(
+        address,
+        "ingress:\n  - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }\n",
+    );
     for _ in 0..3 {
-        let [(mut client, head), _] = ways(&gate);
+        let [(mut client, head), _] = ways(&gateway);
         client.send(format!("POST {head}{HEAD}1\r\nx\r\n"));
         let answer = client.answer();
         assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"early":true}"#));

@@ -16,7 +16,7 @@ fn is_empty(folder: &std::path::Path) -> bool {
 }
 
 #[test]
-fn the_whole_story_goes_as_told() {
+fn every_step_and_check_of_the_demo_holds() {
     let temporary = tempfile::tempdir().expect("folder");
     let output = demo(&["--once"], temporary.path()).output().expect("the demo runs");
     let text = String::from_utf8(output.stdout).expect("text");
@@ -32,7 +32,7 @@ fn the_whole_story_goes_as_told() {
 }
 
 #[test]
-fn without_once_it_keeps_running_until_it_is_told_to_end() {
+fn without_once_the_demo_runs_until_a_signal_ends_it() {
     let temporary = tempfile::tempdir().expect("folder");
     let mut child = demo(&[], temporary.path()).spawn().expect("the demo runs");
     let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);

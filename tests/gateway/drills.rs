@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use crate::support::client::{self, Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{CHUNKED, Upstream};
 
 const ROUTES: &str = "ingress:
@@ -37,30 +37,30 @@ fn begin(address: std::net::SocketAddr) -> Client {
 }
 
 #[test]
-fn a_kill_that_falls_into_a_drill_stands_after_it() {
+fn a_kill_during_a_drill_holds_after_it() {
     let crm = flood();
-    let gate = Gate::of_acme(crm.address, ROUTES);
+    let gateway = TestGateway::of_acme(crm.address, ROUTES);
     let mut met = 0;
     for _ in 0..20 {
-        let readers: Vec<_> = (0..4).map(|_| begin(gate.ingress())).collect();
+        let readers: Vec<_> = (0..4).map(|_| begin(gateway.ingress())).collect();
         let drill = std::thread::scope(|scope| {
-            let drill = scope.spawn(|| gate.admin("operator", "POST", "/v1/vendors/acme/drill", "{}"));
-            while gate.get("/v1/orders", &reader()).status == 200 && !drill.is_finished() {}
-            let kill = gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY);
+            let drill = scope.spawn(|| gateway.admin("operator", "POST", "/v1/vendors/acme/drill", "{}"));
+            while gateway.get("/v1/orders", &reader()).status == 200 && !drill.is_finished() {}
+            let kill = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", WHY);
             assert_eq!((kill.status, kill.json()["persisted"].as_bool()), (200, Some(true)), "{}", kill.text());
             drill.join().expect("no panic")
         });
         drop(readers);
         assert_eq!(
-            gate.get("/v1/orders", &reader()).reason(),
+            gateway.get("/v1/orders", &reader()).reason(),
             "vendor_killed",
             "whenever the kill came: {}",
             drill.text()
         );
-        let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+        let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
         assert_eq!(status["kills"].as_array().map(Vec::len), Some(1), "the person's and no drill's: {status}");
         met += u32::from(drill.status == 200 && drill.json()["state"] == "killed");
-        let restored = gate.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).json();
+        let restored = gateway.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).json();
         assert_eq!((&restored["state"], &restored["scopes"]), (&json!("live"), &json!([{}])), "{restored}");
         if met > 1 {
             break;
@@ -70,13 +70,13 @@ fn a_kill_that_falls_into_a_drill_stands_after_it() {
 }
 
 #[test]
-fn a_crash_in_a_drill_leaves_the_vendor_killed_and_a_person_lets_it_back() {
+fn a_crash_during_a_drill_leaves_the_vendor_killed_until_a_person_restores_it() {
     let crm = flood();
-    let house = House::of_acme(crm.address, ROUTES);
-    let mut process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, ROUTES);
+    let mut process = Process::start(&fixture);
     let refused = |process: &Process| client::get(process.ingress, "/v1/orders", &reader()).status == 403;
     let readers: Vec<_> = (0..4).map(|_| begin(process.ingress)).collect();
-    let (admin, token) = (process.admin, house.operator("operator").to_owned());
+    let (admin, token) = (process.admin, fixture.operator("operator").to_owned());
     let drill = std::thread::spawn(move || {
         client::exchange_raw(admin, {
             let head =
@@ -89,14 +89,14 @@ fn a_crash_in_a_drill_leaves_the_vendor_killed_and_a_person_lets_it_back() {
     });
     while !refused(&process) && !drill.is_finished() {}
     let during = !drill.is_finished();
-    let kill = process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", WHY);
+    let kill = process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/kill", WHY);
     process.signal("KILL");
     process.ended();
     drop((readers, drill));
     assert!(kill.json()["persisted"].as_bool() == Some(true), "{}", kill.text());
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     assert!(refused(&process), "during the drill: {during}");
-    let restored = process.admin(&house, "admin", "POST", "/v1/vendors/acme/restore", WHY).json();
+    let restored = process.admin(&fixture, "admin", "POST", "/v1/vendors/acme/restore", WHY).json();
     assert_eq!(restored["state"], "live", "{restored}");
     assert!(!refused(&process));
 }

@@ -1,8 +1,8 @@
 //! Calls from our services to a vendor: the contract decides, personal data is treated on its way out.
 
 use crate::support::client::{Answer, Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
@@ -36,8 +36,8 @@ fn vendors() -> Upstream {
     Upstream::saying(ok("application/json", r#"{"accepted":true}"#))
 }
 
-fn post(gate: &Gate, path: &str, body: &str) -> Answer {
-    Client::to(gate.egress()).send(request("POST", path, "", body)).answer()
+fn post(gateway: &TestGateway, path: &str, body: &str) -> Answer {
+    Client::to(gateway.egress()).send(request("POST", path, "", body)).answer()
 }
 
 fn assert_no_raw(vendor: &Upstream) {
@@ -50,13 +50,13 @@ fn assert_no_raw(vendor: &Upstream) {
 }
 
 #[test]
-fn the_vendors_side_holds_no_raw_value() {
+fn no_raw_value_reaches_the_vendor() {
     let vendor = vendors();
-    let gate = Gate::of_acme(vendor.address, &terms(&vendor, RATE));
+    let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, RATE));
     let text = request("POST", "/acme/v2/events?email=ann%40example.com&a=1", "", BODY)
         .replace("api.example.com", "127.0.0.1")
         .replace("\r\n\r\n", "\r\nX-Customer: ann@example.com\r\nX-Forwarded-For: 10.0.0.7\r\n\r\n");
-    let answer = Client::to(gate.egress()).send(text).answer();
+    let answer = Client::to(gateway.egress()).send(text).answer();
     assert_eq!((answer.status, answer.text().as_str()), (200, r#"{"accepted":true}"#));
     assert_no_raw(&vendor);
     let seen = vendor.last();
@@ -75,8 +75,9 @@ fn the_vendors_side_holds_no_raw_value() {
 #[test]
 fn a_segment_of_the_path_is_treated() {
     let vendor = vendors();
-    let gate = Gate::of_acme(vendor.address, &terms(&vendor, RATE));
-    let answer = Client::to(gate.egress()).send(request("GET", "/acme/v2/people/ann%40example.com", "", "")).answer();
+    let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, RATE));
+    let answer =
+        Client::to(gateway.egress()).send(request("GET", "/acme/v2/people/ann%40example.com", "", "")).answer();
     assert_eq!(answer.status, 200);
     assert_no_raw(&vendor);
     assert!(vendor.last().line().starts_with("GET /base/v2/people/"));
@@ -85,8 +86,8 @@ fn a_segment_of_the_path_is_treated() {
 #[test]
 fn no_split_of_a_request_lets_a_raw_value_out() {
     let vendor = vendors();
-    let gate = Gate::of_acme(vendor.address, &terms(&vendor, RATE));
-    let mut client = Client::to(gate.egress());
+    let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, RATE));
+    let mut client = Client::to(gateway.egress());
     let head = "POST /acme/v2/events HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut whole: Option<Vec<u8>> = None;
     for at in 1..BODY.len() {
@@ -105,7 +106,7 @@ fn no_split_of_a_request_lets_a_raw_value_out() {
 #[test]
 fn a_body_that_cannot_be_inspected_never_leaves() {
     let vendor = vendors();
-    let gate = Gate::of_acme(vendor.address, &terms(&vendor, RATE));
+    let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, RATE));
     for (kind, body, status, reason) in [
         ("text/html", "<p>ann@example.com</p>", 415, "body_opaque"),
         ("application/json\r\nContent-Encoding: lzma", BODY, 415, "body_opaque"),
@@ -113,7 +114,7 @@ fn a_body_that_cannot_be_inspected_never_leaves() {
         ("application/json", r#"{"email":"ann@example.com""#, 400, "body_malformed"),
     ] {
         let text = request("POST", "/acme/v2/events", "", body).replace("application/json", kind);
-        let refused = Client::to(gate.egress()).send(text).answer();
+        let refused = Client::to(gateway.egress()).send(text).answer();
         assert_eq!((refused.status, refused.reason().as_str()), (status, reason), "{kind}: {body}");
     }
     assert_no_raw(&vendor);
@@ -121,11 +122,11 @@ fn a_body_that_cannot_be_inspected_never_leaves() {
 }
 
 #[test]
-fn only_what_the_contract_lists_is_called() {
+fn only_listed_destinations_are_called() {
     let vendor = vendors();
-    let house = House::of_acme(vendor.address, &terms(&vendor, RATE))
+    let fixture = GatewayFixture::of_acme(vendor.address, &terms(&vendor, RATE))
         .contract("silent", "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n");
-    let gate = Gate::start(house);
+    let gateway = TestGateway::start(fixture);
     for path in [
         "/",
         "/nobody/v2/events",
@@ -137,31 +138,31 @@ fn only_what_the_contract_lists_is_called() {
         "/v2/events",
         "/ACME/v2/events",
     ] {
-        let refused = post(&gate, path, "{}");
+        let refused = post(&gateway, path, "{}");
         assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"), "{path}");
         assert_eq!(refused.field("www-authenticate"), None);
     }
     // A host of one's own is no way around it: what is dialled comes from the contract.
     let absolute = format!("GET http://{}/v2/plain HTTP/1.1\r\nHost: {}\r\n\r\n", vendor.address, vendor.address);
-    let refused = Client::to(gate.egress()).send(absolute).answer();
+    let refused = Client::to(gateway.egress()).send(absolute).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"));
     assert_eq!(vendor.seen().len(), 0);
 }
 
 #[test]
-fn a_vendors_name_that_resolves_inward_is_not_dialled() {
+fn a_vendors_host_that_resolves_to_a_private_address_is_not_dialled() {
     let vendor = vendors();
     let terms = terms(&vendor, RATE)
         .replace(r#", allow_networks: ["127.0.0.0/8"]"#, "")
         .replace("http://127.0.0.1", "https://localhost");
-    let gate = Gate::of_acme(vendor.address, &terms);
-    let refused = Client::to(gate.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer();
+    let gateway = TestGateway::of_acme(vendor.address, &terms);
+    let refused = Client::to(gateway.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"));
     assert_eq!(vendor.seen().len(), 0);
 }
 
 #[test]
-fn the_kill_switch_holds_outward() {
+fn a_kill_also_stops_egress() {
     let vendor = Upstream::start(|seen, asker| {
         if seen.line().contains("plain") {
             let _ = asker.gone();
@@ -169,37 +170,37 @@ fn the_kill_switch_holds_outward() {
         }
         asker.write(ok("application/json", "{}")).is_ok()
     });
-    let gate = Gate::of_acme(vendor.address, &terms(&vendor, RATE));
-    assert_eq!(post(&gate, "/acme/v2/events", BODY).status, 200);
-    let mut waiting = Client::to(gate.egress());
+    let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, RATE));
+    assert_eq!(post(&gateway, "/acme/v2/events", BODY).status, 200);
+    let mut waiting = Client::to(gateway.egress());
     waiting.send(request("GET", "/acme/v2/plain", "", ""));
     until("the vendor has it", || vendor.seen().len() == 2);
-    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"breach"}"#).json();
+    let json = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"breach"}"#).json();
     assert_eq!(json["severed"], 1, "{json}");
     assert_eq!(waiting.answer().reason(), "vendor_killed");
-    assert_eq!(post(&gate, "/acme/v2/events", BODY).reason(), "vendor_killed");
+    assert_eq!(post(&gateway, "/acme/v2/events", BODY).reason(), "vendor_killed");
     until("the vendor's side is reset", || vendor.broken() > 0);
     assert_eq!(vendor.seen().len(), 2);
 }
 
 #[test]
-fn limits_hold_outward() {
+fn limits_also_hold_for_egress() {
     let vendor = vendors();
-    let gate = Gate::of_acme(
+    let gateway = TestGateway::of_acme(
         vendor.address,
         &terms(&vendor, "requests: { rate: 1/h, burst: 3 }, records: { budget: 3, window: 1h }"),
     );
-    assert_eq!(post(&gate, "/acme/v2/events", BODY).status, 200);
-    let over = post(&gate, "/acme/v2/events", BODY);
+    assert_eq!(post(&gateway, "/acme/v2/events", BODY).status, 200);
+    let over = post(&gateway, "/acme/v2/events", BODY);
     assert_eq!((over.status, over.reason().as_str()), (429, "records_exceeded"));
     assert_eq!(vendor.seen().len(), 1, "a call over the budget is not made");
-    let plain = || Client::to(gate.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer().status;
+    let plain = || Client::to(gateway.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer().status;
     assert_eq!((plain(), plain()), (200, 429));
     assert_no_raw(&vendor);
 }
 
 #[test]
-fn slashes_and_tokens_of_our_own_calls_are_the_vendors_business() {
+fn egress_allows_encoded_slashes_and_tokens_in_the_query() {
     let vendor = vendors();
     let terms = format!(
         r#"limits: {{ {RATE} }}
@@ -214,8 +215,8 @@ egress:
 "#,
         vendor.address
     );
-    let gate = Gate::of_acme(vendor.address, &terms);
-    let get = |path: &str| Client::to(gate.egress()).send(request("GET", path, "", "")).answer();
+    let gateway = TestGateway::of_acme(vendor.address, &terms);
+    let get = |path: &str| Client::to(gateway.egress()).send(request("GET", path, "", "")).answer();
     for (path, forwarded) in [
         ("/acme/api/v4/projects/a%2Fb", "/api/v4/projects/a%2Fb"),
         ("/acme/api/v4/projects/a%2fb?access_token=x", "/api/v4/projects/a%2Fb?access_token=x"),

@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::client::{self, Ending};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::client::{self, BodyEnd};
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 use vendorgate::internals::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL};
@@ -30,8 +30,8 @@ fn orders(count: usize) -> String {
     format!(r#"{{"orders":[{}]}}"#, (0..count).map(order).collect::<Vec<_>>().join(","))
 }
 
-fn trail(gate: &Gate, query: &str) -> Vec<Value> {
-    let page = gate.admin("viewer", "GET", &format!("/v1/audit?limit=1000{query}"), "");
+fn trail(gateway: &TestGateway, query: &str) -> Vec<Value> {
+    let page = gateway.admin("viewer", "GET", &format!("/v1/audit?limit=1000{query}"), "");
     assert_eq!(page.status, 200, "{}", page.text());
     page.json()["entries"].as_array().expect("entries").clone()
 }
@@ -42,12 +42,12 @@ fn acts(entries: &[Value]) -> Vec<(String, String, String)> {
 }
 
 /// Runs the program against an admin listener, or without one.
-pub(crate) fn program(gate: Option<&Gate>, arguments: &[&str]) -> Output {
+pub(crate) fn program(gateway: Option<&TestGateway>, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
     command.args(arguments).env_remove("VENDORGATE_CONFIG");
-    if let Some(gate) = gate {
-        command.env("VENDORGATE_ADMIN", format!("http://{}", gate.addresses.admin.expect("an admin listener")));
-        command.env("VENDORGATE_TOKEN", gate.house.operator("viewer"));
+    if let Some(gateway) = gateway {
+        command.env("VENDORGATE_ADMIN", format!("http://{}", gateway.addresses.admin.expect("an admin listener")));
+        command.env("VENDORGATE_TOKEN", gateway.fixture.operator("viewer"));
     }
     command.output().expect("the program runs")
 }
@@ -61,20 +61,20 @@ fn verify(trail: &Path) -> Output {
 }
 
 #[test]
-fn a_trail_that_is_not_there_is_said_to_be_missing() {
+fn a_missing_audit_trail_is_reported() {
     let output = verify(Path::new("/nowhere/audit.jsonl"));
     assert_eq!(output.status.code(), Some(2));
     assert!(said(&output).contains("FILE") && !said(&output).contains("key"), "{}", said(&output));
 }
 
 #[test]
-fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
+fn every_admin_act_cut_and_denial_is_in_a_verifiable_audit_trail() {
     let crm = Upstream::json(&orders(8));
     let terms = format!("limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}\n{TERMS}");
-    let gate = Gate::of_acme(crm.address, &terms);
-    assert_ne!(client::get(gate.ingress(), "/v1/orders", &reader()).ending, Ending::Whole);
-    assert_eq!(gate.get("/v1/orders", &vendor("acme").token()).reason(), "scope_missing");
-    let post = |role, path: &str, body: &str| gate.admin(role, "POST", path, body).status;
+    let gateway = TestGateway::of_acme(crm.address, &terms);
+    assert_ne!(client::get(gateway.ingress(), "/v1/orders", &reader()).ending, BodyEnd::Whole);
+    assert_eq!(gateway.get("/v1/orders", &vendor("acme").token()).reason(), "scope_missing");
+    let post = |role, path: &str, body: &str| gateway.admin(role, "POST", path, body).status;
     assert_eq!(post("operator", "/v1/vendors/acme/kill", r#"{"reason":"ticket 1"}"#), 200);
     assert_eq!(post("operator", "/v1/vendors/acme/restore", r#"{"reason":"not mine"}"#), 403);
     assert_eq!(post("admin", "/v1/vendors/acme/restore", r#"{"reason":"ticket 2"}"#), 200);
@@ -82,7 +82,7 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
     assert_eq!(post("operator", "/v1/vendors/acme/revocations", r#"{"jti":"t9","reason":"ticket 3"}"#), 200);
     assert_eq!(post("admin", "/v1/reload", "{}"), 200);
 
-    let entries = trail(&gate, "");
+    let entries = trail(&gateway, "");
     let found = acts(&entries);
     let expected = [
         ("started", "vendorgate", env!("CARGO_PKG_VERSION")),
@@ -99,13 +99,13 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
     let found: Vec<_> = found.iter().map(|(act, by, why)| (act.as_str(), by.as_str(), why.as_str())).collect();
     assert_eq!(found, expected);
     assert_eq!((&entries[2]["detail"]["limit"], &entries[2]["detail"]["records_sent"]), (&"records".into(), &5.into()));
-    let after = trail(&gate, "&after=5");
+    let after = trail(&gateway, "&after=5");
     assert_eq!(acts(&after), acts(&entries[5..]));
 
-    let path = gate.house.path().join("state/audit/audit.jsonl");
+    let path = gateway.fixture.path().join("state/audit/audit.jsonl");
     let whole = verify(&path);
     assert!(whole.status.success() && said(&whole).starts_with("whole: 10 lines"), "{}", said(&whole));
-    let tail = program(Some(&gate), &["audit", "tail", "--once"]);
+    let tail = program(Some(&gateway), &["audit", "tail", "--once"]);
     assert_eq!(said(&tail).lines().count(), 10, "{}", said(&tail));
 
     let text = std::fs::read_to_string(&path).expect("a trail");
@@ -114,8 +114,8 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
     assert_eq!(broken.status.code(), Some(1));
     assert!(said(&broken).contains("line 5: changed"), "{}", said(&broken));
     // Names act on no terminal, in neither form.
-    let odd = gate.house.path().join("state/audit\u{9b}2J\u{202e}\u{2028}");
-    std::fs::rename(gate.house.path().join("state/audit"), &odd).expect("renamed");
+    let odd = gateway.fixture.path().join("state/audit\u{9b}2J\u{202e}\u{2028}");
+    std::fs::rename(gateway.fixture.path().join("state/audit"), &odd).expect("renamed");
     let path = odd.join("audit.jsonl");
     for form in [&["--json"][..], &[]] {
         let broken = program(None, &[&["audit", "verify", path.to_str().expect("text")], form].concat());
@@ -124,7 +124,7 @@ fn every_admin_act_cut_and_denial_is_in_a_trail_that_proves_itself() {
 }
 
 #[test]
-fn a_cut_of_what_we_send_is_audited_as_a_cut_and_a_refusal_is_not() {
+fn a_cut_of_egress_is_audited_as_a_cut_and_a_refusal_is_not() {
     let vendor = Upstream::json("{}");
     let terms = format!(
         r#"limits: {{ records: {{ budget: 5, window: 1h, over: refuse }} }}
@@ -135,9 +135,9 @@ egress:
 "#,
         vendor.address
     );
-    let gate = Gate::of_acme(vendor.address, &terms);
+    let gateway = TestGateway::of_acme(vendor.address, &terms);
     let records = |count: usize| format!("{:x}\r\n{}\r\n", 9 * count, r#"{"id":1},"#.repeat(count));
-    let mut sending = client::Client::to(gate.egress());
+    let mut sending = client::Client::to(gateway.egress());
     let head = client::request("POST", "/acme/events", "", "");
     let head = head.replace("\r\n\r\n", "\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n");
     sending.send(format!("{head}1\r\n[\r\n{}", records(3)));
@@ -148,10 +148,10 @@ egress:
     assert!(vendor.seen().is_empty(), "the vendor has no whole request");
     // Nothing of the next one has left, so nothing was cut.
     let body = format!("[{}1]", r#"{"id":1},"#.repeat(4));
-    let next = client::Client::to(gate.egress()).send(client::request("POST", "/acme/events", "", &body)).answer();
+    let next = client::Client::to(gateway.egress()).send(client::request("POST", "/acme/events", "", &body)).answer();
     assert_eq!(next.reason(), "records_exceeded");
-    until("all of it is in the trail", || trail(&gate, "").len() == 4);
-    let entries = trail(&gate, "");
+    until("all of it is in the trail", || trail(&gateway, "").len() == 4);
+    let entries = trail(&gateway, "");
     let cuts: Vec<&Value> = entries.iter().filter(|entry| entry["act"] == "cut").collect();
     assert_eq!(cuts.len(), 1, "{entries:?}");
     let detail = &cuts[0]["detail"];
@@ -161,16 +161,16 @@ egress:
 }
 
 #[test]
-fn a_flood_of_denials_is_counted_and_not_listed() {
+fn a_flood_of_denials_is_counted_instead_of_listed() {
     let crm = Upstream::json("{\"orders\":[]}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = client::Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = client::Client::to(gateway.ingress());
     let token = vendor("acme").token();
     for _ in 0..300 {
         assert_eq!(client.get("/v1/orders", &token).reason(), "scope_missing");
     }
     until("every denial is counted", || {
-        let entries = trail(&gate, "");
+        let entries = trail(&gateway, "");
         let of = |act: &str| entries.iter().filter(|entry| entry["act"] == act).cloned().collect::<Vec<_>>();
         let counted: u64 = of("denials").iter().filter_map(|entry| entry["detail"]["count"].as_u64()).sum();
         assert!(of("denied").len() <= 60, "{}", of("denied").len());
@@ -179,16 +179,16 @@ fn a_flood_of_denials_is_counted_and_not_listed() {
 }
 
 #[test]
-fn a_gateway_that_must_record_refuses_what_it_cannot_record() {
+fn requests_are_refused_when_the_audit_trail_is_required_and_unwritable() {
     let crm = Upstream::json("{\"orders\":[]}");
-    let house = House::of_acme(crm.address, TERMS);
-    let serving = Gate::start(House::of_acme(crm.address, TERMS).with("audit: { rotate: 64KiB }\n"));
-    let strict = Gate::start(house.with("audit: { path: trail/audit.jsonl, on_failure: stop }\n"));
-    for (gate, folder) in [(&serving, "state/audit"), (&strict, "trail")] {
-        assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let serving = TestGateway::start(GatewayFixture::of_acme(crm.address, TERMS).with("audit: { rotate: 64KiB }\n"));
+    let strict = TestGateway::start(fixture.with("audit: { path: trail/audit.jsonl, on_failure: stop }\n"));
+    for (gateway, folder) in [(&serving, "state/audit"), (&strict, "trail")] {
+        assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
         // Whatever is written from now on can have no head.
-        std::fs::remove_dir_all(gate.house.path().join(folder)).expect("removed");
-        assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
+        std::fs::remove_dir_all(gateway.fixture.path().join(folder)).expect("removed");
+        assert_eq!(gateway.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
     }
     until("it refuses", || strict.get("/v1/orders", &reader()).status == 503);
     assert_eq!(strict.get("/v1/orders", &reader()).reason(), "overloaded");
@@ -211,22 +211,23 @@ fn on_a_small_disk(folder: &Path, kib: u32) -> Option<Command> {
 }
 
 #[test]
-fn a_full_disk_stops_or_is_told_as_the_config_says_and_heals() {
+fn a_full_disk_stops_or_is_reported_as_configured_and_recovers() {
     let crm = Upstream::json("{\"orders\":[]}");
     for (on_failure, while_full) in [("stop", 503), ("keep_serving", 200)] {
-        let house = House::of_acme(crm.address, TERMS);
-        let folder = house.path().join("trail");
+        let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+        let folder = fixture.path().join("trail");
         std::fs::create_dir(&folder).expect("a folder");
-        let house = house.with(&format!("audit: {{ path: trail/audit.jsonl, on_failure: {on_failure} }}\n"));
+        let fixture = fixture.with(&format!("audit: {{ path: trail/audit.jsonl, on_failure: {on_failure} }}\n"));
         let Some(command) = on_a_small_disk(&folder, 128) else {
             eprintln!("skipped: this machine lets nobody mount");
             return;
         };
-        let process = Process::start_by(command, &house);
+        let process = Process::start_by(command, &fixture);
         let status = || client::get(process.ingress, "/v1/orders", &reader()).status;
-        let drill = || process.admin(&house, "operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status;
+        let drill =
+            || process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status;
         let errors = || {
-            let text = process.admin(&house, "viewer", "GET", "/metrics", "").text();
+            let text = process.admin(&fixture, "viewer", "GET", "/metrics", "").text();
             let line = text.lines().find(|line| line.starts_with(r#"vendorgate_state_errors_total{store="audit"}"#));
             line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
         };
@@ -239,13 +240,16 @@ fn a_full_disk_stops_or_is_told_as_the_config_says_and_heals() {
             errors() > 0.0
         });
         assert_eq!(status(), while_full, "{on_failure}");
-        let killed = process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json();
+        let killed = process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json();
         assert_eq!((&killed["state"], &killed["persisted"]), (&"killed".into(), &true.into()), "{on_failure}");
         std::fs::remove_file(&filler).expect("removed");
-        assert_eq!(process.admin(&house, "admin", "POST", "/v1/vendors/acme/restore", r#"{"reason":"y"}"#).status, 200);
+        assert_eq!(
+            process.admin(&fixture, "admin", "POST", "/v1/vendors/acme/restore", r#"{"reason":"y"}"#).status,
+            200
+        );
         until("it serves again", || status() == 200);
         let trail = process.within(&folder.join("audit.jsonl"));
-        let key = house.path().join("state/audit.key");
+        let key = fixture.path().join("state/audit.key");
         let arguments = ["audit", "verify", trail.to_str().expect("text"), "--key", key.to_str().expect("text")];
         let whole = program(None, &arguments);
         assert!(whole.status.success(), "{on_failure}: {}", said(&whole));
@@ -258,16 +262,16 @@ fn a_full_disk_stops_or_is_told_as_the_config_says_and_heals() {
 }
 
 #[test]
-fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
+fn the_exposure_report_lists_fields_people_and_treatments_also_after_a_restart() {
     let crm = Upstream::json(&orders(40));
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     for _ in 0..3 {
-        assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
+        assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
     }
     until("the last byte is counted", || {
-        gate.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
+        gateway.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
     });
-    let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
+    let report = gateway.admin("viewer", "GET", "/v1/exposure?vendor=acme&since=1h", "").json();
     assert_eq!(report["records"], 120, "{report}");
     // An estimate under a key that is another in each run: 40, give or take five standard errors and a rounding.
     let people = report["subjects"]["about"].as_u64().unwrap_or_default();
@@ -280,18 +284,18 @@ fn what_left_is_told_with_fields_people_and_treatments_after_a_restart_too() {
     assert_eq!(of(treated[1]), ("$.orders[*].note".into(), "redact".into(), 120.into()));
     assert_eq!(route["clear"], Value::Null, "every other field could leave");
 
-    let page = program(Some(&gate), &["exposure", "acme", "--since", "1h", "--md"]);
+    let page = program(Some(&gateway), &["exposure", "acme", "--since", "1h", "--md"]);
     assert!(said(&page).contains("Article 33") && said(&page).contains("| records | 120 |"), "{}", said(&page));
-    let page = program(Some(&gate), &["exposure", "acme"]);
+    let page = program(Some(&gateway), &["exposure", "acme"]);
     assert!(said(&page).contains(&format!("about {people}")), "{}", said(&page));
-    assert_eq!(gate.admin("viewer", "GET", "/v1/exposure?vendor=nobody", "").status, 404);
+    assert_eq!(gateway.admin("viewer", "GET", "/v1/exposure?vendor=nobody", "").status, 404);
 
-    let mut gate = gate;
-    gate.begin_drain();
-    until("it has ended", || gate.is_drained());
-    let main = gate.house.main();
-    let after = Process::start(&gate.house);
-    let told = after.admin(&gate.house, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    let mut gateway = gateway;
+    gateway.begin_drain();
+    until("it has ended", || gateway.is_drained());
+    let main = gateway.fixture.main();
+    let after = Process::start(&gateway.fixture);
+    let told = after.admin(&gateway.fixture, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
     assert_eq!((&told["records"], &told["subjects"]["about"]), (&120.into(), &people.into()), "{main:?}");
 }
 
@@ -300,9 +304,9 @@ fn a_restart_does_not_refill_a_budget() {
     let crm = Upstream::json(&orders(5));
     let terms =
         format!("limits: {{ records: {{ budget: 5, window: 1h }}, requests: {{ rate: 3/h, burst: 3 }} }}\n{TERMS}");
-    let house = House::of_acme(crm.address, &terms);
+    let fixture = GatewayFixture::of_acme(crm.address, &terms);
     for signal in ["TERM", "KILL"] {
-        let mut process = Process::start(&house);
+        let mut process = Process::start(&fixture);
         let answer = client::get(process.ingress, "/v1/orders", &reader());
         match signal {
             "TERM" => assert_eq!(answer.status, 200),
@@ -311,42 +315,43 @@ fn a_restart_does_not_refill_a_budget() {
         process.signal(signal);
         process.ended();
     }
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "records_exceeded");
 }
 
 #[test]
-fn a_crash_loses_no_more_than_is_stated() {
+fn a_crash_loses_no_more_than_documented() {
     let crm = Upstream::json(&orders(5));
     let terms = format!("limits: {{ records: {{ budget: 5, window: 1h }} }}\n{TERMS}");
-    let house = House::of_acme(crm.address, &terms);
-    let mut process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, &terms);
+    let mut process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).status, 200);
     // What is older than these is on disk; a second more for the disk itself.
     std::thread::sleep(EXPOSURE_ROLL_INTERVAL.max(LEDGER_STORE_INTERVAL) + std::time::Duration::from_secs(1));
     process.signal("KILL");
     process.ended();
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).reason(), "records_exceeded");
-    let told = process.admin(&house, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    let told = process.admin(&fixture, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
     assert_eq!((&told["records"], &told["subjects"]["about"]), (&5.into(), &5.into()), "{told}");
-    let trail = house.path().join("state/audit/audit.jsonl");
+    let trail = fixture.path().join("state/audit/audit.jsonl");
     assert!(verify(&trail).status.success(), "{}", said(&verify(&trail)));
 }
 
 #[test]
-fn answers_say_how_the_rates_stand() {
+fn answers_carry_the_state_of_the_rate_limits() {
     let crm = Upstream::json("{\"orders\":[]}");
-    let gate = Gate::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 2 }} }}\n{TERMS}"));
-    let first = gate.get("/v1/orders", &reader());
+    let gateway =
+        TestGateway::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 2 }} }}\n{TERMS}"));
+    let first = gateway.get("/v1/orders", &reader());
     assert_eq!(first.status, 200);
     assert_eq!(first.field("ratelimit-policy"), Some(r#""vendor";q=2;w=7200"#));
     assert_eq!(first.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=1;t="#)), Some(true));
-    gate.get("/v1/orders", &reader());
+    gateway.get("/v1/orders", &reader());
     let series = |limit: &str| format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",limit="{limit}"}}"#);
-    let left = |limit: &str| gate.series(&series(limit));
+    let left = |limit: &str| gateway.series(&series(limit));
     assert!(left("requests") < 0.01 && left("records") > 0.99, "{} {}", left("requests"), left("records"));
-    let refused = gate.get("/v1/orders", &reader());
+    let refused = gateway.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
     assert_eq!(refused.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=0;t="#)), Some(true));
     assert!(refused.field("retry-after").is_some());

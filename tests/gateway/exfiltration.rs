@@ -4,10 +4,10 @@ use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, Client, request};
 use crate::support::h2;
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -112,18 +112,18 @@ fn serving(form: Form, body: Vec<u8>, each: usize) -> Upstream {
 fn pull(address: SocketAddr, on_h2: bool) -> (Vec<u8>, bool) {
     if !on_h2 {
         let answer = Client::to(address).get("/v1/all", &reader());
-        return (answer.body, answer.ending != Ending::Whole);
+        return (answer.body, answer.ending != BodyEnd::Whole);
     }
     h2::run(async {
         let mut session = h2::open(address).await;
         let answer = h2::ask(&mut session, "/v1/all", &reader()).await.expect("an answer");
         let (body, ending) = h2::read(answer.into_body()).await;
-        (body, ending != h2::Ending::Whole)
+        (body, ending != h2::StreamEnd::Whole)
     })
 }
 
 #[test]
-fn fifty_thousand_are_asked_for_and_the_budget_arrives() {
+fn a_request_for_fifty_thousand_records_gets_the_budget_only() {
     const BUDGET: u64 = 12_345;
     let body = FLAT.body(50_000);
     for (over, each, on_h2) in [
@@ -138,8 +138,9 @@ fn fifty_thousand_are_asked_for_and_the_budget_arrives() {
     ] {
         let what = format!("over: {over}, {each} bytes a chunk, h2: {on_h2}");
         let crm = serving(FLAT, body.clone(), each);
-        let gate = Gate::of_acme(crm.address, &ingress(FLAT, &format!("budget: {BUDGET}, window: 1h, over: {over}")));
-        let (body, cut) = pull(gate.ingress(), on_h2);
+        let gateway =
+            TestGateway::of_acme(crm.address, &ingress(FLAT, &format!("budget: {BUDGET}, window: 1h, over: {over}")));
+        let (body, cut) = pull(gateway.ingress(), on_h2);
         assert!(cut, "{what}");
         // A kill resets a connection that carries nothing else: what the client has not read by then is gone.
         if over == "kill" {
@@ -147,11 +148,11 @@ fn fifty_thousand_are_asked_for_and_the_budget_arrives() {
         } else {
             assert_exactly(BUDGET, &body, &what)
         }
-        let next = gate.get("/v1/all", &reader());
+        let next = gateway.get("/v1/all", &reader());
         let expected = if over == "kill" { (403, "vendor_killed") } else { (429, "records_exceeded") };
         assert_eq!((next.status, next.reason().as_str()), expected, "{what}");
         if over == "kill" {
-            let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+            let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
             assert_eq!((&status["state"], &status["kills"][0]["by"]), (&"killed".into(), &"vendorgate".into()));
         }
     }
@@ -162,8 +163,8 @@ fn every_form_of_records_is_cut_at_the_budget() {
     for (name, form) in [("flat", FLAT), ("nested", NESTED), ("lines", LINES), ("table", TABLE)] {
         for (each, on_h2) in [(1, false), (7, true), (1 << 20, false), (1 << 20, true)] {
             let crm = serving(form, form.body(100), each);
-            let gate = Gate::of_acme(crm.address, &ingress(form, "budget: 37, window: 1h, over: refuse"));
-            let (body, cut) = pull(gate.ingress(), on_h2);
+            let gateway = TestGateway::of_acme(crm.address, &ingress(form, "budget: 37, window: 1h, over: refuse"));
+            let (body, cut) = pull(gateway.ingress(), on_h2);
             let what = format!("{name}, {each} bytes a chunk, h2: {on_h2}");
             assert!(cut, "{what}");
             assert_exactly(37, &body, &what);
@@ -172,12 +173,13 @@ fn every_form_of_records_is_cut_at_the_budget() {
 }
 
 #[test]
-fn those_who_pull_together_get_the_budget_together() {
+fn concurrent_requests_share_one_budget() {
     const BUDGET: usize = 20_000;
     let crm = serving(FLAT, FLAT.body(5_000), 4096);
     for over in ["refuse", "sever", "kill"] {
-        let gate = Gate::of_acme(crm.address, &ingress(FLAT, &format!("budget: {BUDGET}, window: 1h, over: {over}")));
-        let address = gate.ingress();
+        let gateway =
+            TestGateway::of_acme(crm.address, &ingress(FLAT, &format!("budget: {BUDGET}, window: 1h, over: {over}")));
+        let address = gateway.ingress();
         let pulls: Vec<_> = (0..8).map(|at| std::thread::spawn(move || pull(address, at % 2 == 0))).collect();
         let bodies: Vec<_> = pulls.into_iter().map(|pull| pull.join().expect("no panic")).collect();
         let got: usize = bodies.iter().map(|(body, _)| marked(body, '~').len()).sum();
@@ -189,7 +191,7 @@ fn those_who_pull_together_get_the_budget_together() {
         // Near its end, a budget may be held for a moment by a body that then ends: the rest is there for the next.
         let mut total = got;
         loop {
-            let answer = gate.get("/v1/all", &reader());
+            let answer = gateway.get("/v1/all", &reader());
             if answer.status != 200 {
                 assert_eq!(answer.reason(), "records_exceeded");
                 break;
@@ -198,7 +200,7 @@ fn those_who_pull_together_get_the_budget_together() {
         }
         assert_eq!(total, BUDGET, "to the record, over all of them");
         until("as many are counted", || {
-            gate.metric("vendorgate_records_total", &[r#"vendor="acme""#, "ingress"]) == Some(BUDGET as u64)
+            gateway.metric("vendorgate_records_total", &[r#"vendor="acme""#, "ingress"]) == Some(BUDGET as u64)
         });
     }
 }
@@ -224,7 +226,7 @@ fn taking() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
 }
 
 #[test]
-fn what_we_send_is_cut_at_the_budget_too() {
+fn egress_is_also_cut_at_the_budget() {
     for (name, form) in [("flat", FLAT), ("nested", NESTED), ("lines", LINES), ("table", TABLE)] {
         for each in [13, 1000] {
             let (vendor, taken) = taking();
@@ -237,8 +239,8 @@ egress:
 ",
                 form.records
             );
-            let gate = Gate::of_acme(vendor, &terms);
-            let mut sending = Client::to(gate.egress());
+            let gateway = TestGateway::of_acme(vendor, &terms);
+            let mut sending = Client::to(gateway.egress());
             let kind = format!("\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n", form.media);
             sending.send(request("POST", "/acme/in", "", "").replace("\r\n\r\n", &kind));
             let body = form.body(1000);
@@ -258,7 +260,7 @@ egress:
             assert!(most < 370, "{name} {each}: {most}");
             let text = String::from_utf8_lossy(&got).into_owned();
             assert!(!text.contains("example.com") && !text.ends_with("0\r\n\r\n"), "{name} {each}");
-            let again = Client::to(gate.egress()).send(request("POST", "/acme/in", "", "[1]")).answer();
+            let again = Client::to(gateway.egress()).send(request("POST", "/acme/in", "", "[1]")).answer();
             assert_eq!(again.status, 429, "{name} {each}");
         }
     }

@@ -6,9 +6,9 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use vendorgate::internals::identity::{Algorithm, SigningKey};
 
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const TERMS: &str = "ingress:
@@ -19,19 +19,19 @@ const TERMS: &str = "ingress:
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
 ";
 
-fn explain(house: &House, token: Option<&str>, arguments: &[&str]) -> Output {
+fn explain(fixture: &GatewayFixture, token: Option<&str>, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
-    command.args(["explain", "--vendor", "acme", "--config"]).arg(house.main());
+    command.args(["explain", "--vendor", "acme", "--config"]).arg(fixture.main());
     if let Some(token) = token {
-        let file = house.path().join("token.jwt");
+        let file = fixture.path().join("token.jwt");
         std::fs::write(&file, format!("{token}\n")).expect("written");
         command.arg("--token").arg(file);
     }
     command.args(arguments).output().expect("it runs")
 }
 
-fn told(house: &House, token: Option<&str>, arguments: &[&str]) -> (Option<i32>, Value) {
-    let output = explain(house, token, &[&["--json"], arguments].concat());
+fn told(fixture: &GatewayFixture, token: Option<&str>, arguments: &[&str]) -> (Option<i32>, Value) {
+    let output = explain(fixture, token, &[&["--json"], arguments].concat());
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {text}")))
 }
@@ -42,35 +42,35 @@ fn step<'a>(object: &'a Value, rule: &str) -> &'a Value {
 }
 
 /// The line of a contract that starts with these words.
-fn line(house: &House, words: &str) -> String {
-    let path = house.path().join("contracts/acme.yaml");
+fn line(fixture: &GatewayFixture, words: &str) -> String {
+    let path = fixture.path().join("contracts/acme.yaml");
     let text = std::fs::read_to_string(&path).expect("a contract");
     let number = text.lines().position(|line| line.trim_start().starts_with(words)).expect(words);
     format!("{}:{}", path.display(), number + 1)
 }
 
 #[test]
-fn every_rule_is_told_with_its_line_and_nothing_is_sent() {
+fn every_rule_is_printed_with_its_line_and_nothing_is_sent() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let (code, object) = told(&house, Some(&reader()), &["GET", "/v1/orders/7?x=1"]);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let (code, object) = told(&fixture, Some(&reader()), &["GET", "/v1/orders/7?x=1"]);
     assert_eq!((code, &object["answer"]), (Some(0), &"allowed".into()), "{object:#}");
-    assert_eq!(step(&object, "identity.rotation.max_age")["at"], line(&house, "rotation:"));
-    assert_eq!(step(&object, "identity.jwks")["at"], line(&house, "jwks:"));
+    assert_eq!(step(&object, "identity.rotation.max_age")["at"], line(&fixture, "rotation:"));
+    assert_eq!(step(&object, "identity.jwks")["at"], line(&fixture, "jwks:"));
     assert_eq!(step(&object, "ingress[0]")["says"], "GET /v1/orders/{id}");
     assert_eq!(step(&object, "ingress[0].scopes")["outcome"], "yes");
-    assert_eq!(step(&object, "ends")["at"], line(&house, "ends:"));
+    assert_eq!(step(&object, "ends")["at"], line(&fixture, "ends:"));
     assert!(step(&object, "ingress[0].response")["says"].as_str().expect("words").contains("redact $.email"));
-    let text = String::from_utf8(explain(&house, Some(&reader()), &["GET", "/v1/orders/7"]).stdout).expect("text");
+    let text = String::from_utf8(explain(&fixture, Some(&reader()), &["GET", "/v1/orders/7"]).stdout).expect("text");
     assert!(text.contains("acme: allowed") && text.contains("contracts/acme.yaml:"), "{text}");
     assert_eq!(crm.seen().len(), 0);
-    assert!(!Path::new(&house.path().join("state")).exists(), "and nothing is left behind");
+    assert!(!Path::new(&fixture.path().join("state")).exists(), "and nothing is left behind");
 }
 
 #[test]
-fn the_answer_is_the_reason_that_the_gateway_gives() {
+fn explain_gives_the_same_reason_as_the_gateway() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
     let stranger = SigningKey::generate(Algorithm::ES256, "es").expect("a key");
     let forged = stranger.sign(&vendor("acme").scope("orders:read").claims()).expect("signed");
     let cases = [
@@ -84,35 +84,35 @@ fn the_answer_is_the_reason_that_the_gateway_gives() {
         ("x.y".to_owned(), "GET", "/v1/orders/1", "token_malformed"),
     ];
     let explained: Vec<_> =
-        cases.iter().map(|(token, method, path, _)| told(&house, Some(token), &[method, path])).collect();
-    let gate = Gate::start(house);
+        cases.iter().map(|(token, method, path, _)| told(&fixture, Some(token), &[method, path])).collect();
+    let gateway = TestGateway::start(fixture);
     for ((token, method, path, reason), (code, object)) in cases.iter().zip(explained) {
         assert_eq!((code, &object["reason"]), (Some(1), &Value::from(*reason)), "{path} {object:#}");
         let request = crate::support::client::request(method, path, token, "");
-        let refused = crate::support::client::Client::to(gate.ingress()).send(request).answer();
+        let refused = crate::support::client::Client::to(gateway.ingress()).send(request).answer();
         assert_eq!(refused.reason(), *reason, "{path}");
     }
-    let (code, object) = told(&gate.house, None, &["GET", "/v1/orders/1"]);
+    let (code, object) = told(&gateway.fixture, None, &["GET", "/v1/orders/1"]);
     assert_eq!((code, &object["reason"]), (Some(1), &Value::from("token_missing")));
     assert!(object["unread"].is_string(), "a running gateway holds the state: {object:#}");
 }
 
 #[test]
-fn what_cannot_be_used_is_no_answer() {
-    let house = House::of_acme("127.0.0.1:9".parse().expect("an address"), TERMS);
-    assert_eq!(explain(&house, None, &["G T", "/"]).status.code(), Some(2));
-    assert_eq!(explain(&house, None, &["GET", "http://[/"]).status.code(), Some(2));
-    let missing = explain(&house, None, &["--token", "/nowhere", "GET", "/"]);
+fn unusable_arguments_exit_with_2() {
+    let fixture = GatewayFixture::of_acme("127.0.0.1:9".parse().expect("an address"), TERMS);
+    assert_eq!(explain(&fixture, None, &["G T", "/"]).status.code(), Some(2));
+    assert_eq!(explain(&fixture, None, &["GET", "http://[/"]).status.code(), Some(2));
+    let missing = explain(&fixture, None, &["--token", "/nowhere", "GET", "/"]);
     assert_eq!(missing.status.code(), Some(2), "{}", String::from_utf8_lossy(&missing.stderr));
 }
 
 #[test]
-fn keys_that_only_the_issuer_has_leave_the_answer_open() {
+fn keys_that_only_the_issuer_has_leave_the_result_open() {
     let terms = format!(
         "identity:\n  issuer: https://id.example.com\n  audience: https://api.example.com\n  clients: [acme-client]\n  jwks: {{ url: \"http://127.0.0.1:1/jwks\" }}\n{TERMS}"
     );
-    let house = House::of_acme("127.0.0.1:9".parse().expect("an address"), &terms);
-    let (code, object) = told(&house, Some(&reader()), &["GET", "/v1/orders/7"]);
+    let fixture = GatewayFixture::of_acme("127.0.0.1:9".parse().expect("an address"), &terms);
+    let (code, object) = told(&fixture, Some(&reader()), &["GET", "/v1/orders/7"]);
     assert_eq!((code, &object["answer"]), (Some(1), &Value::from("open")), "{object:#}");
     assert_eq!(step(&object, "identity.jwks")["outcome"], "open");
     assert_eq!(step(&object, "identity.rotation.max_lifetime")["outcome"], "yes");

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::evidence::{program, said};
-use crate::support::gate::Gate;
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -29,16 +29,16 @@ fn line<'a>(route: &'a Value, list: &str) -> Vec<&'a Value> {
 fn finds_of_detectors_and_paths_in_clear_are_in_the_report() {
     let body = r#"{"id":7,"notes":["pay 4111 1111 1111 1111","none"],"byId":{"12345":{"city":"Oslo"},"67890":{"city":"Rome"}}}"#;
     let crm = Upstream::json(body);
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     for path in ["/v1/reported", "/v1/masked", "/v1/redacted", "/v1/bare", "/v1/listed"] {
         for _ in 0..2 {
-            assert_eq!(gate.get(path, &reader()).status, 200, "{path}");
+            assert_eq!(gateway.get(path, &reader()).status, 200, "{path}");
         }
     }
     until("the last byte is counted", || {
-        gate.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
+        gateway.series(r#"vendorgate_in_flight{vendor="acme",direction="ingress"}"#) == 0.0
     });
-    let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    let report = gateway.admin("viewer", "GET", "/v1/exposure?vendor=acme", "").json();
     assert_eq!(report["left_raw"], 2, "{report}");
     let route = |name: &str| {
         let all = report["routes"].as_array().expect("routes").iter();
@@ -64,12 +64,12 @@ fn finds_of_detectors_and_paths_in_clear_are_in_the_report() {
     assert_eq!(in_clear("masked")[2], told("$.notes[*]", 2, false), "the other was masked in part");
     assert_eq!(in_clear("listed"), [told("$.byId.*.city", 4, false), told("$.id", 2, true)]);
 
-    let text = said(&program(Some(&gate), &["exposure", "acme"]));
+    let text = said(&program(Some(&gateway), &["exposure", "acme"]));
     let first = text.lines().nth(2).unwrap_or_default().to_owned();
     assert!(first.contains("LEFT RAW") && first.contains("2 values"), "{text}");
     assert!(text.contains("detect  report  2  THE VALUE ITSELF"), "{text}");
     assert!(text.contains("$.byId.*.city  4  NOT LISTED under clear"), "{text}");
-    let page = said(&program(Some(&gate), &["exposure", "acme", "--md"]));
+    let page = said(&program(Some(&gateway), &["exposure", "acme", "--md"]));
     let table = page.lines().position(|line| line == "| --- | --- |").expect("a table");
     assert!(page.lines().nth(table + 1).is_some_and(|line| line.starts_with("| LEFT RAW |")), "{page}");
     assert!(page.contains("| `$.byId.*.city` | 4 | **no** |") && page.contains("| `$.id` | 2 | yes |"), "{page}");

@@ -1,10 +1,10 @@
 //! Formats that could carry a value around its rule, sent through the gateway: what leaves is treated, or nothing leaves.
 
 use crate::support::client::{Client, request};
-use crate::support::gate::Gate;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{Upstream, ok};
 
-fn gate(vendor: &Upstream) -> Gate {
+fn gateway(vendor: &Upstream) -> TestGateway {
     let routes = r#"
     - { route: POST /rows, request: { pii: [{ field: "$[*].email", as: redact }] } }
     - { route: POST /bare, request: { as: csv, columns: [id, email], delimiter: ";", pii: [{ field: "$[*].email", as: redact }] } }
@@ -12,13 +12,13 @@ fn gate(vendor: &Upstream) -> Gate {
     - { route: "* /graphql", graphql: true, response: { pii: [{ field: "$.data.user.email", as: redact }] } }
 "#;
     let upstream = format!("{{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}", vendor.address);
-    Gate::of_acme(vendor.address, &format!("egress:\n  upstream: {upstream}\n  routes:{routes}"))
+    TestGateway::of_acme(vendor.address, &format!("egress:\n  upstream: {upstream}\n  routes:{routes}"))
 }
 
 #[test]
 fn a_body_in_which_a_rule_selects_nothing_does_not_leave() {
     let vendor = Upstream::saying(ok("application/json", "{}"));
-    let gate = gate(&vendor);
+    let gateway = gateway(&vendor);
     for (path, media, body, status, reason) in [
         ("/rows", "text/csv", "Customers,\nid,email\n1,ann@example.com\n", 415, "body_opaque"),
         ("/rows", "text/csv; header=absent", "1,ann@example.com\n", 415, "body_opaque"),
@@ -29,10 +29,10 @@ fn a_body_in_which_a_rule_selects_nothing_does_not_leave() {
         ("/graphql", "application/x-www-form-urlencoded", "query={user{id}}", 403, "query_forbidden"),
     ] {
         let text = request("POST", &format!("/acme{path}"), "", body).replace("application/json", media);
-        let refused = Client::to(gate.egress()).send(text).answer();
+        let refused = Client::to(gateway.egress()).send(text).answer();
         assert_eq!((refused.status, refused.reason().as_str()), (status, reason), "{path} {media}: {body}");
     }
-    let refused = Client::to(gate.egress()).get("/acme/graphql?x=1", "");
+    let refused = Client::to(gateway.egress()).get("/acme/graphql?x=1", "");
     assert_eq!((refused.status, refused.reason().as_str()), (403, "query_forbidden"));
     assert_eq!(vendor.seen().len(), 0);
 }
@@ -40,7 +40,7 @@ fn a_body_in_which_a_rule_selects_nothing_does_not_leave() {
 #[test]
 fn a_body_is_read_as_its_contract_says() {
     let vendor = Upstream::saying(ok("application/json", r#"{"data":{"user":{"id":1,"email":"ann@example.com"}}}"#));
-    let gate = gate(&vendor);
+    let gateway = gateway(&vendor);
     let query = r#"{"query":"{user{id email}}"}"#;
     for (path, media, body, told, left) in [
         ("/rows", "text/csv", "id,email\n1,a@x\n", "text/csv", "id,email\n1,[redacted]\n"),
@@ -55,7 +55,7 @@ fn a_body_is_read_as_its_contract_says() {
         ("/graphql", "application/json", query, "application/json", query),
     ] {
         let text = request("POST", &format!("/acme{path}"), "", body).replace("application/json", media);
-        let answer = Client::to(gate.egress()).send(text).answer();
+        let answer = Client::to(gateway.egress()).send(text).answer();
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
         let seen = vendor.last();
         assert_eq!(

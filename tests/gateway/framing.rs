@@ -1,8 +1,8 @@
 //! Requests with two readings, smuggling, and forged identity: as data, with what refuses each.
 
 use crate::support::client::{Client, exchange_raw, request};
-use crate::support::gate::Gate;
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const TERMS: &str = "limits: { requests: { rate: 100000/s } }
@@ -89,10 +89,10 @@ const LINES: &[(&str, &str, &str)] = &[
     ("another host in absolute form", "GET http://evil/v1/a HTTP/1.1", "different hosts"),
 ];
 
-fn gate() -> (Upstream, Gate) {
+fn gateway() -> (Upstream, TestGateway) {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    (crm, gate)
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    (crm, gateway)
 }
 
 /// The statuses of all that came back.
@@ -102,8 +102,8 @@ fn statuses(bytes: &[u8]) -> Vec<String> {
 }
 
 #[test]
-fn what_has_two_readings_is_refused_and_closes() {
-    let (crm, gate) = gate();
+fn a_request_with_two_readings_is_refused_and_the_connection_closed() {
+    let (crm, gateway) = gateway();
     // A second request behind the first: after a refusal for framing it must never be read as one.
     let next = format!(
         "GET /v1/smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
@@ -115,22 +115,22 @@ fn what_has_two_readings_is_refused_and_closes() {
         let bytes = format!("POST /v1/a HTTP/1.1\r\nAuthorization: Bearer {}\r\n{head}{next}", reader());
         // The fold above must come first in the head, so that it folds nothing of ours.
         let bytes = if head.starts_with(' ') { format!("POST /v1/a HTTP/1.1\r\n{head}{next}") } else { bytes };
-        judge(&gate, name, bytes.as_bytes(), told, &mut wrong);
+        judge(&gateway, name, bytes.as_bytes(), told, &mut wrong);
     }
     for (name, line, told) in LINES {
         let bytes = format!("{line}\r\nHost: a\r\nAuthorization: Bearer {}\r\n\r\n", reader());
-        judge(&gate, name, bytes.as_bytes(), told, &mut wrong);
+        judge(&gateway, name, bytes.as_bytes(), told, &mut wrong);
     }
     let smuggled: Vec<String> = crm.seen().iter().map(|seen| seen.line().to_owned()).collect();
     assert!(wrong.is_empty() && smuggled.is_empty(), "{wrong:#?}\nand the upstream saw {smuggled:?}");
     let labels = ["vendor=\"_unknown\"", "direction=\"ingress\"", "reason=\"request_malformed\""];
-    let counted = gate.metric("vendorgate_denials_total", &labels);
+    let counted = gateway.metric("vendorgate_denials_total", &labels);
     assert_eq!(counted, Some((HEADS.len() + LINES.len()) as u64), "each is counted like any other denial");
 }
 
 /// One problem document that names the cause, and a close.
-fn judge(gate: &Gate, name: &str, bytes: &[u8], told: &str, wrong: &mut Vec<String>) {
-    let answer = exchange_raw(gate.ingress(), bytes);
+fn judge(gateway: &TestGateway, name: &str, bytes: &[u8], told: &str, wrong: &mut Vec<String>) {
+    let answer = exchange_raw(gateway.ingress(), bytes);
     let text = String::from_utf8_lossy(&answer).into_owned();
     let is_refused = statuses(&answer) == ["400"] && text.contains("request_malformed");
     if !is_refused || !text.contains("connection: close") || !text.contains(told) {
@@ -139,14 +139,14 @@ fn judge(gate: &Gate, name: &str, bytes: &[u8], told: &str, wrong: &mut Vec<Stri
 }
 
 #[test]
-fn what_comes_in_pieces_or_behind_others_is_judged_alike() {
-    let (crm, gate) = gate();
+fn split_and_pipelined_requests_are_validated_alike() {
+    let (crm, gateway) = gateway();
     let good = request("GET", "/v1/a", &reader(), "");
     let bad = good.replace("\r\n\r\n", "\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\n");
     // Two good ones in one piece, and a bad one behind them.
-    let answer = exchange_raw(gate.ingress(), format!("{good}{good}{bad}{good}").as_bytes());
+    let answer = exchange_raw(gateway.ingress(), format!("{good}{good}{bad}{good}").as_bytes());
     assert_eq!(statuses(&answer), ["200", "200", "400"]);
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     for piece in bad.as_bytes().chunks(7) {
         client.send(piece);
     }
@@ -156,7 +156,7 @@ fn what_comes_in_pieces_or_behind_others_is_judged_alike() {
     // A good one in pieces, with a body and trailers, and another behind it.
     let posted = good.replace("GET", "POST").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n")
         + "5\r\nhello\r\n0\r\nX: y\r\n\r\n";
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     for piece in format!("{posted}{good}").as_bytes().chunks(3) {
         client.send(piece);
     }
@@ -166,7 +166,7 @@ fn what_comes_in_pieces_or_behind_others_is_judged_alike() {
 
 #[test]
 fn a_broken_chunk_never_becomes_a_next_request() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let head = format!(
         "POST /v1/a HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {}\r\nTransfer-Encoding: chunked\r\n\r\n",
         reader()
@@ -183,26 +183,26 @@ fn a_broken_chunk_never_becomes_a_next_request() {
         "ffffffffffffffffff\r\na",
         "0x1\r\na\r\n0\r\n\r\n",
     ] {
-        let answer = exchange_raw(gate.ingress(), format!("{head}{chunk}{next}").as_bytes());
+        let answer = exchange_raw(gateway.ingress(), format!("{head}{chunk}{next}").as_bytes());
         assert!(!statuses(&answer).contains(&"200".to_owned()), "{chunk:?}: {}", String::from_utf8_lossy(&answer));
     }
     assert!(crm.seen().iter().all(|seen| !seen.head.contains("smuggled")));
 }
 
 #[test]
-fn each_request_of_a_connection_proves_itself() {
-    let (crm, gate) = gate();
+fn each_request_of_a_connection_is_authenticated() {
+    let (crm, gateway) = gateway();
     let with = request("GET", "/v1/a", &reader(), "");
     let without = request("GET", "/v1/b", "", "");
     let last = without.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
-    let answer = exchange_raw(gate.ingress(), format!("{with}{without}{with}{last}").as_bytes());
+    let answer = exchange_raw(gateway.ingress(), format!("{with}{without}{with}{last}").as_bytes());
     assert_eq!(statuses(&answer), ["200", "401", "200", "401"]);
     assert!(crm.seen().iter().all(|seen| seen.line().contains("/v1/a")));
 }
 
 #[test]
 fn an_early_refusal_never_turns_the_body_into_a_request() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let smuggled = format!(
         "GET /v1/smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         reader()
@@ -211,15 +211,15 @@ fn an_early_refusal_never_turns_the_body_into_a_request() {
         "POST /v1/a HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{smuggled}",
         smuggled.len()
     );
-    let answer = exchange_raw(gate.ingress(), refused.as_bytes());
+    let answer = exchange_raw(gateway.ingress(), refused.as_bytes());
     assert_eq!(statuses(&answer), ["401"]);
     assert_eq!(crm.seen().len(), 0);
 }
 
 #[test]
-fn what_is_judged_is_what_is_forwarded() {
-    let (crm, gate) = gate();
-    let mut client = Client::to(gate.ingress());
+fn the_validated_path_is_the_forwarded_path() {
+    let (crm, gateway) = gateway();
+    let mut client = Client::to(gateway.ingress());
     for (sent, forwarded) in [
         ("/v1/a/./b/../c", "/v1/a/c"),
         ("/v1/%61", "/v1/a"),
@@ -236,7 +236,7 @@ fn what_is_judged_is_what_is_forwarded() {
 
 #[test]
 fn a_caller_cannot_forge_who_it_is() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let forged = [
         "X-Vendorgate-Vendor: root",
         "x_vendorgate_vendor: root",
@@ -274,7 +274,7 @@ fn a_caller_cannot_forge_who_it_is() {
     ];
     let text =
         request("GET", "/v1/a", &reader(), "").replace("\r\n\r\n", &format!("\r\n{}\r\n\r\n", forged.join("\r\n")));
-    let answer = Client::to(gate.ingress()).send(text).answer();
+    let answer = Client::to(gateway.ingress()).send(text).answer();
     assert_eq!(answer.status, 200);
     let seen = crm.last();
     for word in ["root", "10.9.9.9", "evil", "DELETE", "forged", "h2c", "eDp5", "Bearer", "keep-alive: 5"] {
@@ -289,8 +289,8 @@ fn a_caller_cannot_forge_who_it_is() {
 
 #[test]
 fn every_answer_has_an_id_of_its_own() {
-    let (_crm, gate) = gate();
-    let mut client = Client::to(gate.ingress());
+    let (_crm, gateway) = gateway();
+    let mut client = Client::to(gateway.ingress());
     let id = |answer: &crate::support::client::Answer| answer.field("x-request-id").map(str::to_owned);
     let first = id(&client.get("/v1/a", &reader())).expect("an id");
     let second = id(&client.get("/v1/a", &reader())).expect("an id");
@@ -304,7 +304,7 @@ fn every_answer_has_an_id_of_its_own() {
 
 #[test]
 fn a_head_that_is_too_large_is_refused() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let long = "x".repeat(64 * 1024);
     let many: String = (0..200).map(|at| format!("X-{at}: y\r\n")).collect();
     for head in [
@@ -312,7 +312,7 @@ fn a_head_that_is_too_large_is_refused() {
         format!("GET /v1/a HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
         format!("GET /v1/a HTTP/1.1\r\nHost: a\r\n{many}\r\n"),
     ] {
-        let answer = exchange_raw(gate.ingress(), head.as_bytes());
+        let answer = exchange_raw(gateway.ingress(), head.as_bytes());
         let status = statuses(&answer).first().cloned().unwrap_or_default();
         assert!(["400", "414", "431"].contains(&status.as_str()), "{}: {status}", &head[..40]);
     }

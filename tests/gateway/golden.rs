@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use crate::support::client::{Client, request};
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
 use crate::support::until;
@@ -69,7 +69,7 @@ const VARYING: [&str; 25] = [
 ];
 
 struct Golden {
-    house: House,
+    fixture: GatewayFixture,
     process: Process,
 }
 
@@ -78,7 +78,7 @@ impl Golden {
     #[track_caller]
     fn check(&self, name: &str, operator: &str, method: &str, path: &str, body: &Value) -> Value {
         let body = if body.is_null() { String::new() } else { body.to_string() };
-        let answer = self.process.admin(&self.house, operator, method, path, &body);
+        let answer = self.process.admin(&self.fixture, operator, method, path, &body);
         let json = answer.json();
         let mut shown = json!({ "call": format!("{method} {}", path.split("id=").next().unwrap_or(path)), "status": answer.status, "answer": json });
         blank(&mut shown);
@@ -99,7 +99,7 @@ impl Golden {
     fn traffic(&self, path: &str, token: &str) -> String {
         let answer = Client::to(self.process.ingress).send(request("GET", path, token, "")).answer();
         until("its last byte is counted", || {
-            let status = self.process.admin(&self.house, "viewer", "GET", "/v1/vendors/acme", "").json();
+            let status = self.process.admin(&self.fixture, "viewer", "GET", "/v1/vendors/acme", "").json();
             status["traffic"].as_array().is_some_and(|ways| ways.iter().all(|way| way["in_flight"] == 0))
         });
         answer.text()
@@ -143,20 +143,20 @@ fn every_admin_call_answers_as_its_file_says() {
         let body = r#"{"orders":[{"id":7,"email":"bob@example.com","note":"pay 4111 1111 1111 1111"}]}"#;
         asker.write(ok("application/json", body)).is_ok()
     });
-    let house = House::of_acme(crm.address, TERMS).contract("two", TWO);
-    let process = Process::start(&house);
-    let gate = Golden { house, process };
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS).contract("two", TWO);
+    let process = Process::start(&fixture);
+    let gateway = Golden { fixture, process };
     let acme = "/v1/vendors/acme";
-    compare("openapi", &gate.process.admin(&gate.house, "viewer", "GET", "/openapi.json", "").json());
-    gate.get("vendors", "/v1/vendors");
-    let answer = gate.traffic("/v1/orders/1", &reader());
+    compare("openapi", &gateway.process.admin(&gateway.fixture, "viewer", "GET", "/openapi.json", "").json());
+    gateway.get("vendors", "/v1/vendors");
+    let answer = gateway.traffic("/v1/orders/1", &reader());
     let token = serde_json::from_str::<Value>(&answer).expect("JSON")["orders"][0]["email"].clone();
-    let failed = Client::to(gate.process.ingress).send(request("POST", "/v1/orders", &reader(), "{}")).answer();
-    gate.traffic("/v1/orders/1", &reader());
-    gate.get("vendor", acme);
-    gate.get("exposure", "/v1/exposure?vendor=acme");
-    gate.get("request", &format!("/v1/requests?id={}", failed.json()["request_id"].as_str().expect("an id")));
-    gate.get("audit", "/v1/audit?limit=2");
+    let failed = Client::to(gateway.process.ingress).send(request("POST", "/v1/orders", &reader(), "{}")).answer();
+    gateway.traffic("/v1/orders/1", &reader());
+    gateway.get("vendor", acme);
+    gateway.get("exposure", "/v1/exposure?vendor=acme");
+    gateway.get("request", &format!("/v1/requests?id={}", failed.json()["request_id"].as_str().expect("an id")));
+    gateway.get("audit", "/v1/audit?limit=2");
 
     // Kills, what they would cut, and the way back.
     let part =
@@ -167,31 +167,31 @@ fn every_admin_call_answers_as_its_file_says() {
         order
     };
     let why = || json!({ "reason": "ticket 4711" });
-    gate.order("kill-preview", &format!("{acme}/kill"), with(json!({ "dry_run": true })));
-    gate.order("kill-part", &format!("{acme}/kill"), part.clone());
-    gate.order("kill-unseen", &format!("{acme}/kill"), json!({ "reason": "x", "client": "nobody", "unseen": true }));
-    gate.order("kill", &format!("{acme}/kill"), why());
-    gate.get("vendor-killed", acme);
-    gate.order("restore-part", &format!("{acme}/restore"), part.clone());
-    gate.order("restore", &format!("{acme}/restore"), why());
-    gate.order("restore-nothing", &format!("{acme}/restore"), why());
-    gate.order("kill-all-preview", "/v1/kill", json!({ "reason": "x", "dry_run": true }));
-    gate.order("kill-all", "/v1/kill", why());
-    gate.order("restore-all-waits", "/v1/restore", why());
-    gate.get("vendor-approved", "/v1/vendors/two");
-    gate.check("restore-all", "second", "POST", "/v1/restore", &why());
+    gateway.order("kill-preview", &format!("{acme}/kill"), with(json!({ "dry_run": true })));
+    gateway.order("kill-part", &format!("{acme}/kill"), part.clone());
+    gateway.order("kill-unseen", &format!("{acme}/kill"), json!({ "reason": "x", "client": "nobody", "unseen": true }));
+    gateway.order("kill", &format!("{acme}/kill"), why());
+    gateway.get("vendor-killed", acme);
+    gateway.order("restore-part", &format!("{acme}/restore"), part.clone());
+    gateway.order("restore", &format!("{acme}/restore"), why());
+    gateway.order("restore-nothing", &format!("{acme}/restore"), why());
+    gateway.order("kill-all-preview", "/v1/kill", json!({ "reason": "x", "dry_run": true }));
+    gateway.order("kill-all", "/v1/kill", why());
+    gateway.order("restore-all-waits", "/v1/restore", why());
+    gateway.get("vendor-approved", "/v1/vendors/two");
+    gateway.check("restore-all", "second", "POST", "/v1/restore", &why());
 
     // Kills to come.
-    gate.order("schedule", &format!("{acme}/kill"), with(json!({ "at": "1h" })));
-    gate.order("schedule-all", "/v1/kill", json!({ "reason": "x", "at": "2h" }));
-    gate.get("scheduled", "/v1/scheduled-kills");
-    gate.get("vendor-scheduled", "/v1/vendors/two");
-    gate.order("cancel", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
-    gate.order("cancel-nothing", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
+    gateway.order("schedule", &format!("{acme}/kill"), with(json!({ "at": "1h" })));
+    gateway.order("schedule-all", "/v1/kill", json!({ "reason": "x", "at": "2h" }));
+    gateway.get("scheduled", "/v1/scheduled-kills");
+    gateway.get("vendor-scheduled", "/v1/vendors/two");
+    gateway.order("cancel", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
+    gateway.order("cancel-nothing", "/v1/scheduled-kills/cancel", json!({ "id": 1, "reason": "they signed" }));
 
     // Drills.
-    gate.order("drill-shadow", &format!("{acme}/drill"), json!({ "shadow": true }));
-    gate.order("drill", &format!("{acme}/drill"), json!({ "reason": "quarterly" }));
+    gateway.order("drill-shadow", &format!("{acme}/drill"), json!({ "shadow": true }));
+    gateway.order("drill", &format!("{acme}/drill"), json!({ "reason": "quarterly" }));
 
     // Revocations.
     let revocations = format!("{acme}/revocations");
@@ -201,27 +201,31 @@ fn every_admin_call_answers_as_its_file_says() {
         ("revoke-key", "key", "es"),
         ("revoke-issued-before", "issued_before", "2020-01-01T00:00:00Z"),
     ] {
-        gate.order(name, &revocations, json!({ key: value, "reason": "x" }));
+        gateway.order(name, &revocations, json!({ key: value, "reason": "x" }));
     }
-    gate.get("revocations", "/v1/revocations");
-    gate.order("lift", &format!("{revocations}/lift"), json!({ "client": "acme-client", "reason": "found" }));
-    gate.order("lift-nothing", &format!("{revocations}/lift"), json!({ "client": "acme-client", "reason": "found" }));
+    gateway.get("revocations", "/v1/revocations");
+    gateway.order("lift", &format!("{revocations}/lift"), json!({ "client": "acme-client", "reason": "found" }));
+    gateway.order(
+        "lift-nothing",
+        &format!("{revocations}/lift"),
+        json!({ "client": "acme-client", "reason": "found" }),
+    );
 
     // A token's value, and none.
-    gate.check("reveal", "privacy", "POST", "/v1/reveal", &json!({ "token": token, "reason": "x" }));
-    gate.check("reveal-nothing", "privacy", "POST", "/v1/reveal", &json!({ "token": "tok1_x", "reason": "x" }));
+    gateway.check("reveal", "privacy", "POST", "/v1/reveal", &json!({ "token": token, "reason": "x" }));
+    gateway.check("reveal-nothing", "privacy", "POST", "/v1/reveal", &json!({ "token": "tok1_x", "reason": "x" }));
 
     // A contract that is gone while its vendor is cut off, and files with faults.
-    gate.order("kill-two", "/v1/vendors/two/kill", why());
-    fs::remove_file(gate.house.path().join("contracts/two.yaml")).expect("removed");
-    gate.order("reload", "/v1/reload", json!({}));
-    gate.get("vendor-removed", "/v1/vendors/two");
-    fs::write(gate.house.path().join("contracts/two.yaml"), "vendor: two\n").expect("written");
-    let faults = gate.process.admin(&gate.house, "admin", "POST", "/v1/reload", "{}").json();
+    gateway.order("kill-two", "/v1/vendors/two/kill", why());
+    fs::remove_file(gateway.fixture.path().join("contracts/two.yaml")).expect("removed");
+    gateway.order("reload", "/v1/reload", json!({}));
+    gateway.get("vendor-removed", "/v1/vendors/two");
+    fs::write(gateway.fixture.path().join("contracts/two.yaml"), "vendor: two\n").expect("written");
+    let faults = gateway.process.admin(&gateway.fixture, "admin", "POST", "/v1/reload", "{}").json();
     assert_eq!(faults["reason"], "config_faulty", "{faults}");
 
     // Refusals.
-    gate.get("vendor-unknown", "/v1/vendors/nobody");
-    gate.order("order-malformed", &format!("{acme}/kill"), json!({ "reason": "" }));
-    gate.check("role-too-low", "viewer", "POST", &format!("{acme}/kill"), &why());
+    gateway.get("vendor-unknown", "/v1/vendors/nobody");
+    gateway.order("order-malformed", &format!("{acme}/kill"), json!({ "reason": "" }));
+    gateway.check("role-too-low", "viewer", "POST", &format!("{acme}/kill"), &why());
 }

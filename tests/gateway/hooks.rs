@@ -10,31 +10,31 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::support::client::{self};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
-use crate::support::upstream::{Seen, Upstream};
+use crate::support::upstream::{ReceivedRequest, Upstream};
 
 const ROUTES: &str = "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n";
 const WHY: &str = r#"{"reason":"ticket 4711"}"#;
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 const SECRET: &str = "secret secret secret";
 
-/// A house whose pager is told, with its secret.
-fn house(crm: &Upstream, pager: &Upstream) -> House {
-    let house = House::of_acme(crm.address, ROUTES);
-    let path = house.path().join("secret");
+/// A fixture whose pager is told, with its secret.
+fn fixture(crm: &Upstream, pager: &Upstream) -> GatewayFixture {
+    let fixture = GatewayFixture::of_acme(crm.address, ROUTES);
+    let path = fixture.path().join("secret");
     std::fs::write(&path, format!("whsec_{}\n", STANDARD.encode(SECRET))).expect("written");
     let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600);
     std::fs::set_permissions(&path, mode).expect("mode");
     let url = format!("http://{}/hook", pager.address);
-    house.with(&format!("hooks:\n  - {{ name: pager, webhook: {{ url: \"{url}\", secret_file: secret }} }}\n"))
+    fixture.with(&format!("hooks:\n  - {{ name: pager, webhook: {{ url: \"{url}\", secret_file: secret }} }}\n"))
 }
 
 /// As whoever gets a webhook would check it (Standard Webhooks 1.0).
-fn is_signed(seen: &Seen) -> bool {
+fn is_signed(seen: &ReceivedRequest) -> bool {
     let field = |name: &str| seen.field(name).unwrap_or_default().to_owned();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
     mac.update(format!("{}.{}.", field("webhook-id"), field("webhook-timestamp")).as_bytes());
@@ -48,7 +48,7 @@ fn outcomes(entries: &serde_json::Value) -> Vec<String> {
 }
 
 #[test]
-fn a_webhook_that_fails_is_told_again_with_the_same_id_and_a_good_signature() {
+fn a_failed_webhook_is_sent_again_with_the_same_id_and_a_valid_signature() {
     let crm = Upstream::json("{}");
     let failures = AtomicUsize::new(2);
     let pager = Upstream::start(move |_, asker| {
@@ -57,8 +57,8 @@ fn a_webhook_that_fails_is_told_again_with_the_same_id_and_a_good_signature() {
             .write(if fails { "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n" } else { NO_CONTENT })
             .is_ok()
     });
-    let gate = Gate::start(house(&crm, &pager));
-    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    let gateway = TestGateway::start(fixture(&crm, &pager));
+    assert_eq!(gateway.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
     // One second after the first failure, two after the second.
     until("it is told", || pager.seen().len() == 3);
     let seen = pager.seen();
@@ -68,7 +68,7 @@ fn a_webhook_that_fails_is_told_again_with_the_same_id_and_a_good_signature() {
     let times: Vec<u64> =
         seen.iter().map(|seen| seen.field("webhook-timestamp").expect("a time").parse().expect("seconds")).collect();
     assert!(times[1] > times[0] && times[2] > times[1], "with a pause between: {times:?}");
-    until("it is audited", || !outcomes(&gate.admin("viewer", "GET", "/v1/audit", "").json()).is_empty());
+    until("it is audited", || !outcomes(&gateway.admin("viewer", "GET", "/v1/audit", "").json()).is_empty());
 }
 
 #[test]
@@ -80,17 +80,19 @@ fn a_kill_is_answered_while_its_hooks_hang() {
         let _ = released.lock().expect("no panic").recv();
         asker.write(NO_CONTENT).is_ok()
     });
-    let house = house(&crm, &pager);
+    let fixture = fixture(&crm, &pager);
     let hang = "  - { name: hang, command: [/bin/sleep, \"600\"], deadline: 300ms }\n";
-    let gate = Gate::start(house.with(hang));
-    let killed = gate.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).json();
+    let gateway = TestGateway::start(fixture.with(hang));
+    let killed = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).json();
     assert_eq!((&killed["state"], &killed["persisted"]), (&"killed".into(), &true.into()));
-    assert_eq!(gate.get("/v1/orders", &reader()).reason(), "vendor_killed");
+    assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "vendor_killed");
     until("the pager has been asked", || pager.seen().len() == 1);
-    assert!(outcomes(&gate.admin("viewer", "GET", "/v1/audit", "").json()).iter().all(|said| !said.contains("pager")));
+    assert!(
+        outcomes(&gateway.admin("viewer", "GET", "/v1/audit", "").json()).iter().all(|said| !said.contains("pager"))
+    );
     release.send(()).expect("it waits");
     until("what came of the pager is audited", || {
-        outcomes(&gate.admin("viewer", "GET", "/v1/audit", "").json()).iter().any(|said| said.contains("204"))
+        outcomes(&gateway.admin("viewer", "GET", "/v1/audit", "").json()).iter().any(|said| said.contains("204"))
     });
     drop(release);
 }
@@ -98,18 +100,18 @@ fn a_kill_is_answered_while_its_hooks_hang() {
 #[test]
 fn a_command_gets_its_arguments_as_they_are_and_no_secret() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, ROUTES);
-    let note = house.path().join("note");
-    let script = house.path().join("script");
+    let fixture = GatewayFixture::of_acme(crm.address, ROUTES);
+    let note = fixture.path().join("note");
+    let script = fixture.path().join("script");
     let text = format!("#!/bin/sh\n(printf '%s\\n' \"$@\"; env) > {0}.part; mv {0}.part {0}\n", note.display());
     std::fs::write(&script, text).expect("written");
     let mode = <std::fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o700);
     std::fs::set_permissions(&script, mode).expect("mode");
     let argument = "$(touch pwned); {vendor} {act}";
     let hook = format!("hooks:\n  - {{ name: tunnel, command: [\"{}\", \"{argument}\"] }}\n", script.display());
-    let house = house.with(&hook);
-    let process = Process::start(&house);
-    assert_eq!(process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    let fixture = fixture.with(&hook);
+    let process = Process::start(&fixture);
+    assert_eq!(process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
     until("it has run", || note.exists());
     let said = std::fs::read_to_string(&note).expect("a note");
     assert_eq!(said.lines().next(), Some("$(touch pwned); acme kill"), "{said}");
@@ -125,15 +127,15 @@ fn a_queued_webhook_outlives_kill_9() {
         // Down: it takes the call and hangs up.
         theirs.load(Ordering::SeqCst) == 1 && asker.write(NO_CONTENT).is_ok()
     });
-    let house = house(&crm, &pager);
-    let mut process = Process::start(&house);
-    assert_eq!(process.admin(&house, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
+    let fixture = fixture(&crm, &pager);
+    let mut process = Process::start(&fixture);
+    assert_eq!(process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
     until("it has been tried in vain", || !pager.seen().is_empty());
     process.signal("KILL");
     process.ended();
     let before = pager.seen().len();
     well.store(1, Ordering::SeqCst);
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     until("it is told after the restart", || pager.seen().len() > before);
     assert!(is_signed(&pager.last()));
     let event: serde_json::Value = serde_json::from_slice(&pager.last().body).expect("JSON");

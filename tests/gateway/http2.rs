@@ -4,12 +4,12 @@ use std::io::Write;
 use std::net::TcpStream;
 
 use crate::support::client::tcp;
-use crate::support::gate::Gate;
 use crate::support::h2_frames::{
     self, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, Outcome, PING, PREFACE, RST_STREAM, SETTINGS,
     WINDOW_UPDATE, block, frame, outcome,
 };
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{Upstream, ok};
 
 const TERMS: &str = "limits: { requests: { rate: 100000/s }, concurrency: 1000 }
@@ -18,14 +18,14 @@ ingress:
 ";
 
 /// The vendor's rate and slots do not stop a flood before HTTP/2 does.
-fn gate() -> (Upstream, Gate) {
+fn gateway() -> (Upstream, TestGateway) {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    (crm, gate)
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    (crm, gateway)
 }
 
-fn open(gate: &Gate) -> TcpStream {
-    let mut stream = tcp(gate.ingress());
+fn open(gateway: &TestGateway) -> TcpStream {
+    let mut stream = tcp(gateway.ingress());
     let mut out = PREFACE.to_vec();
     frame(&mut out, SETTINGS, 0, 0, &[]);
     stream.write_all(&out).expect("it is taken");
@@ -33,8 +33,8 @@ fn open(gate: &Gate) -> TcpStream {
 }
 
 /// Sends frames on a connection of their own, as far as they are taken, and says what became of a stream.
-fn sent(gate: &Gate, frames: &[u8], stream: u32) -> Outcome {
-    let mut connection = open(gate);
+fn sent(gateway: &TestGateway, frames: &[u8], stream: u32) -> Outcome {
+    let mut connection = open(gateway);
     let _ = connection.write_all(frames);
     outcome(&mut connection, stream)
 }
@@ -56,7 +56,7 @@ type Row = (&'static str, &'static [&'static str], &'static [(&'static str, &'st
 
 #[test]
 fn what_rfc_9113_forbids_never_reaches_http_1() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let bearer = format!("Bearer {}", reader());
     let rows: &[Row] = &[
         ("connection", &[], &[("connection", "close")]),
@@ -112,7 +112,7 @@ fn what_rfc_9113_forbids_never_reaches_http_1() {
         }
         let mut frames = Vec::new();
         frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &block(&fields));
-        let found = sent(&gate, &frames, 1);
+        let found = sent(&gateway, &frames, 1);
         if matches!(found, Outcome::Answer(status) if status != 400) {
             wrong.push(format!("{name}: {found:?}"));
         }
@@ -122,8 +122,8 @@ fn what_rfc_9113_forbids_never_reaches_http_1() {
 }
 
 #[test]
-fn a_length_is_that_of_the_data() {
-    let (crm, gate) = gate();
+fn a_content_length_must_match_the_data() {
+    let (crm, gateway) = gateway();
     let bearer = format!("Bearer {}", reader());
     for (length, pieces) in [("4", &["abc"][..]), ("4", &["ab", "abc"]), ("0", &["a"]), ("4", &["abcd", "e"])] {
         let mut frames = Vec::new();
@@ -133,15 +133,15 @@ fn a_length_is_that_of_the_data() {
             let flags = if at + 1 == pieces.len() { END_STREAM } else { 0 };
             frame(&mut frames, DATA, flags, 1, piece.as_bytes());
         }
-        let found = sent(&gate, &frames, 1);
+        let found = sent(&gateway, &frames, 1);
         assert_ne!(found, Outcome::Answer(200), "{length} {pieces:?}");
     }
     assert_eq!(crm.seen().len(), 0, "none of them was whole");
 }
 
 #[test]
-fn what_http_1_has_in_host_http_2_has_in_its_authority() {
-    let (crm, gate) = gate();
+fn host_and_authority_are_forwarded_alike() {
+    let (crm, gateway) = gateway();
     let bearer = format!("Bearer {}", reader());
     let with = [
         ("cookie", "a=b"),
@@ -159,7 +159,7 @@ fn what_http_1_has_in_host_http_2_has_in_its_authority() {
     // Trailers that may not pass, one that would frame, and one that may.
     let trailers = [("x-vendorgate-vendor", "root"), ("content-length", "9"), ("x-secret", "s")];
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &block(&trailers));
-    assert_eq!(sent(&gate, &frames, 1), Outcome::Answer(200));
+    assert_eq!(sent(&gateway, &frames, 1), Outcome::Answer(200));
     let seen = crm.last();
     assert_eq!(seen.field("x-forwarded-host"), Some("api.example.com"), "{}", seen.head);
     assert_eq!(seen.field("via"), Some("2.0 vendorgate"));
@@ -169,15 +169,15 @@ fn what_http_1_has_in_host_http_2_has_in_its_authority() {
     let raw = String::from_utf8_lossy(&seen.raw).into_owned();
     assert!(!raw.contains("evil") && !raw.contains("root") && !raw.contains("x-secret"), "{raw}");
     // The same of HTTP/1.1.
-    let answer = gate.get("/v1/a", &reader());
+    let answer = gateway.get("/v1/a", &reader());
     assert_eq!(answer.status, 200);
     let seen = crm.last();
     assert_eq!((seen.field("x-forwarded-host"), seen.field("via")), (Some("api.example.com"), Some("1.1 vendorgate")));
 }
 
 #[test]
-fn trailers_with_pseudo_headers_or_fields_of_a_connection_pass_nothing_on() {
-    let (crm, gate) = gate();
+fn trailers_with_pseudo_headers_or_connection_fields_are_refused() {
+    let (crm, gateway) = gateway();
     let bearer = format!("Bearer {}", reader());
     for trailers in
         [&[("connection", "close")][..], &[("transfer-encoding", "chunked")], &[("x", "a\r\nb")], &[("X", "a")]]
@@ -186,23 +186,23 @@ fn trailers_with_pseudo_headers_or_fields_of_a_connection_pass_nothing_on() {
         frame(&mut frames, HEADERS, END_HEADERS, 1, &block(&fields(&bearer, &[], &[])));
         frame(&mut frames, DATA, 0, 1, b"hello");
         frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &block(trailers));
-        assert_ne!(sent(&gate, &frames, 1), Outcome::Answer(200), "{trailers:?}");
+        assert_ne!(sent(&gateway, &frames, 1), Outcome::Answer(200), "{trailers:?}");
     }
     assert_eq!(crm.seen().len(), 0);
     // The library leaves these out of what it gives on.
     let mut frames = Vec::new();
     frame(&mut frames, HEADERS, END_HEADERS, 1, &block(&fields(&bearer, &[], &[])));
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &block(&[(":path", "/v1/evil"), (":method", "DELETE")]));
-    sent(&gate, &frames, 1);
+    sent(&gateway, &frames, 1);
     assert!(crm.seen().iter().all(|seen| !String::from_utf8_lossy(&seen.raw).contains("evil")));
 }
 
 /// What a flood has cost, and that others are served beside it and behind it.
-fn withstood(gate: &Gate, crm: &Upstream, requests_max: usize, name: &str) {
+fn withstood(gateway: &TestGateway, crm: &Upstream, requests_max: usize, name: &str) {
     let seen = crm.seen().len();
     assert!(seen <= requests_max, "{name}: the upstream was asked {seen} times");
-    assert_eq!(gate.get("/v1/a", &reader()).status, 200, "{name}");
-    crate::support::until("nothing is in flight", || gate.in_flight() == 0);
+    assert_eq!(gateway.get("/v1/a", &reader()).status, 200, "{name}");
+    crate::support::until("nothing is in flight", || gateway.in_flight() == 0);
 }
 
 /// The connection is ended within so many bytes; whoever floods learns it by a GOAWAY or the end.
@@ -211,32 +211,32 @@ fn ended(mut connection: TcpStream, name: &str) {
 }
 
 #[test]
-fn rapid_reset_is_ended() {
-    let (crm, gate) = gate();
+fn a_rapid_reset_attack_is_ended() {
+    let (crm, gateway) = gateway();
     let mut frames = Vec::new();
     for at in 0..2000 {
         h2_frames::get(&mut frames, at, "/v1/a", &reader());
         frame(&mut frames, RST_STREAM, 0, 2 * at + 1, &8_u32.to_be_bytes());
     }
-    let mut connection = open(&gate);
+    let mut connection = open(&gateway);
     let _ = connection.write_all(&frames);
     ended(connection, "rapid reset");
-    withstood(&gate, &crm, 200, "rapid reset");
+    withstood(&gateway, &crm, 200, "rapid reset");
 }
 
 #[test]
-fn made_you_reset_is_ended() {
-    let (crm, gate) = gate();
+fn a_made_you_reset_attack_is_ended() {
+    let (crm, gateway) = gateway();
     let mut frames = Vec::new();
     for at in 0..2000 {
         h2_frames::get(&mut frames, at, "/v1/a", &reader());
         // RFC 9113 section 6.9: an increment of 0 is an error of the stream, which the server resets.
         frame(&mut frames, WINDOW_UPDATE, 0, 2 * at + 1, &[0; 4]);
     }
-    let mut connection = open(&gate);
+    let mut connection = open(&gateway);
     let _ = connection.write_all(&frames);
     ended(connection, "made you reset");
-    withstood(&gate, &crm, 200, "made you reset");
+    withstood(&gateway, &crm, 200, "made you reset");
 }
 
 #[test]
@@ -245,32 +245,32 @@ fn more_streams_than_were_agreed_are_refused() {
         let _ = asker.gone();
         false
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let mut frames = Vec::new();
     (0..200).for_each(|at| h2_frames::get(&mut frames, at, "/v1/a", &reader()));
-    assert!(!matches!(sent(&gate, &frames, 399), Outcome::Answer(_)));
+    assert!(!matches!(sent(&gateway, &frames, 399), Outcome::Answer(_)));
     assert!(crm.seen().len() <= 128, "{}", crm.seen().len());
 }
 
 #[test]
 fn a_flood_of_continuations_is_ended() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     for (name, piece) in [("full", block(&[("x", &"y".repeat(8000))])), ("empty", Vec::new())] {
-        let mut connection = open(&gate);
+        let mut connection = open(&gateway);
         let mut frames = Vec::new();
         frame(&mut frames, HEADERS, 0, 1, &block(&fields("x", &[], &[])));
         (0..4000).for_each(|_| frame(&mut frames, CONTINUATION, 0, 1, &piece));
         let _ = connection.write_all(&frames);
         ended(connection, name);
     }
-    withstood(&gate, &crm, 0, "continuations");
+    withstood(&gateway, &crm, 0, "continuations");
 }
 
 #[test]
-fn floods_of_what_must_be_answered_stop_when_nobody_reads_the_answers() {
-    let (crm, gate) = gate();
+fn floods_of_frames_that_need_answers_stop_when_the_answers_are_not_read() {
+    let (crm, gateway) = gateway();
     for (name, kind, payload) in [("settings", SETTINGS, &[0, 3, 0, 0, 0, 9][..]), ("ping", PING, &[0; 8])] {
-        let mut connection = narrow(&gate);
+        let mut connection = narrow(&gateway);
         let mut flood = Vec::new();
         (0..4000).for_each(|_| frame(&mut flood, kind, 0, 0, payload));
         let mut taken = 0;
@@ -282,7 +282,7 @@ fn floods_of_what_must_be_answered_stop_when_nobody_reads_the_answers() {
             }
         }
         assert!(taken < FLOOD_BYTES, "{name}: all of it was taken");
-        withstood(&gate, &crm, 2, name);
+        withstood(&gateway, &crm, 2, name);
     }
 }
 
@@ -290,11 +290,11 @@ fn floods_of_what_must_be_answered_stop_when_nobody_reads_the_answers() {
 const FLOOD_BYTES: usize = 32 << 20;
 
 /// A connection of a client that reads nothing, and for which the kernel holds little.
-fn narrow(gate: &Gate) -> TcpStream {
+fn narrow(gateway: &TestGateway) -> TcpStream {
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
     socket.set_recv_buffer_size(4096).expect("a size");
     socket.set_write_timeout(Some(std::time::Duration::from_secs(2))).expect("a timeout");
-    socket.connect(&gate.ingress().into()).expect("it accepts");
+    socket.connect(&gateway.ingress().into()).expect("it accepts");
     let mut stream = TcpStream::from(socket);
     let mut out = PREFACE.to_vec();
     frame(&mut out, SETTINGS, 0, 0, &[]);
@@ -303,30 +303,30 @@ fn narrow(gate: &Gate) -> TcpStream {
 }
 
 #[test]
-fn a_flood_of_empty_frames_is_no_body() {
+fn a_flood_of_empty_frames_is_ended() {
     let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let bearer = format!("Bearer {}", reader());
     let mut frames = Vec::new();
     frame(&mut frames, HEADERS, END_HEADERS, 1, &block(&fields(&bearer, &[], &[])));
     (0..20_000).for_each(|_| frame(&mut frames, DATA, 0, 1, &[]));
     frame(&mut frames, DATA, END_STREAM, 1, b"x");
-    assert!(matches!(sent(&gate, &frames, 1), Outcome::Answer(200) | Outcome::Gone | Outcome::Reset(_)));
-    withstood(&gate, &crm, 1, "empty frames");
+    assert!(matches!(sent(&gateway, &frames, 1), Outcome::Answer(200) | Outcome::Gone | Outcome::Reset(_)));
+    withstood(&gateway, &crm, 1, "empty frames");
 }
 
 #[test]
 fn windows_and_tables_are_bounded() {
-    let (crm, gate) = gate();
+    let (crm, gateway) = gateway();
     let full = (1_u32 << 31) - 1;
     // RFC 9113 section 6.9.1: a window that overflows ends the connection.
-    let mut connection = open(&gate);
+    let mut connection = open(&gateway);
     let mut frames = Vec::new();
     (0..2).for_each(|_| frame(&mut frames, WINDOW_UPDATE, 0, 0, &full.to_be_bytes()));
     let _ = connection.write_all(&frames);
     ended(connection, "window");
     // RFC 7541 section 4.2: a table larger than was agreed.
-    let mut connection = open(&gate);
+    let mut connection = open(&gateway);
     let mut frames = Vec::new();
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &[0x3f, 0xff, 0xff, 0xff, 0x07]);
     let _ = connection.write_all(&frames);
@@ -340,6 +340,6 @@ fn windows_and_tables_are_bounded() {
     bomb.extend_from_slice(&[0xbe; 10_000]);
     let mut frames = Vec::new();
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &bomb);
-    assert_ne!(sent(&gate, &frames, 1), Outcome::Answer(200));
-    withstood(&gate, &crm, 0, "tables");
+    assert_ne!(sent(&gateway, &frames, 1), Outcome::Answer(200));
+    withstood(&gateway, &crm, 0, "tables");
 }

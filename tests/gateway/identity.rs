@@ -6,9 +6,9 @@ use vendorgate::internals::model::{Clock, UnixTime};
 
 use crate::attacks::Forge;
 use crate::support::client::{Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{AUDIENCE, ISSUER, keys, reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const TERMS: &str = "limits: { requests: { rate: 100000/s } }
@@ -21,11 +21,11 @@ ingress:
 #[test]
 fn a_token_without_the_routes_scopes_is_refused_with_a_challenge() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(
+    let gateway = TestGateway::of_acme(
         crm.address,
         &TERMS.replace("- { route: GET /v1/secrets, scopes: [secrets:read], upstream: crm }", ""),
     );
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     client.send(request("POST", "/v1/orders", &reader(), "{}"));
     let refused = client.answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "scope_missing"));
@@ -36,18 +36,18 @@ fn a_token_without_the_routes_scopes_is_refused_with_a_challenge() {
 }
 
 #[test]
-fn a_route_beyond_the_contracts_scopes_is_no_contract() {
-    let house = House::of_acme(([127, 0, 0, 1], 1).into(), TERMS);
+fn a_route_that_needs_more_than_the_contracts_scopes_is_a_fault() {
+    let fixture = GatewayFixture::of_acme(([127, 0, 0, 1], 1).into(), TERMS);
     let loader =
         ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
-    let faults = loader.load(&house.main()).expect_err("a route asks for more than the vendor can have");
+    let faults = loader.load(&fixture.main()).expect_err("a route asks for more than the vendor can have");
     assert!(faults.to_string().contains("secrets:read"), "{faults}");
 }
 
 #[test]
 fn every_forged_or_stale_token_is_refused_for_its_reason() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(
+    let gateway = TestGateway::of_acme(
         crm.address,
         "limits: { requests: { rate: 100000/s } }\ningress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
     );
@@ -70,7 +70,7 @@ fn every_forged_or_stale_token_is_refused_for_its_reason() {
         public_texts: vec![keys().es256.public_jwk(), keys().rs256.public_jwk(), String::new()],
     };
     for (name, token) in forge.controls() {
-        assert_eq!(gate.get("/v1/orders", &token).status, 200, "{name}");
+        assert_eq!(gateway.get("/v1/orders", &token).status, 200, "{name}");
     }
     let passed = crm.seen().len();
     let attacks = forge.attacks();
@@ -82,7 +82,7 @@ fn every_forged_or_stale_token_is_refused_for_its_reason() {
             bytes.extend_from_slice(&[b"Authorization: ", &value[..], b"\r\n"].concat());
         }
         bytes.extend_from_slice(b"\r\n");
-        let refused = Client::to(gate.ingress()).send(bytes).answer();
+        let refused = Client::to(gateway.ingress()).send(bytes).answer();
         let status = match attack.reason {
             "request_malformed" => 400,
             "vendor_unknown" => 403,
@@ -94,13 +94,15 @@ fn every_forged_or_stale_token_is_refused_for_its_reason() {
 }
 
 #[test]
-fn one_changed_letter_of_a_token_ends_it() {
+fn a_token_with_one_changed_letter_is_refused() {
     let crm = Upstream::json("{}");
-    let gate =
-        Gate::of_acme(crm.address, "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n");
+    let gateway = TestGateway::of_acme(
+        crm.address,
+        "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
+    );
     let token = reader();
-    assert_eq!(gate.get("/v1/orders", &token).status, 200, "the true one, which is remembered from here on");
-    let mut client = Client::to(gate.ingress());
+    assert_eq!(gateway.get("/v1/orders", &token).status, 200, "the true one, which is remembered from here on");
+    let mut client = Client::to(gateway.ingress());
     for at in 0..token.len() {
         for letter in *b"A-.7" {
             let mut changed = token.clone().into_bytes();
@@ -119,8 +121,10 @@ fn one_changed_letter_of_a_token_ends_it() {
 #[test]
 fn tokens_of_the_wrong_time_or_place_are_401() {
     let crm = Upstream::json("{}");
-    let gate =
-        Gate::of_acme(crm.address, "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n");
+    let gateway = TestGateway::of_acme(
+        crm.address,
+        "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
+    );
     let draft = || vendor("acme").scope("orders:read");
     let unsigned = {
         use base64::Engine as _;
@@ -134,19 +138,19 @@ fn tokens_of_the_wrong_time_or_place_are_401() {
         (unsigned, "token_malformed"),
         (String::new(), "token_missing"),
     ] {
-        let refused = gate.get("/v1/orders", &token);
+        let refused = gateway.get("/v1/orders", &token);
         assert_eq!((refused.status, refused.reason().as_str()), (401, reason));
         let challenge = refused.field("www-authenticate").expect("a challenge");
         assert!(challenge.starts_with("Bearer realm="), "{challenge}");
         assert_eq!(challenge.contains("invalid_token"), reason != "token_missing", "{challenge}");
     }
-    assert_eq!(gate.get("/v1/orders", &draft().token()).status, 200);
+    assert_eq!(gateway.get("/v1/orders", &draft().token()).status, 200);
 }
 
 #[test]
 fn what_the_contract_does_not_list_is_refused() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(
+    let gateway = TestGateway::of_acme(
         crm.address,
         &TERMS.replace("limits:", "scopes: [orders:read, orders:write, secrets:read]\nlimits:"),
     );
@@ -162,42 +166,44 @@ fn what_the_contract_does_not_list_is_refused() {
         "/metrics",
         "/v1/vendors",
     ] {
-        let refused = gate.get(path, &reader());
+        let refused = gateway.get(path, &reader());
         assert_eq!((refused.status, refused.reason().as_str()), (403, "route_unknown"), "{path}");
     }
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     client.send(request("DELETE", "/v1/orders", &reader(), ""));
     assert_eq!(client.answer().reason(), "route_unknown");
     assert_eq!(crm.seen().len(), 0);
 }
 
 #[test]
-fn a_contract_holds_from_its_first_day_to_its_last() {
+fn a_contract_is_in_force_from_its_first_day_to_its_last() {
     let crm = Upstream::json("{}");
     let routes = "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n";
-    let house = House::new(crm.address)
+    let fixture = GatewayFixture::new(crm.address)
         .contract("early", &format!("starts: 2098-01-01\n{routes}"))
         .contract("late", &format!("ends: 2020-12-31\n{routes}"))
         .contract("acme", routes);
-    let gate = Gate::start(house);
+    let gateway = TestGateway::start(fixture);
     for (name, reason) in [("early", "contract_not_started"), ("late", "contract_ended")] {
-        let refused = gate.get("/v1/orders", &vendor(name).scope("orders:read").token());
+        let refused = gateway.get("/v1/orders", &vendor(name).scope("orders:read").token());
         assert_eq!((refused.status, refused.reason().as_str()), (403, reason));
     }
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
-    let stranger = gate.get("/v1/orders", &vendor("nobody").scope("orders:read").token());
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
+    let stranger = gateway.get("/v1/orders", &vendor("nobody").scope("orders:read").token());
     assert!(matches!(stranger.status, 401 | 403), "{}", stranger.text());
     assert_eq!(crm.seen().len(), 1);
 }
 
 #[test]
-fn every_request_of_a_connection_is_judged_by_itself() {
+fn every_request_of_a_connection_is_authorised_by_itself() {
     let crm = Upstream::json("{\"a\":1}");
-    let gate =
-        Gate::of_acme(crm.address, "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n");
+    let gateway = TestGateway::of_acme(
+        crm.address,
+        "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
+    );
     let good = request("GET", "/v1/orders", &reader(), "");
     let bad = request("GET", "/v1/orders", &vendor("acme").scope("other").token(), "");
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     // Pipelined: the answers come in order, and a good neighbour lends nothing.
     client.send([&good, &bad, &good, &request("GET", "/v1/orders", "", "")[..]].concat());
     let statuses: Vec<u16> = (0..4).map(|_| client.answer().status).collect();

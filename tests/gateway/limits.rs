@@ -5,20 +5,21 @@ use std::sync::{Arc, Mutex};
 
 use crate::support::client::Client;
 use crate::support::client::request;
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
 const ROUTES: &str = "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n";
 
 #[test]
-fn beyond_the_rate_it_says_when_to_come_back() {
+fn beyond_the_rate_is_429_with_retry_after() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 2/m, burst: 3 }} }}\n{ROUTES}"));
-    let gate = Gate::start(house.contract("other", ROUTES));
-    let mut client = Client::to(gate.ingress());
+    let fixture =
+        GatewayFixture::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 2/m, burst: 3 }} }}\n{ROUTES}"));
+    let gateway = TestGateway::start(fixture.contract("other", ROUTES));
+    let mut client = Client::to(gateway.ingress());
     let statuses: Vec<u16> = (0..3).map(|_| client.get("/v1/orders", &reader()).status).collect();
     assert_eq!(statuses, [200, 200, 200]);
     let refused = client.get("/v1/orders", &reader());
@@ -33,8 +34,9 @@ fn beyond_the_rate_it_says_when_to_come_back() {
 #[test]
 fn a_request_that_is_refused_costs_no_budget() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 1 }} }}\n{ROUTES}"));
-    let mut client = Client::to(gate.ingress());
+    let gateway =
+        TestGateway::of_acme(crm.address, &format!("limits: {{ requests: {{ rate: 1/h, burst: 1 }} }}\n{ROUTES}"));
+    let mut client = Client::to(gateway.ingress());
     for _ in 0..5 {
         assert_eq!(client.get("/v1/orders", &vendor("acme").scope("other").token()).status, 403);
         assert_eq!(client.get("/v1/nothing", &reader()).status, 403);
@@ -57,21 +59,21 @@ fn a_slot_is_held_until_the_body_has_ended() {
         asker.write(ok("application/json", "{}")).is_ok()
     });
     let terms = format!("limits: {{ concurrency: 1 }}\n{ROUTES}");
-    let gate = Gate::of_acme(crm.address, &terms.replace("GET /v1/orders", "\"GET /v1/{kind}\""));
-    let mut slow = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, &terms.replace("GET /v1/orders", "\"GET /v1/{kind}\""));
+    let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/slow", &reader(), ""));
     assert_eq!(slow.head().status, 200);
-    let refused = gate.get("/v1/orders", &reader());
+    let refused = gateway.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "concurrency_exceeded"));
     end.send(()).expect("the upstream waits");
-    until("the slot is free", || gate.get("/v1/orders", &reader()).status == 200);
+    until("the slot is free", || gateway.get("/v1/orders", &reader()).status == 200);
     // A caller who vanishes in the middle of a body gives the slot back too.
-    let mut gone = Client::to(gate.ingress());
+    let mut gone = Client::to(gateway.ingress());
     gone.send(request("GET", "/v1/slow", &reader(), ""));
     assert_eq!(gone.head().status, 200);
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 429);
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 429);
     drop(gone);
-    until("the slot is free", || gate.get("/v1/orders", &reader()).status == 200);
+    until("the slot is free", || gateway.get("/v1/orders", &reader()).status == 200);
     drop(end);
 }
 
@@ -84,8 +86,8 @@ fn both_ways(vendor: &Upstream, limits: &str) -> String {
     )
 }
 
-fn call_out(gate: &Gate) -> u16 {
-    Client::to(gate.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer().status
+fn call_out(gateway: &TestGateway) -> u16 {
+    Client::to(gateway.egress()).send(request("GET", "/acme/v2/plain", "", "")).answer().status
 }
 
 #[test]
@@ -97,18 +99,20 @@ fn a_vendor_that_has_used_up_its_limits_never_stops_our_own_calls_to_it() {
         "{ requests: { rate: 9/s }, ingress: { requests: { rate: 1/h, burst: 2 } } }",
         "{ client_requests: { rate: 1/h, burst: 2 } }",
     ] {
-        let gate = Gate::of_acme(crm.address, &both_ways(&api, limits));
-        let inward: Vec<u16> = (0..3).map(|_| gate.get("/v1/orders", &reader()).status).collect();
+        let gateway = TestGateway::of_acme(crm.address, &both_ways(&api, limits));
+        let inward: Vec<u16> = (0..3).map(|_| gateway.get("/v1/orders", &reader()).status).collect();
         assert_eq!(inward, [200, 200, 429], "{limits}");
-        assert_eq!(call_out(&gate), 200, "{limits}: outward has limits of its own");
-        assert_eq!(gate.get("/v1/orders", &reader()).status, 429, "{limits}");
+        assert_eq!(call_out(&gateway), 200, "{limits}: outward has limits of its own");
+        assert_eq!(gateway.get("/v1/orders", &reader()).status, 429, "{limits}");
     }
-    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ requests: { rate: 1/h, burst: 2 }, shared: true }"));
-    let mixed = [gate.get("/v1/orders", &reader()).status, call_out(&gate), call_out(&gate)];
+    let gateway =
+        TestGateway::of_acme(crm.address, &both_ways(&api, "{ requests: { rate: 1/h, burst: 2 }, shared: true }"));
+    let mixed = [gateway.get("/v1/orders", &reader()).status, call_out(&gateway), call_out(&gateway)];
     assert_eq!(mixed, [200, 200, 429], "one pot where the contract says so");
-    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ egress: { requests: { rate: 1/h, burst: 1 } } }"));
-    assert_eq!([call_out(&gate), call_out(&gate)], [200, 429]);
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200, "and the other way round");
+    let gateway =
+        TestGateway::of_acme(crm.address, &both_ways(&api, "{ egress: { requests: { rate: 1/h, burst: 1 } } }"));
+    assert_eq!([call_out(&gateway), call_out(&gateway)], [200, 429]);
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200, "and the other way round");
 }
 
 #[test]
@@ -122,12 +126,13 @@ fn an_overrun_that_severs_spares_the_other_direction() {
         let _ = ended.lock().expect("no panic").recv();
         asker.chunk("whole").is_ok() && asker.chunk("").is_ok()
     });
-    let gate = Gate::of_acme(crm.address, &both_ways(&api, "{ bytes: { budget: 100B, window: 1h, over: sever } }"));
-    let mut outward = Client::to(gate.egress());
+    let gateway =
+        TestGateway::of_acme(crm.address, &both_ways(&api, "{ bytes: { budget: 100B, window: 1h, over: sever } }"));
+    let mut outward = Client::to(gateway.egress());
     outward.send(request("GET", "/acme/v2/plain", "", ""));
     assert_eq!(outward.head().status, 200);
     // The tenth answer of ten bytes fits, the next one does not, and severs.
-    let inward: Vec<u16> = (0..12).map(|_| gate.get("/v1/orders", &reader()).status).collect();
+    let inward: Vec<u16> = (0..12).map(|_| gateway.get("/v1/orders", &reader()).status).collect();
     assert_eq!(inward.last(), Some(&429), "{inward:?}");
     end.send(()).expect("the vendor waits");
     let mut rest = Vec::new();
@@ -141,9 +146,9 @@ fn an_overrun_that_severs_spares_the_other_direction() {
 fn status_and_explain_show_each_limit_in_force_and_where_it_comes_from() {
     let (crm, api) = (Upstream::json("{}"), Upstream::json("{}"));
     let limits = "{ requests: { rate: 60/h, burst: 4 }, egress: { concurrency: 7 } }";
-    let gate = Gate::of_acme(crm.address, &both_ways(&api, limits));
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
-    let socket = format!("unix:{}", gate.house.path().join("state/admin.sock").display());
+    let gateway = TestGateway::of_acme(crm.address, &both_ways(&api, limits));
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
+    let socket = format!("unix:{}", gateway.fixture.path().join("state/admin.sock").display());
     let vendorgate = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
         let output = command.env_remove("VENDORGATE_TOKEN").args(arguments).output().expect("it runs");
@@ -163,7 +168,7 @@ fn status_and_explain_show_each_limit_in_force_and_where_it_comes_from() {
     ] {
         assert!(squeezed.iter().any(|line| line == expected), "{expected}\n{status}");
     }
-    let main = gate.house.main();
+    let main = gateway.fixture.main();
     let explained =
         vendorgate(&["explain", "--vendor", "acme", "--config", main.to_str().expect("a path"), "GET", "/v1/orders"]);
     assert!(explained.contains("requests 60/h, burst 4 (contract); concurrency 100 (default)"), "{explained}");

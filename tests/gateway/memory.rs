@@ -1,7 +1,7 @@
 //! Memory per stream is constant: a body of any size, and a reader of any slowness.
 
-use crate::support::client::{Client, Ending, request};
-use crate::support::house::House;
+use crate::support::client::{BodyEnd, Client, request};
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
 use crate::support::upstream::{CHUNKED, Upstream};
@@ -47,12 +47,12 @@ fn number_in(line: &str) -> usize {
 #[test]
 fn a_body_of_any_size_is_treated_in_less_than_four_megabytes() {
     let crm = records();
-    let house = House::of_acme(crm.address, TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = Process::start(&fixture);
     let mut client = Client::to(process.ingress);
     // The first body pays for what is made once: buffers, the runtime's own, the allocator's pools.
     let warm = client.get("/v1/orders/1", &reader());
-    assert_eq!((warm.status, warm.ending), (200, Ending::Whole));
+    assert_eq!((warm.status, warm.ending), (200, BodyEnd::Whole));
     let before = process.memory();
     let size = megabytes();
     client.send(request("GET", &format!("/v1/orders/{size}"), &reader(), ""));
@@ -76,10 +76,10 @@ fn a_body_of_any_size_is_treated_in_less_than_four_megabytes() {
 }
 
 #[test]
-fn a_reader_who_rests_costs_no_more() {
+fn a_paused_reader_costs_no_more_memory() {
     let crm = records();
-    let house = House::of_acme(crm.address, TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = Process::start(&fixture);
     assert_eq!(Client::to(process.ingress).get("/v1/orders/1", &reader()).status, 200);
     let before = process.memory();
     let mut resting = Client::to(process.ingress);
@@ -88,7 +88,7 @@ fn a_reader_who_rests_costs_no_more() {
     // While it rests, others are served, and what the gateway holds for it stays small.
     let mut busy = Client::to(process.ingress);
     for _ in 0..20 {
-        assert_eq!(busy.get("/v1/orders/1", &reader()).ending, Ending::Whole);
+        assert_eq!(busy.get("/v1/orders/1", &reader()).ending, BodyEnd::Whole);
         let grown = process.memory().saturating_sub(before);
         assert!(grown < 6 << 20, "grew by {} KiB", grown >> 10);
     }

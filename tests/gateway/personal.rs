@@ -1,9 +1,9 @@
 //! Personal data in answers: treated however it is cut, refused where it cannot be read, and never sent raw.
 
 use crate::support::client::Client;
-use crate::support::client::{Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, request};
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
 const TERMS: &str = r#"limits: { requests: { rate: 100000/s } }
@@ -65,14 +65,14 @@ fn no_split_of_the_answer_lets_a_raw_value_out() {
         }
         asker.chunk("").is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let token = reader();
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     let mut whole: Option<Vec<u8>> = None;
     for at in 0..=BODY.len() {
         let text = request("GET", "/v1/orders", &token, "").replace("\r\n\r\n", &format!("\r\nX-Split: {at}\r\n\r\n"));
         let answer = client.send(text).answer();
-        assert_eq!((answer.status, answer.ending), (200, Ending::Whole), "split at {at}: {}", answer.text());
+        assert_eq!((answer.status, answer.ending), (200, BodyEnd::Whole), "split at {at}: {}", answer.text());
         for raw in RAW {
             assert!(!answer.holds(raw), "{raw} in split at {at}: {}", answer.text());
         }
@@ -93,11 +93,11 @@ fn no_split_of_the_answer_lets_a_raw_value_out() {
 #[test]
 fn tokens_join_within_a_vendor_and_never_across_two() {
     let crm = Upstream::json(r#"{"orders":[{"email":"ann@example.com"},{"email":"ann@example.com"}]}"#);
-    let house = crate::support::house::House::of_acme(crm.address, TERMS).contract("other", TERMS);
-    let gate = Gate::start(house);
+    let fixture = crate::support::fixture::GatewayFixture::of_acme(crm.address, TERMS).contract("other", TERMS);
+    let gateway = TestGateway::start(fixture);
     let of = |vendor: &str| {
         let token = crate::support::issuer::vendor(vendor).scope("orders:read").token();
-        let json = gate.get("/v1/orders", &token).json();
+        let json = gateway.get("/v1/orders", &token).json();
         let email = |at: usize| json["orders"][at]["email"].as_str().expect("a token").to_owned();
         assert_eq!(email(0), email(1));
         email(0)
@@ -107,7 +107,7 @@ fn tokens_join_within_a_vendor_and_never_across_two() {
 }
 
 #[test]
-fn what_cannot_be_inspected_is_refused() {
+fn a_body_that_cannot_be_inspected_is_refused() {
     let gzip = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
     let with = |head: &str, body: &[u8]| {
         let head = format!("HTTP/1.1 200 OK\r\n{head}\r\nContent-Length: {}\r\n\r\n", body.len());
@@ -147,8 +147,8 @@ fn what_cannot_be_inspected_is_refused() {
         // The splice above only marks the case; the status line is made here.
         let answer = if name == "a range" { ranged(body) } else { answer };
         let crm = Upstream::saying(answer);
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let refused = gate.get("/v1/orders", &reader());
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let refused = gateway.get("/v1/orders", &reader());
         assert!(!refused.holds("ann@") && !refused.holds("a\0n\0n"), "{name}: {}", refused.text());
         if name == "a byte order mark" && refused.status == 200 {
             continue;
@@ -167,16 +167,16 @@ fn ranged(body: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn an_answer_that_breaks_late_is_aborted_and_never_raw() {
+fn an_answer_with_a_late_error_is_aborted_and_never_raw() {
     // More than is held before the head goes out, so that the fault is found in the middle.
     let filler = format!(r#"{{"orders":[{}"#, r#"{"id":1,"email":"ann@example.com"},"#.repeat(8000));
     for (name, tail) in [("no JSON", "]]ann@example.com"), ("cut short", r#"{"email":"bob@exam"#)] {
         let bytes = chunked(&[filler.as_bytes(), tail.as_bytes()]);
         let crm = Upstream::saying(bytes);
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let answer = gate.get("/v1/orders", &reader());
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let answer = gateway.get("/v1/orders", &reader());
         assert_eq!(answer.status, 200, "{name}");
-        assert_ne!(answer.ending, Ending::Whole, "{name}");
+        assert_ne!(answer.ending, BodyEnd::Whole, "{name}");
         assert!(!answer.holds("ann@") && !answer.holds("bob@"), "{name}");
     }
     // The sender aborts in the middle of a value.
@@ -186,9 +186,9 @@ fn an_answer_that_breaks_late_is_aborted_and_never_raw() {
         let _ = asker.chunk(r#"{"id":1,"email":"ann@exa"#);
         false
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let answer = gate.get("/v1/orders", &reader());
-    assert_ne!(answer.ending, Ending::Whole);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let answer = gateway.get("/v1/orders", &reader());
+    assert_ne!(answer.ending, BodyEnd::Whole);
     assert!(!answer.holds("ann@"));
 }
 
@@ -206,8 +206,8 @@ fn a_known_coding_is_undone_and_treated() {
         coded.len()
     );
     let crm = Upstream::saying([head.as_bytes(), &coded].concat());
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let answer = gate.get("/v1/orders", &reader());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let answer = gateway.get("/v1/orders", &reader());
     assert_eq!((answer.status, answer.field("content-encoding"), answer.field("etag")), (200, None, None));
     assert_eq!(answer.json()["total"], 2);
     assert!(RAW.iter().all(|raw| !answer.holds(raw)), "{}", answer.text());
@@ -223,21 +223,21 @@ fn headers_trailers_and_error_pages_hold_no_raw_value() {
         let _ = asker.chunk(r#"{"orders":[{"email":"ann@example.com"}],"error":"no"}"#);
         asker.write("0\r\nX-Customer: ann@example.com\r\nX-Vendorgate-Vendor: root\r\n\r\n").is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     client.send(request("GET", "/v1/orders", &reader(), "").replace("\r\n\r\n", "\r\nTE: trailers\r\n\r\n"));
     let answer = client.answer();
-    assert_eq!((answer.status, answer.ending), (500, Ending::Whole));
+    assert_eq!((answer.status, answer.ending), (500, BodyEnd::Whole));
     assert!(!answer.holds("ann@"), "{answer:?}");
     assert_eq!(answer.json()["error"], "no");
     assert_eq!(answer.trailers, []);
 }
 
 #[test]
-fn what_no_rule_selects_passes_byte_for_byte() {
+fn a_body_without_a_rule_passes_byte_for_byte() {
     let odd =
         "{ \"orders\" : [ ],\r\n\t\"n\": -0.0e+1, \"u\":\"\\u00e9é\\/\", \"big\":123456789012345678901234567890 }\n";
     let crm = Upstream::saying(ok("application/json", odd));
-    let gate = Gate::of_acme(crm.address, TERMS);
-    assert_eq!(gate.get("/v1/orders", &reader()).text(), odd);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    assert_eq!(gateway.get("/v1/orders", &reader()).text(), odd);
 }

@@ -42,7 +42,7 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn every_content_type_is_tried_as_the_gateway_would() {
+fn pii_test_treats_every_content_type_as_the_gateway_does() {
     for (media, body) in [
         ("application/json", r#"{"events":[{"email":"zq7kv9@x.example","ssn":"zq7kv9"}]}"#),
         ("application/x-www-form-urlencoded", "email=zq7kv9%40x.example&ssn=zq7kv9"),
@@ -71,7 +71,7 @@ fn every_content_type_is_tried_as_the_gateway_would() {
 }
 
 #[test]
-fn what_the_gateway_would_refuse_is_a_no() {
+fn pii_test_exits_1_when_the_gateway_would_refuse() {
     for (media, body) in [
         ("application/octet-stream", "x"),
         ("text/plain", "x"),
@@ -91,7 +91,7 @@ fn what_the_gateway_would_refuse_is_a_no() {
 }
 
 #[test]
-fn it_explains_itself_and_reveals_nothing_without_the_keys() {
+fn pii_test_explains_itself_and_reveals_nothing_without_keys() {
     let help = Command::new(env!("CARGO_BIN_EXE_vendorgate")).args(["pii", "test", "--help"]).output().expect("help");
     for word in ["--contract", "--route", "--content-type", "--master", "--state", "Example:", "Exits 1"] {
         assert!(text(&help.stdout).contains(word), "{word}");
@@ -128,7 +128,7 @@ fn tried(side: &str, arguments: &[&str], body: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn strict_asks_that_what_leaves_in_clear_is_listed() {
+fn strict_needs_every_field_in_clear_to_be_listed() {
     let body = r#"{"events":[{"id":1,"email":"a@b.example","shipTo":{"city":"Oslo","zip":"1"}},{"id":2,"shipTo":{"city":"Rome"}}]}"#;
     let pii = r#"pii: [ { field: "$..email", as: tokenize } ]"#;
     let only = r#"only: ["$.events[*].id", "$.events[*].shipTo"]"#;

@@ -7,9 +7,9 @@ use vendorgate::internals::model::VendorId;
 use vendorgate::pii::keys::{SaltFolder, rotate_key_file};
 
 use crate::support::client::{Answer, Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{Upstream, ok};
 
 const RAW: &str = "zq7kv9xw2jb5@yp4nt8rm.example";
@@ -52,26 +52,26 @@ fn echo() -> Upstream {
 }
 
 /// The token that the vendor gets for the raw value.
-fn token(gate: &Gate, name: &str) -> String {
-    let answer = gate.get("/v1/orders", &vendor(name).scope("orders:read").token());
+fn token(gateway: &TestGateway, name: &str) -> String {
+    let answer = gateway.get("/v1/orders", &vendor(name).scope("orders:read").token());
     assert!(!answer.holds("zq7kv9"), "{}", answer.text());
     answer.json()["email"].as_str().unwrap_or_else(|| panic!("no token: {}", answer.text())).to_owned()
 }
 
 /// The vendor sends a body; what our API then sees of it.
-fn sends(gate: &Gate, crm: &Upstream, body: &str) -> String {
+fn sends(gateway: &TestGateway, crm: &Upstream, body: &str) -> String {
     let token = vendor("acme").scope("orders:write").token();
-    let answer = Client::to(gate.ingress()).send(request("POST", "/v1/orders", &token, body)).answer();
+    let answer = Client::to(gateway.ingress()).send(request("POST", "/v1/orders", &token, body)).answer();
     assert_eq!(answer.status, 200, "{}", answer.text());
     String::from_utf8(crm.last().body).expect("text")
 }
 
-fn reveal(gate: &Gate, role: &str, token: &str) -> Answer {
-    gate.admin(role, "POST", "/v1/reveal", &format!(r#"{{"token":"{token}","reason":"ticket 4711"}}"#))
+fn reveal(gateway: &TestGateway, role: &str, token: &str) -> Answer {
+    gateway.admin(role, "POST", "/v1/reveal", &format!(r#"{{"token":"{token}","reason":"ticket 4711"}}"#))
 }
 
-fn reload(gate: &Gate) {
-    let answer = gate.admin("admin", "POST", "/v1/reload", "{}");
+fn reload(gateway: &TestGateway) {
+    let answer = gateway.admin("admin", "POST", "/v1/reload", "{}");
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
@@ -85,101 +85,101 @@ fn is_on_disk(folder: &Path) -> bool {
 }
 
 #[test]
-fn what_comes_back_from_a_vendor_is_revealed_in_the_listed_fields() {
+fn tokens_in_a_vendors_answer_are_revealed_in_the_listed_fields() {
     let (crm, theirs) = (ours(), echo());
-    let gate = Gate::of_acme(crm.address, &terms(&theirs));
+    let gateway = TestGateway::of_acme(crm.address, &terms(&theirs));
     let body = format!(r#"{{"email":"{RAW}"}}"#);
-    let answer = Client::to(gate.egress()).send(request("POST", "/acme/v2/events", "", &body)).answer();
+    let answer = Client::to(gateway.egress()).send(request("POST", "/acme/v2/events", "", &body)).answer();
     let sent = String::from_utf8(theirs.last().body).expect("text");
     assert!(sent.contains("tok1_") && !sent.contains("zq7kv9"), "{sent}");
     let json = answer.json();
     assert_eq!(json["email"], RAW);
     assert!(json["other"].as_str().is_some_and(|other| other.starts_with("tok1_")), "{json}");
-    assert!(gate.series(r#"vendorgate_pii_values_total{vendor="acme",direction="egress",route="POST /v2/events",treatment="reveal"}"#) >= 1.0);
+    assert!(gateway.series(r#"vendorgate_pii_values_total{vendor="acme",direction="egress",route="POST /v2/events",treatment="reveal"}"#) >= 1.0);
 }
 
 #[test]
-fn what_a_vendor_sends_is_revealed_for_our_api_and_other_tokens_are_left() {
+fn tokens_in_a_vendors_request_are_revealed_in_the_listed_fields_only() {
     let (crm, theirs) = (ours(), echo());
-    let house = House::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
-    let gate = Gate::start(house);
-    let (own, foreign) = (token(&gate, "acme"), token(&gate, "other"));
+    let fixture = GatewayFixture::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
+    let gateway = TestGateway::start(fixture);
+    let (own, foreign) = (token(&gateway, "acme"), token(&gateway, "other"));
     assert_ne!(own, foreign);
-    let seen = sends(&gate, &crm, &format!(r#"{{"email":"{own}","note":"{own}","any":"to {own}, thanks"}}"#));
+    let seen = sends(&gateway, &crm, &format!(r#"{{"email":"{own}","note":"{own}","any":"to {own}, thanks"}}"#));
     assert_eq!(seen, format!(r#"{{"email":"{RAW}","note":"{own}","any":"to {RAW}, thanks"}}"#));
     let forged = format!("{}{}", &own[..own.len() - 1], if own.ends_with('A') { 'B' } else { 'A' });
     for left in [foreign.as_str(), &forged, &own[..own.len() - 2], "tok1_"] {
         let body = format!(r#"{{"email":"{left}"}}"#);
-        assert_eq!(sends(&gate, &crm, &body), body);
+        assert_eq!(sends(&gateway, &crm, &body), body);
     }
-    let counted = |result| gate.series(&format!(r#"vendorgate_reveals_total{{vendor="acme",result="{result}"}}"#));
+    let counted = |result| gateway.series(&format!(r#"vendorgate_reveals_total{{vendor="acme",result="{result}"}}"#));
     let expected = [("opened", 2.0), ("foreign", 1.0), ("forged", 1.0), ("malformed", 2.0), ("unknown_key", 0.0)];
     assert_eq!(expected.map(|(result, _)| (result, counted(result))), expected);
-    reload(&gate);
+    reload(&gateway);
     assert_eq!(expected.map(|(result, _)| (result, counted(result))), expected, "a reload forgets nothing");
 }
 
 #[test]
-fn a_rotated_key_writes_and_the_old_one_still_reads() {
+fn after_a_rotation_the_new_key_writes_and_the_old_one_still_reads() {
     let (crm, theirs) = (ours(), echo());
-    let gate = Gate::of_acme(crm.address, &terms(&theirs));
-    let old = token(&gate, "acme");
-    assert_eq!(rotate_key_file(&gate.house.path().join("master.key")).expect("rotated").number(), 2);
-    assert_eq!(token(&gate, "acme"), old, "until the reload the old version writes");
-    reload(&gate);
-    let new = token(&gate, "acme");
+    let gateway = TestGateway::of_acme(crm.address, &terms(&theirs));
+    let old = token(&gateway, "acme");
+    assert_eq!(rotate_key_file(&gateway.fixture.path().join("master.key")).expect("rotated").number(), 2);
+    assert_eq!(token(&gateway, "acme"), old, "until the reload the old version writes");
+    reload(&gateway);
+    let new = token(&gateway, "acme");
     assert_ne!(new, old);
     for token in [&old, &new] {
-        let seen = sends(&gate, &crm, &format!(r#"{{"email":"{token}"}}"#));
+        let seen = sends(&gateway, &crm, &format!(r#"{{"email":"{token}"}}"#));
         assert_eq!(seen, format!(r#"{{"email":"{RAW}"}}"#));
-        assert_eq!(reveal(&gate, "privacy", token).json()["value"], RAW);
+        assert_eq!(reveal(&gateway, "privacy", token).json()["value"], RAW);
     }
 }
 
 #[test]
 fn a_shredded_vendors_tokens_never_open_again_and_others_do() {
     let (crm, theirs) = (ours(), echo());
-    let house = House::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
-    let gate = Gate::start(house);
-    let (lost, kept) = (token(&gate, "acme"), token(&gate, "other"));
-    let salts = SaltFolder::new(gate.house.path().join("state/salts"));
+    let fixture = GatewayFixture::of_acme(crm.address, &terms(&theirs)).contract("other", &terms(&theirs));
+    let gateway = TestGateway::start(fixture);
+    let (lost, kept) = (token(&gateway, "acme"), token(&gateway, "other"));
+    let salts = SaltFolder::new(gateway.fixture.path().join("state/salts"));
     assert!(salts.shred(&VendorId::parse("acme").expect("an id")).expect("shredded"));
-    reload(&gate);
+    reload(&gateway);
     let body = format!(r#"{{"email":"{lost}"}}"#);
-    assert_eq!(sends(&gate, &crm, &body), body);
-    let refused = reveal(&gate, "privacy", &lost);
+    assert_eq!(sends(&gateway, &crm, &body), body);
+    let refused = reveal(&gateway, "privacy", &lost);
     assert_eq!((refused.status, refused.reason().as_str()), (404, "token_unopened"));
-    assert_eq!(reveal(&gate, "privacy", &kept).json()["value"], RAW);
-    assert_ne!(token(&gate, "acme"), lost, "new values go on, under a new salt");
+    assert_eq!(reveal(&gateway, "privacy", &kept).json()["value"], RAW);
+    assert_ne!(token(&gateway, "acme"), lost, "new values go on, under a new salt");
 }
 
 #[test]
-fn a_salt_that_is_lost_stops_a_reload_and_not_the_gateway() {
+fn a_lost_salt_stops_a_reload_but_not_the_gateway() {
     let (crm, theirs) = (ours(), echo());
-    let gate = Gate::of_acme(crm.address, &terms(&theirs));
-    let before = token(&gate, "acme");
-    let salt = gate.house.path().join("state/salts/acme.salt");
+    let gateway = TestGateway::of_acme(crm.address, &terms(&theirs));
+    let before = token(&gateway, "acme");
+    let salt = gateway.fixture.path().join("state/salts/acme.salt");
     let kept = fs::read(&salt).expect("a salt");
     for damage in [None, Some(&b"damaged"[..])] {
         fs::remove_file(&salt).unwrap_or_default();
         if let Some(bytes) = damage {
             private_file(&salt, bytes);
         }
-        let refused = gate.admin("admin", "POST", "/v1/reload", "{}");
+        let refused = gateway.admin("admin", "POST", "/v1/reload", "{}");
         assert!(refused.status >= 400 && refused.text().contains("keys shred acme"), "{}", refused.text());
-        assert_eq!(token(&gate, "acme"), before, "what is in force goes on");
+        assert_eq!(token(&gateway, "acme"), before, "what is in force goes on");
     }
     fs::remove_file(&salt).expect("removed");
     private_file(&salt, &kept);
-    reload(&gate);
-    assert_eq!(token(&gate, "acme"), before);
+    reload(&gateway);
+    assert_eq!(token(&gateway, "acme"), before);
 }
 
 #[test]
-fn what_a_shell_did_to_keys_is_in_the_trail_with_who_and_why() {
+fn key_commands_are_audited_with_actor_and_reason() {
     let (crm, theirs) = (ours(), echo());
-    let gate = Gate::of_acme(crm.address, &terms(&theirs));
-    let (before, folder) = (token(&gate, "acme"), gate.house.path());
+    let gateway = TestGateway::of_acme(crm.address, &terms(&theirs));
+    let (before, folder) = (token(&gateway, "acme"), gateway.fixture.path());
     let keys = |arguments: &[&str]| {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
         let status = command.arg("keys").args(arguments).args(["--by", "carol", "--reason", "ticket 4711"]).status();
@@ -187,11 +187,11 @@ fn what_a_shell_did_to_keys_is_in_the_trail_with_who_and_why() {
     };
     keys(&["rotate", "--file", folder.join("master.key").to_str().expect("text")]);
     keys(&["shred", "acme", "--yes", "--state", folder.join("state").to_str().expect("text")]);
-    assert_eq!(token(&gate, "acme"), before, "until the reload the old keys hold");
-    reload(&gate);
-    assert_ne!(token(&gate, "acme"), before);
-    assert_eq!(reveal(&gate, "privacy", &before).status, 404, "its salt is gone for good");
-    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    assert_eq!(token(&gateway, "acme"), before, "until the reload the old keys hold");
+    reload(&gateway);
+    assert_ne!(token(&gateway, "acme"), before);
+    assert_eq!(reveal(&gateway, "privacy", &before).status, 404, "its salt is gone for good");
+    let trail = gateway.admin("viewer", "GET", "/v1/audit", "").json();
     let acts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "keys");
     let acts: Vec<_> =
         acts.map(|it| ["actor", "subject", "reason"].map(|key| it[key].as_str().unwrap_or(""))).collect();
@@ -206,27 +206,27 @@ fn private_file(path: &Path, bytes: &[u8]) {
 }
 
 #[test]
-fn one_token_is_revealed_to_whoever_may_and_audited_without_its_value() {
+fn a_token_is_revealed_to_the_privacy_role_and_audited_without_its_value() {
     let (crm, theirs) = (ours(), echo());
-    let gate = Gate::of_acme(crm.address, &terms(&theirs));
-    let token = token(&gate, "acme");
-    let answer = reveal(&gate, "privacy", &token);
+    let gateway = TestGateway::of_acme(crm.address, &terms(&theirs));
+    let token = token(&gateway, "acme");
+    let answer = reveal(&gateway, "privacy", &token);
     assert_eq!(answer.json(), serde_json::json!({ "vendor": "acme", "value": RAW }));
     for role in ["viewer", "operator", "admin"] {
-        let refused = reveal(&gate, role, &token);
+        let refused = reveal(&gateway, role, &token);
         assert_eq!((refused.status, refused.reason().as_str()), (403, "role_too_low"), "{role}");
     }
     for body in [r#"{"token":"x"}"#, r#"{"token":"","reason":"x"}"#, r#"{"token":"x","reason":""}"#, "{}"] {
-        assert_eq!(gate.admin("privacy", "POST", "/v1/reveal", body).status, 400, "{body}");
+        assert_eq!(gateway.admin("privacy", "POST", "/v1/reveal", body).status, 400, "{body}");
     }
-    let forged = reveal(&gate, "privacy", "tok1_dabcd");
+    let forged = reveal(&gateway, "privacy", "tok1_dabcd");
     assert_eq!((forged.status, forged.reason().as_str()), (404, "token_unopened"));
-    let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+    let trail = gateway.admin("viewer", "GET", "/v1/audit", "").json();
     let acts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "reveal");
     let acts: Vec<_> = acts.map(|it| (it["actor"].as_str(), it["subject"].as_str(), it["reason"].as_str())).collect();
     let line = |subject| (Some("privacy"), Some(subject), Some("ticket 4711"));
     assert_eq!(acts, [line("acme"), line("-")]);
     assert!(!trail.to_string().contains("zq7kv9") && !trail.to_string().contains(&token));
-    assert!(!is_on_disk(gate.house.path()));
-    assert!(gate.get("/v1/orders", &reader()).status == 200);
+    assert!(!is_on_disk(gateway.fixture.path()));
+    assert!(gateway.get("/v1/orders", &reader()).status == 200);
 }

@@ -1,10 +1,10 @@
 //! Revoked tokens: refused from the answer on, and after `kill -9`.
 
 use crate::support::client;
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const TERMS: &str = "ingress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n";
@@ -17,33 +17,33 @@ fn token(id: &str) -> String {
 #[test]
 fn a_revoked_token_is_refused_from_the_next_request_on() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let (stolen, other) = (token("stolen"), token("other"));
-    assert_eq!(gate.get("/v1/orders", &stolen).status, 200, "remembered as verified");
-    let done = gate.admin("operator", "POST", ORDER, r#"{"jti":"stolen","reason":"seen in a log"}"#);
+    assert_eq!(gateway.get("/v1/orders", &stolen).status, 200, "remembered as verified");
+    let done = gateway.admin("operator", "POST", ORDER, r#"{"jti":"stolen","reason":"seen in a log"}"#);
     assert_eq!((done.status, &done.json()["persisted"]), (200, &true.into()), "{}", done.text());
     for _ in 0..3 {
-        assert_eq!(gate.get("/v1/orders", &stolen).reason(), "token_revoked");
+        assert_eq!(gateway.get("/v1/orders", &stolen).reason(), "token_revoked");
     }
-    assert_eq!(gate.get("/v1/orders", &other).status, 200, "no other token is touched");
-    assert_eq!(gate.admin("viewer", "POST", ORDER, r#"{"jti":"other","reason":"x"}"#).status, 403);
-    let done = gate.admin("operator", "POST", ORDER, r#"{"client":"acme-client","reason":"machine stolen"}"#);
+    assert_eq!(gateway.get("/v1/orders", &other).status, 200, "no other token is touched");
+    assert_eq!(gateway.admin("viewer", "POST", ORDER, r#"{"jti":"other","reason":"x"}"#).status, 403);
+    let done = gateway.admin("operator", "POST", ORDER, r#"{"client":"acme-client","reason":"machine stolen"}"#);
     assert_eq!(done.status, 200);
-    assert_eq!(gate.get("/v1/orders", &other).reason(), "token_revoked", "all of the client's tokens");
+    assert_eq!(gateway.get("/v1/orders", &other).reason(), "token_revoked", "all of the client's tokens");
 }
 
 #[test]
 fn a_revocation_survives_kill_9() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
     let stolen = token("stolen");
-    let mut process = Process::start(&house);
+    let mut process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &stolen).status, 200);
-    let done = process.admin(&house, "operator", "POST", ORDER, r#"{"jti":"stolen","reason":"seen in a log"}"#);
+    let done = process.admin(&fixture, "operator", "POST", ORDER, r#"{"jti":"stolen","reason":"seen in a log"}"#);
     assert_eq!(done.status, 200);
     process.signal("KILL");
     process.ended();
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &stolen).reason(), "token_revoked");
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).status, 200);
 }

@@ -1,8 +1,8 @@
 //! Bodies that are not of the shape that a route's records describe: refused by their own reason, or let by and told.
 
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, Client, request};
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
@@ -37,10 +37,10 @@ fn echo() -> Upstream {
     })
 }
 
-fn ask(gate: &Gate, status: &str, media: &str, body: &str) -> crate::support::client::Answer {
+fn ask(gateway: &TestGateway, status: &str, media: &str, body: &str) -> crate::support::client::Answer {
     let text = format!("{status}|{media}|{body}");
     let query = percent_encoding::utf8_percent_encode(&text, percent_encoding::NON_ALPHANUMERIC);
-    gate.get(&format!("/v1/customers?{query}"), &reader())
+    gateway.get(&format!("/v1/customers?{query}"), &reader())
 }
 
 const JSON: &str = "application/json";
@@ -50,9 +50,9 @@ const PARTS: &str = "--b\r\nContent-Disposition: form-data; name=\"page\"\r\nCon
     {\"customers\":[{\"email\":\"a@x.example\"},{\"email\":\"a@x.example\"}]}\r\n--b--\r\n";
 
 #[test]
-fn an_answer_of_another_shape_is_refused_and_told() {
+fn an_answer_of_another_shape_is_refused_and_reported() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms(""));
+    let gateway = TestGateway::of_acme(crm.address, &terms(""));
     let bad = [
         r#"{"customers":{"email":"a@x.example"}}"#,
         r#"{"data":{"customers":[{"email":"a@x.example"}]}}"#,
@@ -68,31 +68,31 @@ fn an_answer_of_another_shape_is_refused_and_told() {
         r#"{"customers":[],"customers":7}"#,
     ];
     for body in bad {
-        let answer = ask(&gate, "200 OK", JSON, body);
+        let answer = ask(&gateway, "200 OK", JSON, body);
         assert_eq!((answer.status, answer.reason().as_str()), (502, "shape_unexpected"), "{body}");
         assert!(!answer.holds("a@x"), "{body}");
     }
-    let line = ask(&gate, "200 OK", "application/x-ndjson", "\"a@x.example\"\n");
+    let line = ask(&gateway, "200 OK", "application/x-ndjson", "\"a@x.example\"\n");
     assert_eq!((line.status, line.reason().as_str()), (502, "shape_unexpected"));
     let labels = [r#"vendor="acme""#, r#"direction="ingress""#, r#"route="GET /v1/{kind}""#];
     let told = bad.len() as u64 + 1;
-    until("the shapes are counted", || gate.metric("vendorgate_shape_unexpected_total", &labels) == Some(told));
+    until("the shapes are counted", || gateway.metric("vendorgate_shape_unexpected_total", &labels) == Some(told));
     assert_eq!(
-        gate.metric(
+        gateway.metric(
             "vendorgate_denials_total",
             &[r#"vendor="acme""#, r#"direction="ingress""#, r#"reason="shape_unexpected""#]
         ),
         Some(told)
     );
-    let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+    let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
     assert_eq!(status["unexpected_shapes"][0]["bodies"], told);
     assert_eq!(status["last_denial"]["reason"], "shape_unexpected");
 }
 
 #[test]
-fn what_has_the_shape_passes_and_so_does_an_answer_that_says_no() {
+fn an_answer_of_the_right_shape_passes_and_so_does_an_error() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms(""));
+    let gateway = TestGateway::of_acme(crm.address, &terms(""));
     for (status, media, body) in [
         ("200 OK", JSON, r#"{"customers":{"c1":{"email":"a@x.example"},"c2":{}}}"#),
         ("200 OK", JSON, r#"{"customers":[{"email":"a@x.example"},null]}"#),
@@ -110,25 +110,25 @@ fn what_has_the_shape_passes_and_so_does_an_answer_that_says_no() {
         ("503 Service Unavailable", JSON, r#"["down"]"#),
         ("302 Found", JSON, r#"{"see":"there"}"#),
     ] {
-        let answer = ask(&gate, status, media, body);
+        let answer = ask(&gateway, status, media, body);
         let expected: u16 = status.split(' ').next().unwrap().parse().unwrap();
-        assert_eq!((answer.status, answer.ending), (expected, Ending::Whole), "{media} {body}: {}", answer.text());
+        assert_eq!((answer.status, answer.ending), (expected, BodyEnd::Whole), "{media} {body}: {}", answer.text());
         assert!(!answer.holds("a@x") && !answer.holds("a%40x"), "{media} {body}: {}", answer.text());
         assert!(!body.contains("email") || answer.holds("redacted"), "{media} {body}");
     }
     let head = request("HEAD", "/v1/customers?200%20OK%7Capplication%2Fjson%7C%7B%7D", &reader(), "");
-    assert_eq!(Client::to(gate.ingress()).send(head).answer_to_head().status, 200);
+    assert_eq!(Client::to(gateway.ingress()).send(head).answer_to_head().status, 200);
     let labels = [r#"vendor="acme""#, r#"direction="ingress""#, r#"route="GET /v1/{kind}""#];
     until("the records are counted", || {
-        gate.metric("vendorgate_records_total", &labels) == Some(2 + 2 + 3 + 1 + 1 + 1 + 2)
+        gateway.metric("vendorgate_records_total", &labels) == Some(2 + 2 + 3 + 1 + 1 + 1 + 2)
     });
-    assert_eq!(gate.metric("vendorgate_shape_unexpected_total", &labels), Some(0));
+    assert_eq!(gateway.metric("vendorgate_shape_unexpected_total", &labels), Some(0));
 }
 
 #[test]
-fn the_upstream_is_not_asked_for_what_the_rules_were_not_written_for() {
+fn the_upstream_is_asked_only_for_forms_that_the_rules_cover() {
     let crm = Upstream::json(r#"{"customers":[]}"#);
-    let gate = Gate::of_acme(crm.address, &terms(""));
+    let gateway = TestGateway::of_acme(crm.address, &terms(""));
     for (accept, forwarded) in [
         ("application/x-ndjson, application/json;q=0.5", "application/json;q=0.5"),
         ("application/json", "application/json"),
@@ -137,13 +137,13 @@ fn the_upstream_is_not_asked_for_what_the_rules_were_not_written_for() {
     ] {
         let text = request("GET", "/v1/customers", &reader(), "");
         let text = text.replacen("\r\n\r\n", &format!("\r\nAccept: {accept}\r\n\r\n"), 1);
-        assert_eq!(Client::to(gate.ingress()).send(text).answer().status, 200);
+        assert_eq!(Client::to(gateway.ingress()).send(text).answer().status, 200);
         assert_eq!(crm.last().field("accept"), Some(forwarded), "{accept}");
     }
 }
 
 #[test]
-fn a_container_that_does_not_come_breaks_the_answer_off() {
+fn an_answer_without_its_container_is_broken_off() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED);
         let _ = asker.chunk(r#"{"padding":""#);
@@ -153,48 +153,48 @@ fn a_container_that_does_not_come_breaks_the_answer_off() {
         let _ = asker.chunk(r#"","customers":["a@x.example"]}"#);
         asker.chunk("").is_ok()
     });
-    let gate = Gate::of_acme(crm.address, &terms(""));
-    let answer = gate.get("/v1/customers", &reader());
+    let gateway = TestGateway::of_acme(crm.address, &terms(""));
+    let answer = gateway.get("/v1/customers", &reader());
     assert_eq!(answer.status, 200);
-    assert_ne!(answer.ending, Ending::Whole);
+    assert_ne!(answer.ending, BodyEnd::Whole);
     assert!(!answer.holds("a@x"));
-    until("the reason is in the log", || gate.log().contains("shape_unexpected"));
+    until("the reason is in the log", || gateway.log().contains("shape_unexpected"));
 }
 
 #[test]
-fn a_route_may_let_another_shape_by_as_one_record() {
+fn a_route_can_count_another_shape_as_one_record() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms("on_shape: pass"));
+    let gateway = TestGateway::of_acme(crm.address, &terms("on_shape: pass"));
     for body in [r#"{"data":[1,2]}"#, r#"[{"id":1},{"id":2}]"#, r#"{"customers":{"id":1}}"#] {
-        let answer = ask(&gate, "200 OK", JSON, body);
+        let answer = ask(&gateway, "200 OK", JSON, body);
         assert_eq!((answer.status, answer.text().as_str()), (200, body));
     }
     let labels = [r#"vendor="acme""#, r#"direction="ingress""#, r#"route="GET /v1/{kind}""#];
-    until("each is a record", || gate.metric("vendorgate_records_total", &labels) == Some(3));
-    assert_eq!(gate.metric("vendorgate_shape_unexpected_total", &labels), Some(3));
-    until("it is told", || gate.log().contains(r#""shape_unexpected":true"#));
+    until("each is a record", || gateway.metric("vendorgate_records_total", &labels) == Some(3));
+    assert_eq!(gateway.metric("vendorgate_shape_unexpected_total", &labels), Some(3));
+    until("it is told", || gateway.log().contains(r#""shape_unexpected":true"#));
 }
 
 #[test]
-fn a_rule_that_has_matched_nothing_is_shown() {
+fn a_rule_that_never_matched_is_reported() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms(""));
+    let gateway = TestGateway::of_acme(crm.address, &terms(""));
     let labels = [r#"vendor="acme""#, r#"direction="ingress""#, r#"route="GET /v1/{kind}""#];
     let never = || {
-        let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+        let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
         let rules = status["unmatched_rules"].as_array().cloned().unwrap_or_default();
         rules.iter().map(|rule| rule["rule"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(never(), ["$.customers[*].email", "$.customers[*].fax"]);
-    assert_eq!(gate.metric("vendorgate_pii_rules_unmatched", &labels), Some(2));
-    let answer = ask(&gate, "200 OK", JSON, r#"{"customers":[{"email":"a@x.example"}]}"#);
+    assert_eq!(gateway.metric("vendorgate_pii_rules_unmatched", &labels), Some(2));
+    let answer = ask(&gateway, "200 OK", JSON, r#"{"customers":[{"email":"a@x.example"}]}"#);
     assert_eq!(answer.status, 200);
     until("it has matched", || never() == ["$.customers[*].fax"]);
-    assert_eq!(gate.metric("vendorgate_pii_rules_unmatched", &labels), Some(1));
+    assert_eq!(gateway.metric("vendorgate_pii_rules_unmatched", &labels), Some(1));
 }
 
 #[test]
-fn a_request_of_ours_in_another_shape_is_refused() {
+fn an_egress_request_of_another_shape_is_refused() {
     let vendor = Upstream::saying(ok(JSON, "{}"));
     let terms = format!(
         r#"egress:
@@ -206,8 +206,8 @@ fn a_request_of_ours_in_another_shape_is_refused() {
 "#,
         vendor.address
     );
-    let gate = Gate::of_acme(vendor.address, &terms);
-    let mut client = Client::to(gate.egress());
+    let gateway = TestGateway::of_acme(vendor.address, &terms);
+    let mut client = Client::to(gateway.egress());
     let mut send = |body: &str| {
         let head = format!(
             "POST /acme/v2/events HTTP/1.1\r\nHost: x\r\nContent-Type: {JSON}\r\nContent-Length: {}\r\n\r\n{body}",

@@ -8,11 +8,11 @@ use rustls::ClientConfig;
 use rustls::version::{TLS12, TLS13};
 
 use crate::support::certificates::{Certificates, gateway_name, tls};
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, Client, request};
+use crate::support::fixture::GatewayFixture;
 use crate::support::h2;
-use crate::support::house::House;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
 const TERMS: &str = "limits: { requests: { rate: 100000/s } }
@@ -21,28 +21,28 @@ ingress:
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
 ";
 
-fn secure(crm: &Upstream, tls: &str) -> (Gate, Certificates) {
-    let house = House::of_acme(crm.address, TERMS);
-    let certificates = Certificates::write(house.path());
-    let house = house.listeners(&format!(
+fn secure(crm: &Upstream, tls: &str) -> (TestGateway, Certificates) {
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let certificates = Certificates::write(fixture.path());
+    let fixture = fixture.listeners(&format!(
         "  ingress: {{ bind: \"127.0.0.1:0\", tls: {{ cert: gateway.pem, key: gateway.key{tls} }} }}\n"
     ));
-    (Gate::start(house), certificates)
+    (TestGateway::start(fixture), certificates)
 }
 
 #[test]
-fn tls_1_2_and_1_3_are_spoken_and_clear_text_is_not() {
+fn tls_1_2_and_1_3_are_spoken_and_plain_text_is_not() {
     let crm = Upstream::json("{}");
-    let (gate, certificates) = secure(&crm, "");
+    let (gateway, certificates) = secure(&crm, "");
     for version in [&TLS12, &TLS13] {
         let config = certificates.client(&[version], &["http/1.1"], false);
-        let mut client = tls(gate.ingress(), &config).expect("a handshake");
+        let mut client = tls(gateway.ingress(), &config).expect("a handshake");
         for _ in 0..2 {
             assert_eq!(client.get("/v1/orders", &reader()).status, 200, "{version:?}");
         }
         assert_eq!(crm.last().field("x-forwarded-proto"), Some("https"));
     }
-    let mut clear = Client::to(gate.ingress());
+    let mut clear = Client::to(gateway.ingress());
     assert_eq!(clear.send(request("GET", "/v1/orders", &reader(), "")).answer().status, 0);
     assert_eq!(crm.seen().len(), 4);
 }
@@ -50,17 +50,17 @@ fn tls_1_2_and_1_3_are_spoken_and_clear_text_is_not() {
 #[test]
 fn alpn_chooses_http_2() {
     let crm = Upstream::json("{}");
-    let (gate, certificates) = secure(&crm, "");
+    let (gateway, certificates) = secure(&crm, "");
     let config = certificates.client(&[&TLS13], &["h2", "http/1.1"], false);
     h2::run(async {
-        let stream = tokio::net::TcpStream::connect(gate.ingress()).await.expect("it accepts");
+        let stream = tokio::net::TcpStream::connect(gateway.ingress()).await.expect("it accepts");
         let stream =
             tokio_rustls::TlsConnector::from(config).connect(gateway_name(), stream).await.expect("a handshake");
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
         let mut session = h2::over(stream, 1 << 20).await;
         let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
         assert_eq!(answer.status(), 200);
-        assert_eq!(h2::read(answer.into_body()).await, (b"{}".to_vec(), h2::Ending::Whole));
+        assert_eq!(h2::read(answer.into_body()).await, (b"{}".to_vec(), h2::StreamEnd::Whole));
     });
 }
 
@@ -68,9 +68,9 @@ fn alpn_chooses_http_2() {
 fn client_certificates_are_optional_or_required() {
     let crm = Upstream::json("{}");
     for (auth, bare) in [(", client_ca: ca.pem", true), (", client_ca: ca.pem, client_auth: required", false)] {
-        let (gate, certificates) = secure(&crm, auth);
+        let (gateway, certificates) = secure(&crm, auth);
         let other = Certificates::write(tempfile::tempdir().expect("a folder").path());
-        let asks = |config: &Arc<ClientConfig>| match tls(gate.ingress(), config) {
+        let asks = |config: &Arc<ClientConfig>| match tls(gateway.ingress(), config) {
             Ok(mut client) => client.get("/v1/orders", &reader()).status,
             Err(_) => 0,
         };
@@ -88,23 +88,23 @@ fn client_certificates_are_optional_or_required() {
 #[test]
 fn http_2_can_be_left_out() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let gate = Gate::start(house.listeners("  ingress: { bind: \"127.0.0.1:0\", http2: false }\n"));
-    assert_eq!(gate.get("/v1/orders", &reader()).status, 200);
-    let answer = crate::support::client::exchange_raw(gate.ingress(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::start(fixture.listeners("  ingress: { bind: \"127.0.0.1:0\", http2: false }\n"));
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
+    let answer = crate::support::client::exchange_raw(gateway.ingress(), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
     assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
 }
 
 #[test]
-fn a_connection_is_kept_and_closed_as_asked() {
+fn keep_alive_and_close_are_honoured() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     assert_eq!(client.get("/v1/orders", &reader()).status, 200);
     let last = request("GET", "/v1/orders", &reader(), "").replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
     assert_eq!(client.send(last).answer().status, 200);
     assert!(client.is_closed());
-    let mut old = Client::to(gate.ingress());
+    let mut old = Client::to(gateway.ingress());
     assert_eq!(
         old.send(request("GET", "/v1/orders", &reader(), "").replace("HTTP/1.1", "HTTP/1.0")).answer().status,
         200
@@ -116,27 +116,27 @@ fn a_connection_is_kept_and_closed_as_asked() {
 fn bodies_stream_both_ways() {
     // The upstream answers with what it has got so far before the request has ended.
     let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let writer = vendor("acme").scope("orders:write").token();
     let body = "0123456789".repeat(100_000);
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     let answer = client.send(request("POST", "/v1/orders", &writer, &body)).answer();
-    assert_eq!((answer.status, answer.body.len(), answer.ending), (200, body.len(), Ending::Whole));
+    assert_eq!((answer.status, answer.body.len(), answer.ending), (200, body.len(), BodyEnd::Whole));
     let head = request("POST", "/v1/orders", &writer, "").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
     let answer = client.send(format!("{head}5\r\nhello\r\n6\r\n world\r\n0\r\nX-Trailer: y\r\n\r\n")).answer();
     assert_eq!(answer.text(), "hello world");
     assert!(!String::from_utf8_lossy(&crm.last().raw).contains("X-Trailer"), "trailers pass by name only");
     h2::run(async {
-        let mut session = h2::open(gate.ingress()).await;
+        let mut session = h2::open(gateway.ingress()).await;
         let request = http::Request::post("http://a/v1/orders").header("authorization", format!("Bearer {writer}"));
         let sent = session.send_request(request.body(Full::new(Bytes::from(body.clone()))).expect("a request"));
         let (bytes, ending) = h2::read(sent.await.expect("an answer").into_body()).await;
-        assert_eq!((bytes.len(), ending), (body.len(), h2::Ending::Whole));
+        assert_eq!((bytes.len(), ending), (body.len(), h2::StreamEnd::Whole));
     });
 }
 
 #[test]
-fn trailers_pass_by_name() {
+fn only_listed_trailers_pass() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED.replace("\r\n\r\n", "\r\nTrailer: Server-Timing, X-Secret\r\n\r\n"));
         let _ = asker.chunk("{}");
@@ -146,9 +146,9 @@ fn trailers_pass_by_name() {
             )
             .is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     h2::run(async {
-        let mut session = h2::open(gate.ingress()).await;
+        let mut session = h2::open(gateway.ingress()).await;
         let mut body = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer").into_body();
         let mut trailers = None;
         while let Some(frame) = body.frame().await {
@@ -158,35 +158,35 @@ fn trailers_pass_by_name() {
         assert_eq!(trailers.len(), 1, "{trailers:?}");
         assert_eq!(trailers["server-timing"], "db;dur=1");
     });
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     let answer = client
         .send(request("GET", "/v1/orders", &reader(), "").replace("\r\n\r\n", "\r\nTE: trailers\r\n\r\n"))
         .answer();
-    assert_eq!(answer.ending, Ending::Whole);
+    assert_eq!(answer.ending, BodyEnd::Whole);
     assert!(!answer.holds("X-Secret: s") && !answer.holds("root"), "{answer:?}");
 }
 
 #[test]
-fn a_body_is_asked_for_only_after_a_yes() {
+fn continue_is_sent_only_after_admission() {
     let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
-    let gate = Gate::of_acme(crm.address, TERMS);
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
     let expecting = |token: &str| {
         request("POST", "/v1/orders", token, "")
             .replace("\r\n\r\n", "\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
     };
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     client.send(expecting(&vendor("acme").scope("orders:write").token()));
     assert_eq!(client.any_answer().status, 100);
     assert_eq!(client.send("hello").answer().text(), "hello");
     assert_eq!(crm.last().field("expect"), None, "the expectation ends here");
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     client.send(expecting(&reader()));
     let refused = client.any_answer();
     assert_eq!((refused.status, crm.seen().len()), (403, 1), "no 100 for what is refused");
 }
 
 #[test]
-fn header_rules_reach_every_head_and_every_trailer() {
+fn header_rules_apply_to_every_head_and_trailer() {
     const RULES: &str = "limits: { requests: { rate: 100000/s } }
 ingress:
   - route: GET|HEAD|POST /v1/{name}
@@ -218,7 +218,7 @@ ingress:
         };
         asker.write(answer).is_ok() && !seen.line().contains("broken")
     });
-    let gate = Gate::of_acme(crm.address, RULES);
+    let gateway = TestGateway::of_acme(crm.address, RULES);
     let customer = "\r\nX-Customer: ann@example.com\r\nTE: trailers\r\n";
     for (name, status) in [
         ("live", 101),
@@ -236,7 +236,7 @@ ingress:
             &format!("{customer}{upgrade}\r\n"),
             1,
         );
-        let answer = Client::to(gate.ingress()).send(text).any_answer();
+        let answer = Client::to(gateway.ingress()).send(text).any_answer();
         assert_eq!(answer.status, status, "{name}");
         assert!(!answer.holds("ann@"), "{name}: {}", String::from_utf8_lossy(&answer.raw));
         assert!(answer.field("x-customer").is_some(), "{name}: it is redacted, not lost");
@@ -244,10 +244,10 @@ ingress:
     }
     let head = request("POST", "/v1/a", &reader(), "").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n");
     let body = "1\r\nx\r\n0\r\nServer-Timing: ann@example.com\r\n\r\n";
-    assert_eq!(Client::to(gate.ingress()).send(format!("{head}{body}")).answer().status, 200);
+    assert_eq!(Client::to(gateway.ingress()).send(format!("{head}{body}")).answer().status, 200);
     assert!(!String::from_utf8_lossy(&crm.last().raw).contains("ann@"), "a request's trailers");
     h2::run(async {
-        let mut session = h2::open(gate.ingress()).await;
+        let mut session = h2::open(gateway.ingress()).await;
         let answer = h2::ask(&mut session, "/v1/trailers", &reader()).await.expect("an answer");
         assert!(answer.headers().values().all(|value| !value.as_bytes().starts_with(b"ann@")));
         let mut body = answer.into_body();

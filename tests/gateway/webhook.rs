@@ -7,9 +7,9 @@ use sha2::Sha256;
 use vendorgate::internals::model::Clock;
 
 use crate::support::client::{Answer, Client};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes, yes";
@@ -22,11 +22,11 @@ ingress:
 ";
 
 /// A gateway that knows the sender `acme` by Standard Webhooks and `hub` by HMAC, and `tokens` by tokens.
-fn gate(crm: &Upstream) -> Gate {
-    let house = House::new(crm.address);
+fn gateway(crm: &Upstream) -> TestGateway {
+    let fixture = GatewayFixture::new(crm.address);
     let write = |name: &str, text: &[u8]| {
         use std::os::unix::fs::PermissionsExt;
-        let path = house.path().join(name);
+        let path = fixture.path().join(name);
         std::fs::write(&path, text).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("mode");
     };
@@ -35,8 +35,8 @@ fn gate(crm: &Upstream) -> Gate {
     write("hub.secret", SECRET);
     let acme = "identity: { webhook: { scheme: standard-webhooks, secret_file: ../acme.secret, next_secret_file: ../acme.next } }\n";
     let hub = "identity: { webhook: { scheme: hmac, header: X-Hub-Signature-256, prefix: \"sha256=\", secret_file: ../hub.secret } }\n";
-    Gate::start(
-        house
+    TestGateway::start(
+        fixture
             .contract("acme", &format!("{acme}{ROUTES}"))
             .contract("hub", &format!("{hub}{ROUTES}"))
             .contract("tokens", "ingress:\n  - { route: POST /v1/events, scopes: [orders:write], upstream: crm }\n"),
@@ -54,12 +54,12 @@ fn standard(secret: &[u8], id: &str, at: u64, body: &str) -> String {
     format!("webhook-id: {id}\r\nwebhook-timestamp: {at}\r\nwebhook-signature: v1,{signature}\r\n")
 }
 
-fn post(gate: &Gate, headers: &str, body: &str) -> Answer {
+fn post(gateway: &TestGateway, headers: &str, body: &str) -> Answer {
     let text = format!(
         "POST /v1/events HTTP/1.1\r\nHost: a\r\n{headers}Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
-    Client::to(gate.ingress()).send(text).answer()
+    Client::to(gateway.ingress()).send(text).answer()
 }
 
 fn now() -> u64 {
@@ -69,14 +69,14 @@ fn now() -> u64 {
 #[test]
 fn a_signed_body_passes_once_and_a_changed_one_never() {
     let crm = Upstream::json("{\"ok\":true}");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let good = standard(SECRET, "m1", now(), BODY);
-    assert_eq!(post(&gate, &good, BODY).status, 200);
-    let again = post(&gate, &good, BODY);
+    assert_eq!(post(&gateway, &good, BODY).status, 200);
+    let again = post(&gateway, &good, BODY);
     assert_eq!((again.status, again.body.len()), (200, 0), "a message that was delivered is answered");
     assert_eq!(crm.seen().len(), 1, "and not delivered again");
     assert!(String::from_utf8_lossy(&crm.seen()[0].body).contains("parcel"), "the body goes on as it came");
-    assert_eq!(post(&gate, &standard(NEXT, "m2", now(), BODY), BODY).status, 200, "the second live secret");
+    assert_eq!(post(&gateway, &standard(NEXT, "m2", now(), BODY), BODY).status, 200, "the second live secret");
     for (what, headers, body, reason) in [
         ("another body", standard(SECRET, "m3", now(), BODY), r#"{"parcel":8}"#, "token_invalid"),
         ("another secret", standard(b"somebody else's, of enough bytes", "m4", now(), BODY), BODY, "token_invalid"),
@@ -85,59 +85,59 @@ fn a_signed_body_passes_once_and_a_changed_one_never() {
         ("no signature", String::new(), BODY, "token_missing"),
         ("half of the headers", "webhook-signature: v1,AAAA\r\n".to_owned(), BODY, "token_missing"),
     ] {
-        let refused = post(&gate, &headers, body);
+        let refused = post(&gateway, &headers, body);
         assert_eq!((refused.status, refused.reason().as_str()), (401, reason), "{what}");
     }
     assert_eq!(crm.seen().len(), 2, "nothing else was forwarded");
 }
 
 #[test]
-fn a_plain_hmac_names_its_own_vendor() {
+fn a_plain_hmac_authenticates_its_own_vendor_only() {
     let crm = Upstream::json("{}");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let hex: String = mac(SECRET, BODY.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     let signed = format!("x-hub-signature-256: sha256={hex}\r\n");
-    assert_eq!(post(&gate, &signed, BODY).status, 200);
+    assert_eq!(post(&gateway, &signed, BODY).status, 200);
     let wrong = format!("x-hub-signature-256: sha256={}\r\n", "0".repeat(64));
-    assert_eq!(post(&gate, &wrong, BODY).reason(), "token_invalid");
-    assert_eq!(gate.get("/v1/events", &reader()).reason(), "vendor_unknown", "tokens are judged as ever");
+    assert_eq!(post(&gateway, &wrong, BODY).reason(), "token_invalid");
+    assert_eq!(gateway.get("/v1/events", &reader()).reason(), "vendor_unknown", "tokens are judged as ever");
     assert_eq!(crm.seen().len(), 1);
 }
 
 #[test]
-fn what_could_not_be_delivered_may_come_again() {
+fn an_undelivered_message_can_be_sent_again() {
     let crm = Upstream::json("{}");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let message = standard(SECRET, "m1", now(), BODY);
-    gate.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"test"}"#);
-    assert_eq!(post(&gate, &message, BODY).reason(), "vendor_killed", "a signature is no way around a kill");
-    gate.admin("admin", "POST", "/v1/vendors/acme/restore", r#"{"reason":"test"}"#);
-    assert_eq!(post(&gate, &message, BODY).status, 200);
+    gateway.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"test"}"#);
+    assert_eq!(post(&gateway, &message, BODY).reason(), "vendor_killed", "a signature is no way around a kill");
+    gateway.admin("admin", "POST", "/v1/vendors/acme/restore", r#"{"reason":"test"}"#);
+    assert_eq!(post(&gateway, &message, BODY).status, 200);
     assert_eq!(crm.seen().len(), 1);
-    assert_eq!(post(&gate, &message, BODY).status, 200, "known by now");
+    assert_eq!(post(&gateway, &message, BODY).status, 200, "known by now");
     assert_eq!(crm.seen().len(), 1);
 }
 
 #[test]
 fn a_body_beyond_the_bound_is_refused_before_anything_is_forwarded() {
     let crm = Upstream::json("{}");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let large = format!("\"{}\"", "x".repeat(1024 * 1024));
-    let refused = post(&gate, &standard(SECRET, "m1", now(), &large), &large);
+    let refused = post(&gateway, &standard(SECRET, "m1", now(), &large), &large);
     assert_eq!((refused.status, refused.reason().as_str()), (413, "body_too_large"));
     assert_eq!(crm.seen().len(), 0);
 }
 
 #[test]
-fn half_sent_bodies_keep_nobody_out() {
+fn half_sent_bodies_do_not_block_others() {
     let crm = Upstream::json("{\"ok\":true}");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let half = |vendor: &str| {
         let presented = match vendor {
             "acme" => standard(SECRET, "half", now(), BODY),
             _ => format!("x-hub-signature-256: sha256={}\r\n", "0".repeat(64)),
         };
-        let mut client = Client::to(gate.ingress());
+        let mut client = Client::to(gateway.ingress());
         client.send(format!(
             "POST /v1/events HTTP/1.1\r\nHost: a\r\n{presented}Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{"
         ));
@@ -145,20 +145,24 @@ fn half_sent_bodies_keep_nobody_out() {
     };
     let crowd: Vec<Client> = (0..100).map(|_| half("acme")).chain((0..100).map(|_| half("hub"))).collect();
     for id in ["m1", "m2", "m3"] {
-        assert_eq!(post(&gate, &standard(SECRET, id, now(), BODY), BODY).status, 200, "the vendor whose name they use");
+        assert_eq!(
+            post(&gateway, &standard(SECRET, id, now(), BODY), BODY).status,
+            200,
+            "the vendor whose name they use"
+        );
     }
     drop(crowd);
 }
 
 /// A gateway with one sender, `acme`, whose `webhook:` says this, and whose limits let three messages pass.
-fn of_acme(crm: &Upstream, webhook: &str) -> Gate {
-    let house = House::new(crm.address);
-    let path = house.path().join("acme.secret");
+fn of_acme(crm: &Upstream, webhook: &str) -> TestGateway {
+    let fixture = GatewayFixture::new(crm.address);
+    let path = fixture.path().join("acme.secret");
     std::fs::write(&path, SECRET).expect("written");
     std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     let identity = format!("identity: {{ webhook: {{ {webhook}, secret_file: ../acme.secret }} }}\n");
     let limits = "limits: { requests: { rate: 1/h, burst: 3 } }\n";
-    Gate::start(house.contract("acme", &format!("{identity}{limits}{ROUTES}")))
+    TestGateway::start(fixture.contract("acme", &format!("{identity}{limits}{ROUTES}")))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -185,9 +189,9 @@ fn two_heartbeats_are_two_deliveries_where_anything_signed_differs() {
         (&format!("{plain}, id_header: x-id"), thrice(&by_id), 2),
     ] {
         let crm = Upstream::json("{}");
-        let gate = of_acme(&crm, webhook);
+        let gateway = of_acme(&crm, webhook);
         for message in messages {
-            assert_eq!(post(&gate, &message, HEARTBEAT).status, 200, "{webhook}");
+            assert_eq!(post(&gateway, &message, HEARTBEAT).status, 200, "{webhook}");
         }
         assert_eq!(crm.seen().len(), deliveries, "{webhook}");
     }
@@ -196,16 +200,16 @@ fn two_heartbeats_are_two_deliveries_where_anything_signed_differs() {
 #[test]
 fn an_upstream_that_fails_leaves_the_message_undelivered() {
     let crm = Upstream::saying("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
-    let gate = gate(&crm);
+    let gateway = gateway(&crm);
     let message = standard(SECRET, "m1", now(), BODY);
     for tries in 1..=2 {
-        assert_eq!(post(&gate, &message, BODY).status, 500);
+        assert_eq!(post(&gateway, &message, BODY).status, 500);
         assert_eq!(crm.seen().len(), tries, "the sender's next try is delivered");
     }
 }
 
 #[test]
-fn vendors_are_known_by_their_presets() {
+fn vendors_authenticate_by_their_webhook_presets() {
     // Dated ahead, so that no gateway of this test has begun later than what it is sent.
     let at = now() + 120;
     let stripe = format!("stripe-signature: t={at},v1={},v1={}\r\n", "0".repeat(64), {
@@ -223,26 +227,26 @@ fn vendors_are_known_by_their_presets() {
         ("preset: gitlab", format!("x-gitlab-token: {told}\r\n"), false),
     ] {
         let crm = Upstream::json("{}");
-        let gate = of_acme(&crm, webhook);
+        let gateway = of_acme(&crm, webhook);
         let other = if signs { 401 } else { 200 };
-        assert_eq!(post(&gate, &good, r#"{"parcel":8}"#).status, other, "{webhook}: another body");
-        assert_eq!(post(&gate, &good, BODY).status, 200, "{webhook}");
+        assert_eq!(post(&gateway, &good, r#"{"parcel":8}"#).status, other, "{webhook}: another body");
+        assert_eq!(post(&gateway, &good, BODY).status, 200, "{webhook}");
         let wrong = good.replace(['1', 'a'], "b");
-        assert_eq!(post(&gate, &wrong, BODY).status, 401, "{webhook}: another signature");
+        assert_eq!(post(&gateway, &wrong, BODY).status, 401, "{webhook}: another signature");
         assert_eq!(crm.seen().len(), if signs { 1 } else { 2 }, "{webhook}");
     }
 }
 
 #[test]
-fn a_handshake_is_answered_here_and_spends_nothing() {
+fn a_webhook_handshake_is_answered_by_the_gateway_and_spends_no_budget() {
     let crm = Upstream::json("{}");
-    let gate = of_acme(&crm, "preset: slack, handshake: [slack, dropbox]");
+    let gateway = of_acme(&crm, "preset: slack, handshake: [slack, dropbox]");
     let verification =
         r#"{"type":"url_verification","challenge":"3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P"}"#;
     let get =
-        |target: &str| Client::to(gate.ingress()).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).answer();
+        |target: &str| Client::to(gateway.ingress()).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).answer();
     for _ in 0..5 {
-        let answer = post(&gate, "", verification);
+        let answer = post(&gateway, "", verification);
         assert_eq!((answer.status, answer.text().len()), (200, 52), "{}", answer.text());
         assert_eq!(answer.field("content-type"), Some("text/plain; charset=utf-8"));
         assert_eq!(get("/v1/events?challenge=abc").text(), "abc");
@@ -253,32 +257,33 @@ fn a_handshake_is_answered_here_and_spends_nothing() {
         let signature = hex(&mac(SECRET, format!("v0:{at}:{BODY}").as_bytes()));
         format!("x-slack-signature: v0={signature}\r\nx-slack-request-timestamp: {at}\r\n")
     };
-    assert_eq!([0, 1, 2, 3].map(|more| post(&gate, &signed(at + more), BODY).status), [200, 200, 200, 429]);
-    assert_eq!(post(&gate, "", BODY).reason(), "token_missing", "no other message passes unsigned");
-    gate.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"test"}"#);
-    assert_eq!(post(&gate, "", verification).reason(), "vendor_killed");
+    assert_eq!([0, 1, 2, 3].map(|more| post(&gateway, &signed(at + more), BODY).status), [200, 200, 200, 429]);
+    assert_eq!(post(&gateway, "", BODY).reason(), "token_missing", "no other message passes unsigned");
+    gateway.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"test"}"#);
+    assert_eq!(post(&gateway, "", verification).reason(), "vendor_killed");
     assert_eq!(get("/v1/events?challenge=abc").reason(), "vendor_killed");
     assert_eq!(crm.seen().len(), 3, "no handshake was forwarded");
 }
 
 #[test]
-fn a_subscription_is_answered_to_whoever_shows_the_agreed_token() {
+fn a_subscription_is_answered_for_the_agreed_token_only() {
     let crm = Upstream::json("{}");
-    let house = House::new(crm.address);
+    let fixture = GatewayFixture::new(crm.address);
     for (name, text) in [("app.secret", SECRET), ("verify", b"agreed-on\n".as_slice())] {
-        let path = house.path().join(name);
+        let path = fixture.path().join(name);
         std::fs::write(&path, text).expect("written");
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     }
     let webhook = "preset: meta, secret_file: ../app.secret, verify_token_file: ../verify";
-    let gate = Gate::start(house.contract("acme", &format!("identity: {{ webhook: {{ {webhook} }} }}\n{ROUTES}")));
+    let gateway =
+        TestGateway::start(fixture.contract("acme", &format!("identity: {{ webhook: {{ {webhook} }} }}\n{ROUTES}")));
     let ask = |token: &str| {
         let target = format!("/v1/events?hub.mode=subscribe&hub.challenge=1158201444&hub.verify_token={token}");
-        Client::to(gate.ingress()).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).answer()
+        Client::to(gateway.ingress()).send(format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n")).answer()
     };
     assert_eq!((ask("agreed-on").status, ask("agreed-on").text()), (200, "1158201444".to_owned()));
     assert_eq!(ask("guessed").reason(), "token_missing");
     let signed = format!("x-hub-signature-256: sha256={}\r\n", hex(&mac(SECRET, BODY.as_bytes())));
-    assert_eq!(post(&gate, &signed, BODY).status, 200);
+    assert_eq!(post(&gateway, &signed, BODY).status, 200);
     assert_eq!(crm.seen().len(), 1);
 }

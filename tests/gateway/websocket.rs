@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{BodyEnd, Client, request};
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
-use crate::support::upstream::{Asker, Seen, Upstream, ok};
+use crate::support::upstream::{CallerStream, ReceivedRequest, Upstream, ok};
 
 const SWITCH: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
@@ -24,7 +24,7 @@ ingress:
 
 /// Switches whoever asks for it, and then says everything back.
 fn echo() -> Upstream {
-    Upstream::start(|seen: &Seen, asker: &mut Asker| {
+    Upstream::start(|seen: &ReceivedRequest, asker: &mut CallerStream| {
         if seen.field("upgrade").is_none() {
             return asker.write(ok("text/plain", "plain")).is_ok();
         }
@@ -44,8 +44,8 @@ fn ask(path: &str, token: &str) -> String {
     request("GET", path, token, "").replace("\r\n\r\n", &format!("\r\n{fields}\r\n\r\n"))
 }
 
-fn open(gate: &Gate) -> Client {
-    let mut client = Client::to(gate.ingress());
+fn open(gateway: &TestGateway) -> Client {
+    let mut client = Client::to(gateway.ingress());
     let head = client.send(ask("/v1/live", &reader())).head();
     assert_eq!(head.status, 101);
     client
@@ -60,7 +60,7 @@ fn said_back(client: &mut Client, words: &[u8]) {
     assert_eq!(back, words);
 }
 
-fn ending(client: &mut Client) -> (usize, Ending) {
+fn ending(client: &mut Client) -> (usize, BodyEnd) {
     let mut bytes = 0;
     loop {
         match client.more() {
@@ -73,8 +73,8 @@ fn ending(client: &mut Client) -> (usize, Ending) {
 #[test]
 fn bytes_pass_both_ways_and_are_counted() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 1"));
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 1"));
+    let mut client = Client::to(gateway.ingress());
     // What is sent before the answer belongs to the WebSocket.
     let head = client.send([ask("/v1/live", &reader()).as_bytes(), b"early"].concat()).head();
     assert_eq!(
@@ -92,37 +92,37 @@ fn bytes_pass_both_ways_and_are_counted() {
     }
     assert_eq!(back, b"early");
     said_back(&mut client, &[0x5a; 100_000]);
-    let other = gate.get("/v1/plain", &reader());
+    let other = gateway.get("/v1/plain", &reader());
     assert_eq!((other.status, other.reason().as_str()), (429, "concurrency_exceeded"), "it holds its slot");
     drop(client);
     until("the upstream's side is closed", || crm.open() == 0);
-    until("the books are closed", || gate.in_flight() == 0);
+    until("the books are closed", || gateway.in_flight() == 0);
     let labels = ["vendor=\"acme\"", "direction=\"ingress\""];
-    assert_eq!(gate.metric("vendorgate_bytes_total", &labels), Some(100_005));
+    assert_eq!(gateway.metric("vendorgate_bytes_total", &labels), Some(100_005));
     let by_status = ["vendor=\"acme\"", "route=\"GET /v1/live\"", "status=\"101\""];
-    assert_eq!(gate.metric("vendorgate_requests_total", &by_status), Some(1));
-    assert_eq!(gate.get("/v1/plain", &reader()).status, 200);
+    assert_eq!(gateway.metric("vendorgate_requests_total", &by_status), Some(1));
+    assert_eq!(gateway.get("/v1/plain", &reader()).status, 200);
 }
 
 #[test]
 fn a_kill_severs_it_in_both_hops() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 100"));
-    let mut clients: Vec<Client> = (0..20).map(|_| open(&gate)).collect();
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 100"));
+    let mut clients: Vec<Client> = (0..20).map(|_| open(&gateway)).collect();
     clients.iter_mut().for_each(|client| said_back(client, b"hello"));
-    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"their key leaked"}"#).json();
+    let json = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"their key leaked"}"#).json();
     assert_eq!((json["severed"].as_u64(), json["persisted"].as_bool()), (Some(20), Some(true)), "{json}");
     for client in &mut clients {
-        assert_eq!(ending(client), (0, Ending::Reset));
+        assert_eq!(ending(client), (0, BodyEnd::Reset));
     }
     until("the upstream's sides are closed", || crm.open() == 0);
-    until("nothing is in flight", || gate.in_flight() == 0);
-    let refused = Client::to(gate.ingress()).send(ask("/v1/live", &reader())).answer();
+    until("nothing is in flight", || gateway.in_flight() == 0);
+    let refused = Client::to(gateway.ingress()).send(ask("/v1/live", &reader())).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "vendor_killed"));
 }
 
 #[test]
-fn one_whose_reader_rests_is_severed_too() {
+fn a_websocket_with_a_paused_reader_is_severed_too() {
     let full = Arc::new(AtomicUsize::new(0));
     let given = Arc::clone(&full);
     let crm = Upstream::start(move |_, asker| {
@@ -133,59 +133,59 @@ fn one_whose_reader_rests_is_severed_too() {
         }
         false
     });
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 100"));
-    let mut client = open(&gate);
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 100"));
+    let mut client = open(&gateway);
     let mut before = 0;
     until("nothing moves any more", || {
         std::thread::sleep(Duration::from_millis(200));
         let now = full.load(Ordering::Relaxed);
         now > 1 && now == std::mem::replace(&mut before, now)
     });
-    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"their key leaked"}"#).json();
+    let json = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"their key leaked"}"#).json();
     assert_eq!(json["severed"].as_u64(), Some(1), "{json}");
     until("the upstream's side is closed", || crm.open() == 0);
-    assert_eq!(ending(&mut client).1, Ending::Reset);
+    assert_eq!(ending(&mut client).1, BodyEnd::Reset);
 }
 
 #[test]
 fn a_spent_byte_budget_cuts_it() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 9, bytes: { budget: 10KB, window: 1h }"));
-    let mut client = open(&gate);
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 9, bytes: { budget: 10KB, window: 1h }"));
+    let mut client = open(&gateway);
     said_back(&mut client, &[0x5a; 10_000]);
     client.send("more");
     assert_eq!(ending(&mut client).0, 0, "more than the budget");
     until("the upstream's side is closed", || crm.open() == 0);
-    let refused = Client::to(gate.ingress()).send(ask("/v1/live", &reader())).answer();
+    let refused = Client::to(gateway.ingress()).send(ask("/v1/live", &reader())).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (429, "bytes_exceeded"));
-    let audit = gate.admin("viewer", "GET", "/v1/audit", "").text();
+    let audit = gateway.admin("viewer", "GET", "/v1/audit", "").text();
     assert!(audit.contains("\"cut\"") && audit.contains("bytes_exceeded"), "{audit}");
 }
 
 #[test]
-fn only_a_route_that_says_so_and_a_request_that_asks_for_it_go_on() {
+fn an_upgrade_needs_a_route_that_allows_it_and_a_request_that_asks() {
     let crm = echo();
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 9"));
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 9"));
     for text in [
         ask("/v1/plain", &reader()),
         ask("/v1/live", &reader()).replace("Upgrade: WebSocket", "Upgrade: h2c"),
         ask("/v1/live", &reader()).replace("keep-alive, Upgrade", "keep-alive"),
         ask("/v1/live", &reader()).replace("\r\n\r\n", "\r\nContent-Length: 2\r\n\r\n{}"),
     ] {
-        let mut client = Client::to(gate.ingress());
+        let mut client = Client::to(gateway.ingress());
         let answer = client.send(&text).answer();
         assert_eq!((answer.status, answer.text().as_str()), (200, "plain"), "{text}");
         assert_eq!(crm.last().field("upgrade"), None, "{text}");
     }
-    let refused = Client::to(gate.ingress()).send(ask("/v1/live", "")).answer();
+    let refused = Client::to(gateway.ingress()).send(ask("/v1/live", "")).answer();
     assert_eq!(refused.status, 401);
 }
 
 #[test]
-fn an_upstream_that_does_not_agree_answers_as_ever() {
+fn an_upstream_that_declines_the_upgrade_answers_as_usual() {
     let crm = Upstream::saying("HTTP/1.1 426 Upgrade Required\r\nContent-Length: 3\r\n\r\nno.");
-    let gate = Gate::of_acme(crm.address, &terms("concurrency: 9"));
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 9"));
+    let mut client = Client::to(gateway.ingress());
     for _ in 0..2 {
         let answer = client.send(ask("/v1/live", &reader())).answer();
         assert_eq!((answer.status, answer.text().as_str()), (426, "no."));
@@ -193,7 +193,7 @@ fn an_upstream_that_does_not_agree_answers_as_ever() {
 }
 
 #[test]
-fn outward_it_is_the_same() {
+fn a_websocket_works_the_same_for_egress() {
     let vendor = echo();
     let terms = format!(
         r#"limits: {{ requests: {{ rate: 100000/s }}, bytes: {{ budget: 10KB, window: 1h }} }}
@@ -203,18 +203,18 @@ egress:
 "#,
         vendor.address
     );
-    let gate = Gate::of_acme(vendor.address, &terms);
-    let mut client = Client::to(gate.egress());
+    let gateway = TestGateway::of_acme(vendor.address, &terms);
+    let mut client = Client::to(gateway.egress());
     assert_eq!(client.send(ask("/acme/live", "")).head().status, 101);
     assert_eq!(vendor.last().field("x-forwarded-for"), None);
     said_back(&mut client, &[0x5a; 10_000]);
     client.send("more");
     assert_eq!(ending(&mut client).0, 0);
-    let refused = Client::to(gate.egress()).send(ask("/acme/live", "")).answer();
+    let refused = Client::to(gateway.egress()).send(ask("/acme/live", "")).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (429, "bytes_exceeded"));
-    until("nothing is in flight", || gate.in_flight() == 0);
+    until("nothing is in flight", || gateway.in_flight() == 0);
     let sent = || -> Vec<Option<u64>> {
-        let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+        let trail = gateway.admin("viewer", "GET", "/v1/audit", "").json();
         let cuts = trail["entries"].as_array().expect("entries").iter().filter(|entry| entry["act"] == "cut");
         cuts.map(|cut| cut["detail"]["bytes_sent"].as_u64()).collect()
     };

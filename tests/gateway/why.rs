@@ -7,9 +7,9 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::support::client::{Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream};
 
@@ -19,25 +19,25 @@ ingress:
   - { route: GET /v1/lost, scopes: [orders:read], upstream: gone }
 ";
 
-fn house(crm: &Upstream, drain: &str) -> House {
+fn fixture(crm: &Upstream, drain: &str) -> GatewayFixture {
     // Nobody listens here any more.
     let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-    let house = House::new(crm.address).with(&format!("drain: {{ deadline: {drain} }}\n"));
-    let house = house.contract("acme", &TERMS.replace("upstream: gone", "upstream: crm"));
-    let main = std::fs::read_to_string(house.main()).expect("the main file");
+    let fixture = GatewayFixture::new(crm.address).with(&format!("drain: {{ deadline: {drain} }}\n"));
+    let fixture = fixture.contract("acme", &TERMS.replace("upstream: gone", "upstream: crm"));
+    let main = std::fs::read_to_string(fixture.main()).expect("the main file");
     std::fs::write(
-        house.main(),
+        fixture.main(),
         main.replace("upstreams:\n", &format!("upstreams:\n  gone: {{ url: \"http://{gone}\" }}\n")),
     )
     .expect("written");
-    house.write_contract("acme", TERMS);
-    house
+    fixture.write_contract("acme", TERMS);
+    fixture
 }
 
 /// The lines of refused and broken exchanges, once there are so many.
-fn failures(gate: &Gate, count: usize) -> Vec<Value> {
+fn failures(gateway: &TestGateway, count: usize) -> Vec<Value> {
     let read = || -> Vec<Value> {
-        let lines = gate.log();
+        let lines = gateway.log();
         let lines = lines.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
         lines.filter(|line| line.get("cause").is_some()).collect()
     };
@@ -45,8 +45,8 @@ fn failures(gate: &Gate, count: usize) -> Vec<Value> {
     read()
 }
 
-fn why(gate: &Gate, id: &str) -> (Option<i32>, String) {
-    let socket = format!("unix:{}", gate.house.path().join("state/admin.sock").display());
+fn why(gateway: &TestGateway, id: &str) -> (Option<i32>, String) {
+    let socket = format!("unix:{}", gateway.fixture.path().join("state/admin.sock").display());
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
     let output =
         command.env_remove("VENDORGATE_TOKEN").args(["why", id, "--admin", &socket]).output().expect("it runs");
@@ -55,22 +55,22 @@ fn why(gate: &Gate, id: &str) -> (Option<i32>, String) {
 }
 
 #[test]
-fn each_refusal_says_its_cause_its_peer_and_the_upstreams_error() {
+fn why_prints_cause_peer_and_upstream_error_of_each_refusal() {
     let crm = Upstream::json("{}");
-    let gate = Gate::start(house(&crm, "5s"));
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::start(fixture(&crm, "5s"));
+    let mut client = Client::to(gateway.ingress());
     assert_eq!(client.get("/v1/orders", &reader()).status, 200);
     let wrong_scope = client.get("/v1/orders", &vendor("acme").scope("other").token());
     let stranger = client.get("/v1/orders", "not.a.token");
     let lost = client.get("/v1/lost", &reader());
     assert_eq!((wrong_scope.status, stranger.status, lost.status), (403, 401, 502));
-    let lines = failures(&gate, 3);
+    let lines = failures(&gateway, 3);
     assert_eq!(lines.len(), 3, "what went well has no cause: {lines:?}");
     for (line, answer) in lines.iter().zip([&wrong_scope, &stranger, &lost]) {
         assert_eq!(line["request_id"], answer.json()["request_id"]);
         assert!(line["peer"].as_str().expect("a peer").starts_with("127.0.0.1:"), "{line}");
         assert!(line["cause"].as_str().is_some_and(|cause| !cause.is_empty()), "{line}");
-        let (code, told) = why(&gate, line["request_id"].as_str().expect("an id"));
+        let (code, told) = why(&gateway, line["request_id"].as_str().expect("an id"));
         assert_eq!(code, Some(0), "{told}");
         for word in [&line["cause"], &line["reason"], &line["peer"]] {
             assert!(told.contains(word.as_str().expect("text")), "{word}: {told}");
@@ -85,80 +85,80 @@ fn each_refusal_says_its_cause_its_peer_and_the_upstreams_error() {
 }
 
 #[test]
-fn what_is_not_remembered_is_told_and_exits_1() {
+fn an_unknown_request_id_exits_1() {
     let crm = Upstream::json("{}");
-    let gate = Gate::start(house(&crm, "5s"));
-    let (code, told) = why(&gate, "00000000000000000000000000000000");
+    let gateway = TestGateway::start(fixture(&crm, "5s"));
+    let (code, told) = why(&gateway, "00000000000000000000000000000000");
     assert_eq!(code, Some(1), "{told}");
     assert!(told.contains("exchange lines"), "{told}");
-    assert_eq!(why(&gate, "nonsense").0, Some(2));
-    let answer = gate.admin("viewer", "GET", "/v1/requests", "");
+    assert_eq!(why(&gateway, "nonsense").0, Some(2));
+    let answer = gateway.admin("viewer", "GET", "/v1/requests", "");
     assert_eq!(answer.status, 400);
 }
 
 #[test]
-fn an_answer_that_the_caller_leaves_is_no_plain_200() {
+fn an_answer_that_the_caller_aborts_is_not_logged_as_a_plain_200() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED);
         while asker.chunk("x".repeat(1000)).is_ok() {}
         false
     });
-    let gate = Gate::start(house(&crm, "5s"));
-    let mut leaver = Client::to(gate.ingress());
+    let gateway = TestGateway::start(fixture(&crm, "5s"));
+    let mut leaver = Client::to(gateway.ingress());
     leaver.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(leaver.head().status, 200);
     drop(leaver);
-    let line = &failures(&gate, 1)[0];
+    let line = &failures(&gateway, 1)[0];
     assert_eq!(
         (line["status"].as_u64(), line["ended"].as_str(), line.get("reason")),
         (Some(200), Some("caller_left"), None)
     );
-    let (code, told) = why(&gate, line["request_id"].as_str().expect("an id"));
+    let (code, told) = why(&gateway, line["request_id"].as_str().expect("an id"));
     assert!(code == Some(0) && told.contains("caller_left"), "{told}");
 }
 
 #[test]
-fn a_caller_who_leaves_before_the_answer_is_told_of() {
+fn a_caller_that_leaves_before_the_answer_is_logged() {
     let crm = Upstream::start(|_, asker| {
         // Silent until the gateway gives up on it.
         until("the gateway has left", || asker.gone());
         false
     });
-    let gate = Gate::start(house(&crm, "5s"));
-    let mut leaver = Client::to(gate.ingress());
+    let gateway = TestGateway::start(fixture(&crm, "5s"));
+    let mut leaver = Client::to(gateway.ingress());
     leaver.send(request("GET", "/v1/orders", &reader(), ""));
-    until("it is in flight", || gate.in_flight() == 1);
+    until("it is in flight", || gateway.in_flight() == 1);
     drop(leaver);
-    let line = &failures(&gate, 1)[0];
+    let line = &failures(&gateway, 1)[0];
     assert_eq!((line["status"].as_u64(), line["ended"].as_str()), (Some(0), Some("caller_left")));
 }
 
 #[test]
-fn an_answer_that_outlives_the_drain_is_no_plain_200() {
+fn an_answer_cut_by_the_drain_is_not_logged_as_a_plain_200() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED);
         let _ = asker.chunk("half");
         until("the gateway has left", || asker.gone());
         false
     });
-    let mut gate = Gate::start(house(&crm, "100ms"));
-    let mut reading = Client::to(gate.ingress());
+    let mut gateway = TestGateway::start(fixture(&crm, "100ms"));
+    let mut reading = Client::to(gateway.ingress());
     reading.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(reading.head().status, 200);
-    gate.begin_drain();
-    let line = &failures(&gate, 1)[0];
+    gateway.begin_drain();
+    let line = &failures(&gateway, 1)[0];
     assert_eq!((line["status"].as_u64(), line["ended"].as_str()), (Some(200), Some("gateway_stopped")));
 }
 
 #[test]
-fn an_upstream_that_breaks_off_is_named_in_the_line() {
+fn an_upstream_that_breaks_off_is_named_in_the_log_line() {
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write("HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf");
         false
     });
-    let gate = Gate::start(house(&crm, "5s"));
-    let answer = gate.get("/v1/orders", &reader());
-    let line = &failures(&gate, 1)[0];
+    let gateway = TestGateway::start(fixture(&crm, "5s"));
+    let answer = gateway.get("/v1/orders", &reader());
+    let line = &failures(&gateway, 1)[0];
     assert!(line["reason"].as_str().is_some_and(|reason| reason.starts_with("upstream")), "{line} {}", answer.status);
     assert!(line["cause"].as_str().is_some_and(|cause| !cause.is_empty()));
 }

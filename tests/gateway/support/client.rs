@@ -7,18 +7,18 @@ use super::PATIENCE;
 
 /// A connection.
 pub(crate) struct Client {
-    stream: Box<dyn Wire>,
+    stream: Box<dyn ReadWrite>,
     unread: Vec<u8>,
 }
 
 /// What a connection is made of.
-pub(crate) trait Wire: Read + Write + Send {}
+pub(crate) trait ReadWrite: Read + Write + Send {}
 
-impl<T: Read + Write + Send> Wire for T {}
+impl<T: Read + Write + Send> ReadWrite for T {}
 
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum BodyEnd {
     /// With its last byte.
     Whole,
     /// Before it, by a close.
@@ -35,7 +35,7 @@ pub(crate) struct Answer {
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Vec<(String, String)>,
-    pub(crate) ending: Ending,
+    pub(crate) ending: BodyEnd,
     /// Every byte of it, as it came.
     pub(crate) raw: Vec<u8>,
 }
@@ -81,7 +81,7 @@ impl Client {
     }
 
     /// Speaks over something else than TCP in clear.
-    pub(crate) fn over(stream: impl Wire + 'static) -> Self {
+    pub(crate) fn over(stream: impl ReadWrite + 'static) -> Self {
         Self { stream: Box::new(stream), unread: Vec::new() }
     }
 
@@ -125,7 +125,7 @@ impl Client {
             fields: Vec::new(),
             body: Vec::new(),
             trailers: Vec::new(),
-            ending: Ending::Whole,
+            ending: BodyEnd::Whole,
             raw: Vec::new(),
         };
         match self.take_until(b"\r\n\r\n") {
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Some more bytes, as they are; none at the end.
-    pub(crate) fn more(&mut self) -> Result<Vec<u8>, Ending> {
+    pub(crate) fn more(&mut self) -> Result<Vec<u8>, BodyEnd> {
         if self.unread.is_empty() {
             self.fill()?;
         }
@@ -166,11 +166,11 @@ impl Client {
             (None, Some(length)) => self.sized(length, &mut answer),
             (None, None) => self.until_close(&mut answer),
         };
-        answer.ending = outcome.err().unwrap_or(Ending::Whole);
+        answer.ending = outcome.err().unwrap_or(BodyEnd::Whole);
         answer
     }
 
-    fn chunked(&mut self, answer: &mut Answer) -> Result<(), Ending> {
+    fn chunked(&mut self, answer: &mut Answer) -> Result<(), BodyEnd> {
         loop {
             let line = self.take_until(b"\r\n")?;
             answer.raw.extend_from_slice(&line);
@@ -192,7 +192,7 @@ impl Client {
     }
 
     /// Takes so many bytes of body; those that came before an early end are kept.
-    fn sized(&mut self, length: usize, answer: &mut Answer) -> Result<(), Ending> {
+    fn sized(&mut self, length: usize, answer: &mut Answer) -> Result<(), BodyEnd> {
         let mut left = length;
         while left > 0 {
             if self.unread.is_empty() {
@@ -206,20 +206,20 @@ impl Client {
         Ok(())
     }
 
-    fn until_close(&mut self, answer: &mut Answer) -> Result<(), Ending> {
+    fn until_close(&mut self, answer: &mut Answer) -> Result<(), BodyEnd> {
         loop {
             let piece = std::mem::take(&mut self.unread);
             answer.raw.extend_from_slice(&piece);
             answer.body.extend_from_slice(&piece);
             match self.fill() {
                 Ok(()) => {}
-                Err(Ending::Closed | Ending::Whole) => return Ok(()),
-                Err(Ending::Reset) => return Err(Ending::Reset),
+                Err(BodyEnd::Closed | BodyEnd::Whole) => return Ok(()),
+                Err(BodyEnd::Reset) => return Err(BodyEnd::Reset),
             }
         }
     }
 
-    fn take_until(&mut self, mark: &[u8]) -> Result<Vec<u8>, Ending> {
+    fn take_until(&mut self, mark: &[u8]) -> Result<Vec<u8>, BodyEnd> {
         loop {
             if let Some(at) = self.unread.windows(mark.len()).position(|window| window == mark) {
                 return Ok(self.unread.drain(..at + mark.len()).collect());
@@ -228,10 +228,10 @@ impl Client {
         }
     }
 
-    fn fill(&mut self) -> Result<(), Ending> {
+    fn fill(&mut self) -> Result<(), BodyEnd> {
         let mut piece = [0; 16 * 1024];
         match self.stream.read(&mut piece) {
-            Ok(0) => Err(Ending::Closed),
+            Ok(0) => Err(BodyEnd::Closed),
             Ok(read) => {
                 self.unread.extend_from_slice(&piece[..read]);
                 Ok(())
@@ -239,8 +239,8 @@ impl Client {
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 panic!("nothing came for {PATIENCE:?}; so far: {:?}", String::from_utf8_lossy(&self.unread))
             }
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Ending::Closed),
-            Err(_) => Err(Ending::Reset),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(BodyEnd::Closed),
+            Err(_) => Err(BodyEnd::Reset),
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) type Session = SendRequest<Full<Bytes>>;
 
 /// How a body ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
+pub(crate) enum StreamEnd {
     /// With END_STREAM.
     Whole,
     /// With RST_STREAM.
@@ -70,25 +70,25 @@ pub(crate) async fn ask(session: &mut Session, path: &str, token: &str) -> hyper
 }
 
 /// Reads a body to its end.
-pub(crate) async fn read(mut body: Incoming) -> (Vec<u8>, Ending) {
+pub(crate) async fn read(mut body: Incoming) -> (Vec<u8>, StreamEnd) {
     let mut bytes = Vec::new();
     loop {
         match body.frame().await {
-            None => return (bytes, Ending::Whole),
+            None => return (bytes, StreamEnd::Whole),
             Some(Ok(frame)) => bytes.extend_from_slice(&frame.into_data().unwrap_or_default()),
             Some(Err(error)) => return (bytes, ending(&error)),
         }
     }
 }
 
-fn ending(error: &(dyn std::error::Error + 'static)) -> Ending {
+fn ending(error: &(dyn std::error::Error + 'static)) -> StreamEnd {
     let mut cause = Some(error);
     while let Some(error) = cause {
         // What h2 says of a stream that was reset, as opposed to a connection that ended.
         if error.to_string().contains("stream error received") {
-            return Ending::Reset;
+            return StreamEnd::Reset;
         }
         cause = error.source();
     }
-    Ending::Gone
+    StreamEnd::Gone
 }

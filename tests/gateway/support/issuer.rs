@@ -36,18 +36,18 @@ pub(crate) fn jwks() -> String {
 }
 
 /// A token of a vendor's client, good for ten minutes, without a scope.
-pub(crate) fn vendor(name: &str) -> Draft {
+pub(crate) fn vendor(name: &str) -> TokenDraft {
     let now = Clock::system().now().wall.as_millis() / 1000;
     let client = format!("{name}-client");
-    Draft(json!({
+    TokenDraft(json!({
         "iss": ISSUER, "aud": AUDIENCE, "client_id": client, "sub": client, "iat": now, "exp": now + 600, "jti": "t"
     }))
 }
 
 /// The claims of a token to be.
-pub(crate) struct Draft(Value);
+pub(crate) struct TokenDraft(Value);
 
-impl Draft {
+impl TokenDraft {
     /// Grants scopes, with spaces between.
     pub(crate) fn scope(self, scopes: &str) -> Self {
         self.claim("scope", json!(scopes))

@@ -1,15 +1,15 @@
-//! What the tests of the running gateway have in common: a house to start it in, an issuer, upstreams, clients.
+//! What the tests of the running gateway have in common: a fixture to start it in, an issuer, upstreams, clients.
 //!
 //! Everything stands on loopback and on ports that the system chooses. Waits for conditions, never for a time alone.
 
 pub(crate) mod certificates;
 pub(crate) mod client;
-pub(crate) mod gate;
+pub(crate) mod fixture;
 pub(crate) mod h2;
 pub(crate) mod h2_frames;
-pub(crate) mod house;
 pub(crate) mod issuer;
 pub(crate) mod process;
+pub(crate) mod test_gateway;
 pub(crate) mod upstream;
 
 use std::time::Duration;

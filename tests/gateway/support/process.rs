@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use super::PATIENCE;
 use super::client::{self, Answer};
-use super::house::House;
+use super::fixture::GatewayFixture;
 use super::until;
 
 /// A running `vendorgate run`.
@@ -20,16 +20,16 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts the program in a house and waits until it serves.
-    pub(crate) fn start(house: &House) -> Self {
-        Self::start_by(Command::new(env!("CARGO_BIN_EXE_vendorgate")), house)
+    /// Starts the program in a fixture and waits until it serves.
+    pub(crate) fn start(fixture: &GatewayFixture) -> Self {
+        Self::start_by(Command::new(env!("CARGO_BIN_EXE_vendorgate")), fixture)
     }
 
     /// As [`Self::start`], by a command that becomes the program with the arguments that it is given.
-    pub(crate) fn start_by(mut command: Command, house: &House) -> Self {
+    pub(crate) fn start_by(mut command: Command, fixture: &GatewayFixture) -> Self {
         let mut child = command
             .args(["run", "--config"])
-            .arg(house.main())
+            .arg(fixture.main())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -92,11 +92,11 @@ impl Process {
     }
 
     /// Runs the program's own client against it, as an operator.
-    pub(crate) fn cli(&self, house: &House, operator: &str, arguments: &[&str]) -> (Option<i32>, String) {
+    pub(crate) fn cli(&self, fixture: &GatewayFixture, operator: &str, arguments: &[&str]) -> (Option<i32>, String) {
         let output = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
             .args(arguments)
             .env("VENDORGATE_ADMIN", format!("http://{}", self.admin))
-            .env("VENDORGATE_TOKEN", house.operator(operator))
+            .env("VENDORGATE_TOKEN", fixture.operator(operator))
             .output()
             .expect("the program runs");
         let said = [output.stdout, output.stderr].concat();
@@ -114,8 +114,8 @@ impl Process {
     }
 
     /// An operator's call.
-    pub(crate) fn admin(&self, house: &House, role: &str, method: &str, path: &str, body: &str) -> Answer {
-        client::admin(self.admin, house.operator(role), method, path, body)
+    pub(crate) fn admin(&self, fixture: &GatewayFixture, role: &str, method: &str, path: &str, body: &str) -> Answer {
+        client::admin(self.admin, fixture.operator(role), method, path, body)
     }
 }
 

@@ -11,26 +11,26 @@ use super::PATIENCE;
 #[derive(Clone)]
 pub(crate) struct Upstream {
     pub(crate) address: SocketAddr,
-    shared: Arc<Shared>,
+    shared: Arc<UpstreamState>,
 }
 
 #[derive(Default)]
-struct Shared {
-    seen: Mutex<Vec<Seen>>,
+struct UpstreamState {
+    seen: Mutex<Vec<ReceivedRequest>>,
     open: AtomicUsize,
     broken: AtomicUsize,
 }
 
 /// A request as it came.
 #[derive(Debug, Clone)]
-pub(crate) struct Seen {
+pub(crate) struct ReceivedRequest {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
     /// Every byte, framing included.
     pub(crate) raw: Vec<u8>,
 }
 
-impl Seen {
+impl ReceivedRequest {
     /// A field's value.
     pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let lines = self.head.lines().filter_map(|line| line.split_once(':'));
@@ -44,12 +44,12 @@ impl Seen {
 }
 
 /// The connection to whoever asked.
-pub(crate) struct Asker {
+pub(crate) struct CallerStream {
     stream: TcpStream,
-    shared: Arc<Shared>,
+    shared: Arc<UpstreamState>,
 }
 
-impl Asker {
+impl CallerStream {
     /// Writes bytes as they are; an error when whoever asked has gone.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let written = self.stream.write_all(bytes.as_ref());
@@ -89,10 +89,10 @@ impl Asker {
 
 impl Upstream {
     /// Runs a script for each request; the connection is kept while it answers true.
-    pub(crate) fn start(script: impl Fn(&Seen, &mut Asker) -> bool + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(script: impl Fn(&ReceivedRequest, &mut CallerStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(UpstreamState::default());
         let (theirs, script) = (Arc::clone(&shared), Arc::new(script));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -117,12 +117,12 @@ impl Upstream {
     }
 
     /// The requests so far.
-    pub(crate) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<ReceivedRequest> {
         self.shared.seen.lock().expect("no panic").clone()
     }
 
     /// The last request.
-    pub(crate) fn last(&self) -> Seen {
+    pub(crate) fn last(&self) -> ReceivedRequest {
         self.seen().pop().expect("a request")
     }
 
@@ -148,13 +148,13 @@ pub(crate) fn ok(media: &str, body: impl AsRef<[u8]>) -> Vec<u8> {
 pub(crate) const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-fn serve(stream: TcpStream, shared: &Arc<Shared>, script: &dyn Fn(&Seen, &mut Asker) -> bool) {
+fn serve(stream: TcpStream, shared: &Arc<UpstreamState>, script: &dyn Fn(&ReceivedRequest, &mut CallerStream) -> bool) {
     // An idle connection may rest for longer than any wait for a condition.
     stream.set_read_timeout(Some(PATIENCE * 4)).expect("a timeout");
     stream.set_nodelay(true).expect("no delay");
     shared.open.fetch_add(1, Ordering::SeqCst);
     let mut reading = Reading { stream: stream.try_clone().expect("a handle"), unread: Vec::new() };
-    let mut asker = Asker { stream, shared: Arc::clone(shared) };
+    let mut asker = CallerStream { stream, shared: Arc::clone(shared) };
     while let Some(seen) = reading.request() {
         shared.seen.lock().expect("no panic").push(seen.clone());
         if !script(&seen, &mut asker) {
@@ -171,9 +171,10 @@ struct Reading {
 
 impl Reading {
     /// The next request, whole; none where there is no other, or it broke off.
-    fn request(&mut self) -> Option<Seen> {
+    fn request(&mut self) -> Option<ReceivedRequest> {
         let head = self.take_until(b"\r\n\r\n")?;
-        let mut seen = Seen { head: String::from_utf8_lossy(&head).into_owned(), body: Vec::new(), raw: head };
+        let mut seen =
+            ReceivedRequest { head: String::from_utf8_lossy(&head).into_owned(), body: Vec::new(), raw: head };
         if seen.field("transfer-encoding").is_some() {
             loop {
                 let line = self.take_until(b"\r\n")?;

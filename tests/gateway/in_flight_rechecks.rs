@@ -7,10 +7,10 @@ use serde_json::json;
 use vendorgate::internals::model::{Clock, UnixTime};
 
 use crate::support::certificates::{Certificates, tls};
-use crate::support::client::{Client, Ending, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::client::{BodyEnd, Client, request};
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{keys, reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
@@ -60,14 +60,14 @@ fn begin(mut client: Client, text: &str) -> Client {
 }
 
 /// One of each kind: an answer, the answer to a call that changes something, a WebSocket, a call of ours.
-fn each(gate: &Gate, name: &str, token: &str) -> [Client; 4] {
+fn each(gateway: &TestGateway, name: &str, token: &str) -> [Client; 4] {
     let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let socket = request("GET", "/v1/live", token, "").replace("\r\n\r\n", upgrade);
     [
-        begin(Client::to(gate.ingress()), &request("GET", "/v1/orders", token, "")),
-        begin(Client::to(gate.ingress()), &request("POST", "/v1/orders", token, "")),
-        begin(Client::to(gate.ingress()), &socket),
-        begin(Client::to(gate.egress()), &request("GET", &format!("/{name}/v1/theirs"), "", "")),
+        begin(Client::to(gateway.ingress()), &request("GET", "/v1/orders", token, "")),
+        begin(Client::to(gateway.ingress()), &request("POST", "/v1/orders", token, "")),
+        begin(Client::to(gateway.ingress()), &socket),
+        begin(Client::to(gateway.egress()), &request("GET", &format!("/{name}/v1/theirs"), "", "")),
     ]
 }
 
@@ -81,14 +81,14 @@ fn is_cut(client: &mut Client) -> bool {
     while read < 48 * 1024 {
         match client.more() {
             Ok(piece) => read += piece.len(),
-            Err(ending) => return ending != Ending::Whole,
+            Err(ending) => return ending != BodyEnd::Whole,
         }
     }
     false
 }
 
-fn reload(gate: &Gate) {
-    let answer = gate.admin("admin", "POST", "/v1/reload", "");
+fn reload(gateway: &TestGateway) {
+    let answer = gateway.admin("admin", "POST", "/v1/reload", "");
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
@@ -98,86 +98,101 @@ fn day(offset: i64) -> String {
 }
 
 /// Writes the contract again, changed.
-fn change(gate: &Gate, from: &str, to: &str) {
-    let path = gate.house.path().join("contracts/acme.yaml");
+fn change(gateway: &TestGateway, from: &str, to: &str) {
+    let path = gateway.fixture.path().join("contracts/acme.yaml");
     let text = std::fs::read_to_string(&path).expect("a contract");
     assert!(text.contains(from), "{from}: {text}");
     std::fs::write(&path, text.replacen(from, to, 1)).expect("written");
 }
 
 #[test]
-fn each_change_of_a_contract_ends_what_it_takes_the_ground_from() {
-    type Change = (&'static str, fn(&Gate), [bool; 4], &'static str);
+fn each_change_of_a_contract_ends_the_exchanges_that_it_no_longer_allows() {
+    type Change = (&'static str, fn(&TestGateway), [bool; 4], &'static str);
     let table: [Change; 12] = [
         ("nothing", |_| {}, NONE, ""),
-        ("a limit", |gate| change(gate, "concurrency: 1000", "concurrency: 900"), NONE, ""),
+        ("a limit", |gateway| change(gateway, "concurrency: 1000", "concurrency: 900"), NONE, ""),
         (
             "the contract",
-            |gate| std::fs::remove_file(gate.house.path().join("contracts/acme.yaml")).expect("gone"),
+            |gateway| std::fs::remove_file(gateway.fixture.path().join("contracts/acme.yaml")).expect("gone"),
             ALL,
             "vendor_unknown",
         ),
         (
             "a route",
-            |gate| change(gate, "  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n", ""),
+            |gateway| change(gateway, "  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n", ""),
             [true, false, false, false],
             "route_unknown",
         ),
         (
             "our own route",
-            |gate| change(gate, "route: GET /v1/theirs", "route: GET /v1/other"),
+            |gateway| change(gateway, "route: GET /v1/theirs", "route: GET /v1/other"),
             [false, false, false, true],
             "destination_unknown",
         ),
-        ("the WebSocket", |gate| change(gate, ", websocket: true", ""), [false, false, true, false], "route_unknown"),
+        (
+            "the WebSocket",
+            |gateway| change(gateway, ", websocket: true", ""),
+            [false, false, true, false],
+            "route_unknown",
+        ),
         (
             "a scope of a route",
-            |gate| change(gate, "GET /v1/orders, scopes: [orders:read]", "GET /v1/orders, scopes: [orders:write]"),
+            |gateway| {
+                change(gateway, "GET /v1/orders, scopes: [orders:read]", "GET /v1/orders, scopes: [orders:write]")
+            },
             [true, false, false, false],
             "scope_missing",
         ),
         (
             "the client",
-            |gate| change(gate, "clients: [acme-client]", "clients: [acme-other]"),
+            |gateway| change(gateway, "clients: [acme-client]", "clients: [acme-other]"),
             INWARD,
             "vendor_unknown",
         ),
         (
             "the issuer",
-            |gate| change(gate, "issuer: https://id.example.com", "issuer: https://id2.example.com"),
+            |gateway| change(gateway, "issuer: https://id.example.com", "issuer: https://id2.example.com"),
             INWARD,
             "token_invalid",
         ),
         (
             "the algorithm",
-            |gate| change(gate, "algorithms: [ES256, RS256]", "algorithms: [RS256]"),
+            |gateway| change(gateway, "algorithms: [ES256, RS256]", "algorithms: [RS256]"),
             INWARD,
             "token_invalid",
         ),
-        ("the last day", |gate| change(gate, "ends: 2099-12-31", &format!("ends: {}", day(-1))), ALL, "contract_ended"),
+        (
+            "the last day",
+            |gateway| change(gateway, "ends: 2099-12-31", &format!("ends: {}", day(-1))),
+            ALL,
+            "contract_ended",
+        ),
         (
             "the last day, and reading goes on",
-            |gate| change(gate, "ends: 2099-12-31", &format!("ends: {}\nafter_end: read_only\ngrace: 30d", day(-1))),
+            |gateway| {
+                change(gateway, "ends: 2099-12-31", &format!("ends: {}\nafter_end: read_only\ngrace: 30d", day(-1)))
+            },
             [false, true, true, false],
             "contract_ended",
         ),
     ];
     let crm = endless();
     for (what, change, expected, reason) in table {
-        let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
-        let mut streams = each(&gate, "acme", &reader());
-        let mut innocent = each(&gate, "zeta", &vendor("zeta").scope("orders:read").token());
-        change(&gate);
-        reload(&gate);
+        let gateway =
+            TestGateway::start(GatewayFixture::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+        let mut streams = each(&gateway, "acme", &reader());
+        let mut innocent = each(&gateway, "zeta", &vendor("zeta").scope("orders:read").token());
+        change(&gateway);
+        reload(&gateway);
         assert_eq!(streams.each_mut().map(is_cut), expected, "{what}");
         assert_eq!(innocent.each_mut().map(is_cut), NONE, "{what}: another vendor");
         if reason.is_empty() {
             continue;
         }
-        until("the log says why", || gate.log().matches(&format!(r#""reason":"{reason}""#)).count() >= 1);
+        until("the log says why", || gateway.log().matches(&format!(r#""reason":"{reason}""#)).count() >= 1);
         let mut severed = 0;
         until("it is in the trail", || {
-            let trail = gate.admin("viewer", "GET", "/v1/audit", "").json();
+            let trail = gateway.admin("viewer", "GET", "/v1/audit", "").json();
             let entries = trail["entries"].as_array().cloned().unwrap_or_default();
             let cuts = entries.iter().filter(|entry| entry["act"] == "cut" && entry["reason"] == reason);
             severed = cuts.filter_map(|cut| cut["detail"]["severed"].as_u64()).sum();
@@ -188,59 +203,59 @@ fn each_change_of_a_contract_ends_what_it_takes_the_ground_from() {
 }
 
 #[test]
-fn a_key_that_is_withdrawn_ends_what_it_signed() {
+fn a_withdrawn_key_ends_exchanges_with_tokens_that_it_signed() {
     let crm = endless();
-    let gate = Gate::of_acme(crm.address, &terms(&crm));
-    let mut streams = each(&gate, "acme", &reader());
+    let gateway = TestGateway::of_acme(crm.address, &terms(&crm));
+    let mut streams = each(&gateway, "acme", &reader());
     let other = keys().rs256.sign(&vendor("acme").scope("orders:read").claims()).expect("signed");
-    let mut others = each(&gate, "acme", &other);
+    let mut others = each(&gateway, "acme", &other);
     let rest = format!(r#"{{"keys":[{}]}}"#, keys().rs256.public_jwk());
-    std::fs::write(gate.house.path().join("jwks.json"), rest).expect("written");
+    std::fs::write(gateway.fixture.path().join("jwks.json"), rest).expect("written");
     // Nobody says anything to the gateway: the file is read again by itself.
     for stream in &mut streams[..3] {
         until("it is cut", || is_cut(stream));
     }
     assert!(!is_cut(&mut streams[3]), "our own call has no token");
     assert_eq!(others.each_mut().map(is_cut), NONE);
-    until("the log says why", || gate.log().matches(r#""reason":"token_invalid""#).count() >= 3);
+    until("the log says why", || gateway.log().matches(r#""reason":"token_invalid""#).count() >= 3);
 }
 
 #[test]
-fn nothing_outlives_its_token_but_by_the_grace_of_its_contract() {
+fn an_exchange_ends_with_its_token_unless_the_contract_grants_a_grace() {
     let crm = endless();
     let rotation = |grace: &str| format!("rotation: {{ max_lifetime: 1h{grace} }}\n  clock_skew: 1s");
-    let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
-    change(&gate, "rotation: { max_lifetime: 1h, max_age: 1h }", &rotation(""));
-    let zeta = gate.house.path().join("contracts/zeta.yaml");
+    let gateway = TestGateway::start(GatewayFixture::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+    change(&gateway, "rotation: { max_lifetime: 1h, max_age: 1h }", &rotation(""));
+    let zeta = gateway.fixture.path().join("contracts/zeta.yaml");
     let text = std::fs::read_to_string(&zeta).expect("a contract");
     let lenient = rotation(", expired_grace: 10m");
     std::fs::write(&zeta, text.replace("rotation: { max_lifetime: 1h, max_age: 1h }", &lenient)).expect("written");
-    reload(&gate);
+    reload(&gateway);
     let now = Clock::system().now().wall.as_secs();
     let short = |name: &str| vendor(name).scope("orders:read").claim("exp", json!(now + 2)).token();
-    let (mut mine, mut theirs) = (each(&gate, "acme", &short("acme")), each(&gate, "zeta", &short("zeta")));
-    let mut long = each(&gate, "acme", &reader());
+    let (mut mine, mut theirs) = (each(&gateway, "acme", &short("acme")), each(&gateway, "zeta", &short("zeta")));
+    let mut long = each(&gateway, "acme", &reader());
     for stream in &mut mine[..3] {
         until("it is cut", || is_cut(stream));
     }
-    assert_eq!(gate.get("/v1/orders?short", &short("zeta")).reason(), "token_expired", "nothing new begins");
+    assert_eq!(gateway.get("/v1/orders?short", &short("zeta")).reason(), "token_expired", "nothing new begins");
     assert_eq!((is_cut(&mut mine[3]), long.each_mut().map(is_cut)), (false, NONE));
     assert_eq!(theirs.each_mut().map(is_cut), NONE, "the contract lets them end");
-    until("the log says why", || gate.log().matches(r#""reason":"token_expired""#).count() >= 3);
+    until("the log says why", || gateway.log().matches(r#""reason":"token_expired""#).count() >= 3);
 }
 
 #[test]
 fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
     let crm = endless();
-    let gate = Gate::start(House::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
-    let mut streams = each(&gate, "acme", &reader());
+    let gateway = TestGateway::start(GatewayFixture::of_acme(crm.address, &terms(&crm)).contract("zeta", &terms(&crm)));
+    let mut streams = each(&gateway, "acme", &reader());
     let stop = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         let call = || {
-            let (token, mut client, mut answered) = (reader(), Client::to(gate.ingress()), 0);
+            let (token, mut client, mut answered) = (reader(), Client::to(gateway.ingress()), 0);
             while !stop.load(std::sync::atomic::Ordering::SeqCst) {
                 let answer = client.get("/v1/orders?short", &token);
-                assert_eq!((answer.status, answer.ending), (200, Ending::Whole), "{}", answer.text());
+                assert_eq!((answer.status, answer.ending), (200, BodyEnd::Whole), "{}", answer.text());
                 answered += 1;
             }
             answered
@@ -248,11 +263,11 @@ fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
         let callers: Vec<_> = (0..3).map(|_| scope.spawn(call)).collect();
         for round in 0..100 {
             let concurrency = 900 + round % 2;
-            gate.house.write_contract(
+            gateway.fixture.write_contract(
                 "zeta",
                 &terms(&crm).replace("concurrency: 1000", &format!("concurrency: {concurrency}")),
             );
-            reload(&gate);
+            reload(&gateway);
         }
         stop.store(true, std::sync::atomic::Ordering::SeqCst);
         let answered: usize = callers.into_iter().map(|caller| caller.join().expect("no fault")).sum();
@@ -263,31 +278,31 @@ fn a_hundred_reloads_under_load_end_nothing_and_fail_nothing() {
 
 /// A vendor without tokens: its client is the name of its certificate.
 #[test]
-fn a_certificate_that_is_taken_back_ends_what_runs_on_it() {
+fn a_revoked_certificate_ends_its_exchanges() {
     let crm = endless();
     let terms = |name: &str| {
         let san = format!("subject_alt_name: \"spiffe://{name}.example/batch\", ca: ../ca.pem, crl: [../{name}.crl]");
         format!("identity: {{ certificate: {{ {san} }} }}\n{}", terms(&crm))
     };
-    let house = House::new(crm.address).contract("acme", &terms("acme")).contract("zeta", &terms("zeta"));
-    let certificates = Certificates::write(house.path());
+    let fixture = GatewayFixture::new(crm.address).contract("acme", &terms("acme")).contract("zeta", &terms("zeta"));
+    let certificates = Certificates::write(fixture.path());
     let list = |name: &str, serials: &[u64]| {
-        std::fs::write(house.path().join(format!("{name}.crl")), certificates.revoking(serials)).expect("written");
+        std::fs::write(fixture.path().join(format!("{name}.crl")), certificates.revoking(serials)).expect("written");
     };
     list("acme", &[]);
     list("zeta", &[]);
     let tls_listeners = "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n  egress: { bind: \"127.0.0.1:0\" }\n  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
-    let list_path = house.path().join("zeta.crl");
+    let list_path = fixture.path().join("zeta.crl");
     let revoked = certificates.revoking(&[7]);
-    let gate = Gate::start(house.listeners(tls_listeners));
+    let gateway = TestGateway::start(fixture.listeners(tls_listeners));
     let connect = |name: &str, serial: u64| {
         let own = certificates.for_client(&format!("spiffe://{name}.example/batch"), serial);
-        tls(gate.ingress(), &own.client(&[&TLS13], &["http/1.1"], true)).expect("a handshake")
+        tls(gateway.ingress(), &own.client(&[&TLS13], &["http/1.1"], true)).expect("a handshake")
     };
     let get = request("GET", "/v1/orders", "", "");
     let (mut thief, mut innocent) = (begin(connect("acme", 6), &get), begin(connect("zeta", 7), &get));
     let order = r#"{"client":"spiffe://acme.example/batch","reason":"their machine was stolen"}"#;
-    let done = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
+    let done = gateway.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
     assert_eq!((&done["severed"], &done["seen"]), (&json!(1), &json!(true)), "{done}");
     assert!(is_cut(&mut thief) && !is_cut(&mut innocent));
     assert_eq!(connect("acme", 6).get("/v1/orders", "").reason(), "token_revoked");
@@ -297,7 +312,7 @@ fn a_certificate_that_is_taken_back_ends_what_runs_on_it() {
         "a new certificate is no way around"
     );
     for order in [r#"{"jti":"1","reason":"x"}"#, r#"{"key":"1","reason":"x"}"#] {
-        let refused = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order);
+        let refused = gateway.admin("operator", "POST", "/v1/vendors/acme/revocations", order);
         assert_eq!((refused.status, refused.json()["reason"].as_str()), (409, Some("cannot_act")), "{order}");
     }
     // Its authority revokes the other's: nobody says anything to the gateway.
@@ -307,7 +322,7 @@ fn a_certificate_that_is_taken_back_ends_what_runs_on_it() {
 
 /// Whoever waits for an upstream when its token is revoked is refused, and that is no burst of denials.
 #[test]
-fn what_is_taken_back_from_many_does_not_cut_their_vendor_off() {
+fn many_ended_exchanges_do_not_trigger_a_kill_of_the_vendor() {
     let crm = Upstream::start(|seen, asker| {
         if seen.line().contains("short") {
             return asker.write(ok("application/json", "{}")).is_ok();
@@ -316,23 +331,23 @@ fn what_is_taken_back_from_many_does_not_cut_their_vendor_off() {
         false
     });
     let trip = format!("trip: {{ denials: 3, window: 1m }}\n{}", terms(&crm));
-    let gate = Gate::of_acme(crm.address, &trip);
+    let gateway = TestGateway::of_acme(crm.address, &trip);
     let stolen = vendor("acme").scope("orders:read").claim("jti", "stolen".into()).token();
     let mut waiting: Vec<Client> = (0..8)
         .map(|_| {
-            let mut client = Client::to(gate.ingress());
+            let mut client = Client::to(gateway.ingress());
             client.send(request("GET", "/v1/orders", &stolen, ""));
             client
         })
         .collect();
     until("all wait for the upstream", || crm.seen().len() == 8);
     let order = r#"{"jti":"stolen","reason":"seen in a log"}"#;
-    let done = gate.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
+    let done = gateway.admin("operator", "POST", "/v1/vendors/acme/revocations", order).json();
     assert_eq!((&done["severed"], &done["seen"]), (&json!(8), &json!(true)), "{done}");
     for client in &mut waiting {
         let answer = client.answer();
         assert_eq!((answer.status, answer.reason().as_str()), (401, "token_revoked"));
     }
     until("the upstream's side is cut too", || crm.open() == 0);
-    assert_eq!(gate.get("/v1/orders?short", &reader()).status, 200, "the vendor's other tokens pass");
+    assert_eq!(gateway.get("/v1/orders?short", &reader()).status, 200, "the vendor's other tokens pass");
 }

@@ -14,28 +14,28 @@ use vendorgate::internals::telemetry::ExchangeLog;
 use vendorgate::internals::telemetry::log::LogFormat;
 
 use super::client::{self, Answer};
-use super::house::House;
+use super::fixture::GatewayFixture;
 
 /// A running gateway; dropping it drains it.
-pub(crate) struct Gate {
-    pub(crate) house: House,
+pub(crate) struct TestGateway {
+    pub(crate) fixture: GatewayFixture,
     pub(crate) addresses: ListenAddresses,
-    lines: Lines,
+    lines: LogBuffer,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 /// What the exchange log has written.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
-impl Gate {
-    /// Starts a gateway in a house.
-    pub(crate) fn start(house: House) -> Self {
+impl TestGateway {
+    /// Starts a gateway in a fixture.
+    pub(crate) fn start(fixture: GatewayFixture) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = mpsc::channel();
-        let lines = Lines::default();
-        let (main, theirs) = (house.main(), lines.clone());
+        let lines = LogBuffer::default();
+        let (main, theirs) = (fixture.main(), lines.clone());
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async move {
@@ -54,12 +54,12 @@ impl Gate {
             });
         });
         let addresses = told.recv().expect("the gateway starts");
-        Self { house, addresses, lines, stop: Some(stop), thread: Some(thread) }
+        Self { fixture, addresses, lines, stop: Some(stop), thread: Some(thread) }
     }
 
     /// A gateway with the one vendor `acme`.
     pub(crate) fn of_acme(crm: SocketAddr, terms: &str) -> Self {
-        Self::start(House::of_acme(crm, terms))
+        Self::start(GatewayFixture::of_acme(crm, terms))
     }
 
     /// Where vendors call.
@@ -79,7 +79,7 @@ impl Gate {
 
     /// An operator's call.
     pub(crate) fn admin(&self, role: &str, method: &str, path: &str, body: &str) -> Answer {
-        client::admin(self.addresses.admin.expect("an admin listener"), self.house.operator(role), method, path, body)
+        client::admin(self.addresses.admin.expect("an admin listener"), self.fixture.operator(role), method, path, body)
     }
 
     /// The value of a series in the metrics, as its family and labels; its labels may stand in any order.
@@ -126,13 +126,13 @@ impl Gate {
     }
 }
 
-impl Drop for Gate {
+impl Drop for TestGateway {
     fn drop(&mut self) {
         self.begin_drain();
     }
 }
 
-impl Write for Lines {
+impl Write for LogBuffer {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().expect("no panic").extend_from_slice(bytes);
         Ok(bytes.len())

@@ -13,9 +13,9 @@ use serde_json::json;
 use sha2::Sha256;
 use vendorgate::internals::model::Clock;
 
-use crate::support::client::{Answer, Client, Ending, get, request};
-use crate::support::house::House;
-use crate::support::issuer::{AUDIENCE, Draft, ISSUER, keys, vendor};
+use crate::support::client::{Answer, BodyEnd, Client, get, request};
+use crate::support::fixture::GatewayFixture;
+use crate::support::issuer::{AUDIENCE, ISSUER, TokenDraft, keys, vendor};
 use crate::support::process::Process;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
@@ -51,8 +51,8 @@ fn runbook(words: &[&str], name: &str) -> Vec<String> {
 }
 
 /// Types a line; returns its exit code and what it said.
-fn run(process: &Process, house: &House, operator: &str, line: &[String]) -> (Option<i32>, String) {
-    process.cli(house, operator, &line.iter().map(String::as_str).collect::<Vec<_>>())
+fn run(process: &Process, fixture: &GatewayFixture, operator: &str, line: &[String]) -> (Option<i32>, String) {
+    process.cli(fixture, operator, &line.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// A stream that flows.
@@ -74,7 +74,7 @@ fn is_cut(client: &mut Client) -> bool {
     loop {
         match client.more() {
             Ok(piece) => last = piece,
-            Err(ending) => return ending != Ending::Whole && !last.ends_with(b"0\r\n\r\n"),
+            Err(ending) => return ending != BodyEnd::Whole && !last.ends_with(b"0\r\n\r\n"),
         }
     }
 }
@@ -91,7 +91,7 @@ fn refused(answer: &Answer) -> bool {
     answer.status == 401 && answer.reason() == "token_revoked"
 }
 
-fn orders(name: &str) -> Draft {
+fn orders(name: &str) -> TokenDraft {
     vendor(name).scope("orders:read")
 }
 
@@ -100,14 +100,14 @@ fn now() -> u64 {
 }
 
 #[test]
-fn a_leaked_token() {
+fn a_leaked_token_can_be_revoked() {
     let crm = crm();
-    let house = House::of_acme(crm.address, TERMS).contract("zeta", TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS).contract("zeta", TERMS);
+    let process = Process::start(&fixture);
     let (stolen, own) = (orders("acme").claim("jti", "stolen".into()).token(), orders("acme").token());
     let mut thief = [stream(process.ingress, &stolen), stream(process.ingress, &stolen)];
     let mut innocent = [stream(process.ingress, &own), stream(process.ingress, &orders("zeta").token())];
-    let (code, said) = run(&process, &house, "operator", &runbook(&["--jti"], "stolen"));
+    let (code, said) = run(&process, &fixture, "operator", &runbook(&["--jti"], "stolen"));
     assert_eq!(code, Some(0), "{said}");
     assert!(
         said.contains("acme: token stolen revoked, 2 requests severed in") && said.contains("kept on disk"),
@@ -121,17 +121,17 @@ fn a_leaked_token() {
 }
 
 #[test]
-fn a_leaked_client() {
+fn a_leaked_client_can_be_revoked() {
     let crm = crm();
     let two = TERMS.replace("limits:", "identity: { issuer: \"https://id.example.com\", audience: \"https://api.example.com\", clients: [acme-client, acme-batch], jwks: { file: ../jwks.json }, algorithms: [ES256], rotation: { max_lifetime: 1h } }\nlimits:");
-    let house = House::of_acme(crm.address, &two).contract("zeta", TERMS);
-    let mut process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, &two).contract("zeta", TERMS);
+    let mut process = Process::start(&fixture);
     let batch = orders("acme").claim("client_id", "acme-batch".into()).token();
     let stolen = orders("acme").token();
     let mut thief = stream(process.ingress, &stolen);
     let mut innocent = [stream(process.ingress, &batch), stream(process.ingress, &orders("zeta").token())];
     let line = runbook(&["--client ID"], "acme-client");
-    let (code, said) = run(&process, &house, "operator", &line);
+    let (code, said) = run(&process, &fixture, "operator", &line);
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("client acme-client revoked, 1 request severed") && said.contains("--lift"), "{said}");
     assert!(is_cut(&mut thief));
@@ -144,29 +144,29 @@ fn a_leaked_client() {
     assert_eq!(get(process.ingress, "/v1/orders", &batch).status, 200);
     process.signal("KILL");
     process.ended();
-    let process = Process::start(&house);
+    let process = Process::start(&fixture);
     assert!(nothing(process.ingress), "after kill -9 too");
     let lift = [&line[..], &["--lift".to_owned()]].concat();
-    let (code, said) = run(&process, &house, "operator", &lift);
+    let (code, said) = run(&process, &fixture, "operator", &lift);
     assert!(code != Some(0) && said.contains("admin"), "{said}");
     assert!(nothing(process.ingress), "an operator does not lift it");
-    let listed = process.cli(&house, "viewer", &["revoke", "acme", "--list"]);
+    let listed = process.cli(&fixture, "viewer", &["revoke", "acme", "--list"]);
     assert!(listed.1.contains("client acme-client") && listed.1.contains("ticket 4711"), "{}", listed.1);
-    assert_eq!(run(&process, &house, "admin", &runbook(&["--issued-before"], "")).0, Some(0));
-    let (code, said) = run(&process, &house, "admin", &lift);
+    assert_eq!(run(&process, &fixture, "admin", &runbook(&["--issued-before"], "")).0, Some(0));
+    let (code, said) = run(&process, &fixture, "admin", &lift);
     assert_eq!(code, Some(0), "{said}");
     assert!(all.iter().any(|token| refused(&get(process.ingress, "/v1/orders", token))), "what he held is out");
     until("the client's new tokens pass", || get(process.ingress, "/v1/orders", &minted(now() + 1)).status == 200);
-    assert_eq!(run(&process, &house, "admin", &lift).0, Some(1), "there is nothing to lift any more");
+    assert_eq!(run(&process, &fixture, "admin", &lift).0, Some(1), "there is nothing to lift any more");
 }
 
 #[test]
-fn a_leaked_webhook_secret() {
+fn a_leaked_webhook_secret_can_be_replaced() {
     const SECRETS: [&[u8]; 2] = [b"a secret of thirty-two bytes, yes", b"the one that comes after it, soon"];
     let crm = crm();
-    let house = House::new(crm.address);
+    let fixture = GatewayFixture::new(crm.address);
     let write = |name: &str, secret: &[u8]| {
-        let path = house.path().join(name);
+        let path = fixture.path().join(name);
         std::fs::write(&path, format!("whsec_{}\n", STANDARD.encode(secret))).expect("written");
         std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     };
@@ -178,9 +178,9 @@ fn a_leaked_webhook_secret() {
              ingress:\n  - {{ route: POST /v1/events, scopes: [events:write], upstream: crm }}\n"
         )
     };
-    house.write_contract("acme", &terms("acme"));
-    house.write_contract("hub", &terms("hub"));
-    let process = Process::start(&house);
+    fixture.write_contract("acme", &terms("acme"));
+    fixture.write_contract("hub", &terms("hub"));
+    let process = Process::start(&fixture);
     let signed = |secret: &[u8], id: &str, query: &str| {
         let at = now();
         let mut mac = Hmac::<Sha256>::new_from_slice(secret).expect("a key");
@@ -194,7 +194,7 @@ fn a_leaked_webhook_secret() {
     let (mut thief, mut innocent) = (Client::to(process.ingress), Client::to(process.ingress));
     flowing(&mut thief, signed(SECRETS[0], "1", "?stream"));
     flowing(&mut innocent, signed(SECRETS[1], "1", "?stream"));
-    let (code, said) = run(&process, &house, "operator", &runbook(&["--client webhook"], ""));
+    let (code, said) = run(&process, &fixture, "operator", &runbook(&["--client webhook"], ""));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("client webhook revoked, 1 request severed"), "{said}");
     assert!(is_cut(&mut thief));
@@ -203,12 +203,12 @@ fn a_leaked_webhook_secret() {
     assert_eq!(post(SECRETS[1], "2").status, 200);
     for order in ["--jti|1", "--key|1", "--issued-before|0s"] {
         let order: Vec<&str> = order.split('|').collect();
-        let (code, said) = process.cli(&house, "operator", &["revoke", "acme", order[0], order[1], "--reason", "x"]);
+        let (code, said) = process.cli(&fixture, "operator", &["revoke", "acme", order[0], order[1], "--reason", "x"]);
         assert!(code != Some(0) && said.contains("has no tokens"), "{order:?}: {said}");
     }
     write("acme.secret", b"a third one, that nobody has seen.");
     let lift = ["revoke", "acme", "--client", "webhook", "--lift", "--reason", "x"];
-    assert_eq!(process.cli(&house, "admin", &lift).0, Some(0));
+    assert_eq!(process.cli(&fixture, "admin", &lift).0, Some(0));
     until("the old secret is dead", || {
         post(SECRETS[0], &format!("3-{}", Clock::system().now().wall.as_millis())).status == 401
     });
@@ -216,7 +216,7 @@ fn a_leaked_webhook_secret() {
 }
 
 #[test]
-fn a_leaked_client_of_opaque_tokens() {
+fn a_leaked_client_of_opaque_tokens_can_be_revoked() {
     let crm = crm();
     // Says of every token that it is good, and whose: its first word.
     let issuer = Upstream::start(|seen, asker| {
@@ -227,18 +227,18 @@ fn a_leaked_client_of_opaque_tokens() {
             "iat": now(), "exp": now() + 600, "jti": token });
         asker.write(ok("application/json", body.to_string())).is_ok()
     });
-    let house = House::new(crm.address);
-    let secret = house.path().join("introspection.secret");
+    let fixture = GatewayFixture::new(crm.address);
+    let secret = fixture.path().join("introspection.secret");
     std::fs::write(&secret, "a-secret-for-tests-only").expect("written");
     std::fs::set_permissions(&secret, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("mode");
     let identity = format!(
         "identity:\n  issuer: {ISSUER}\n  audience: {AUDIENCE}\n  clients: [mallory, alice]\n  introspection: {{ url: \"http://{}/introspect\", client_id: vendorgate, secret_file: ../introspection.secret, active_for: 1m }}\n",
         issuer.address
     );
-    house.write_contract("acme", &format!("{identity}{TERMS}"));
-    let process = Process::start(&house);
+    fixture.write_contract("acme", &format!("{identity}{TERMS}"));
+    let process = Process::start(&fixture);
     let (mut thief, mut innocent) = (stream(process.ingress, "mallory.1"), stream(process.ingress, "alice.1"));
-    let (code, said) = run(&process, &house, "operator", &runbook(&["--client ID"], "mallory"));
+    let (code, said) = run(&process, &fixture, "operator", &runbook(&["--client ID"], "mallory"));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("1 request severed"), "{said}");
     assert!(is_cut(&mut thief));
@@ -247,19 +247,19 @@ fn a_leaked_client_of_opaque_tokens() {
     }
     goes_on(&mut innocent);
     assert_eq!(get(process.ingress, "/v1/orders", "alice.2").status, 200);
-    let (code, said) = process.cli(&house, "operator", &["revoke", "acme", "--key", "k", "--reason", "x"]);
+    let (code, said) = process.cli(&fixture, "operator", &["revoke", "acme", "--key", "k", "--reason", "x"]);
     assert!(code != Some(0) && said.contains("opaque"), "{said}");
 }
 
 #[test]
-fn a_leaked_issuer_key() {
+fn a_leaked_issuer_key_can_be_revoked() {
     let crm = crm();
-    let house = House::of_acme(crm.address, TERMS).contract("zeta", TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS).contract("zeta", TERMS);
+    let process = Process::start(&fixture);
     let honest = |name: &str| keys().rs256.sign(&orders(name).claims()).expect("signed");
     let mut thief = stream(process.ingress, &orders("acme").token());
     let mut innocent = [stream(process.ingress, &honest("acme")), stream(process.ingress, &orders("zeta").token())];
-    let (code, said) = run(&process, &house, "operator", &runbook(&["--key"], "es"));
+    let (code, said) = run(&process, &fixture, "operator", &runbook(&["--key"], "es"));
     assert_eq!(code, Some(0), "{said}");
     assert!(said.contains("key es revoked, 1 request severed"), "{said}");
     assert!(is_cut(&mut thief));
@@ -281,24 +281,24 @@ fn a_leaked_issuer_key() {
 }
 
 #[test]
-fn who_was_never_seen_is_told() {
+fn a_revocation_of_an_unseen_name_says_so() {
     let crm = crm();
-    let house = House::of_acme(crm.address, TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = Process::start(&fixture);
     for order in ["--client|nobody", "--jti|nobody", "--key|nobody"] {
         let order: Vec<&str> = order.split('|').collect();
         let line = ["revoke", "acme", order[0], order[1], "--reason", "x"];
-        let (code, said) = process.cli(&house, "operator", &line);
+        let (code, said) = process.cli(&fixture, "operator", &line);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.contains("nothing by that name has been seen; the order holds all the same"), "{said}");
-        assert_eq!(process.cli(&house, "operator", &[&line[..], &["--unseen"]].concat()).0, Some(0));
+        assert_eq!(process.cli(&fixture, "operator", &[&line[..], &["--unseen"]].concat()).0, Some(0));
     }
     let early = orders("acme").claim("jti", "nobody".into()).token();
     assert!(refused(&get(process.ingress, "/v1/orders", &early)), "it was kept");
-    let all = process.admin(&house, "viewer", "GET", "/v1/revocations", "").json();
+    let all = process.admin(&fixture, "viewer", "GET", "/v1/revocations", "").json();
     assert_eq!(all["revocations"].as_array().map(Vec::len), Some(3), "{all}");
     let known = process.admin(
-        &house,
+        &fixture,
         "operator",
         "POST",
         "/v1/vendors/acme/revocations",
@@ -306,6 +306,6 @@ fn who_was_never_seen_is_told() {
     );
     assert_eq!((known.status, &known.json()["seen"]), (200, &json!(true)), "a contract names it");
     let stranger =
-        process.admin(&house, "operator", "POST", "/v1/vendors/nobody/revocations", r#"{"client":"c","reason":"x"}"#);
+        process.admin(&fixture, "operator", "POST", "/v1/vendors/nobody/revocations", r#"{"client":"c","reason":"x"}"#);
     assert_eq!(stranger.status, 404, "no such vendor");
 }

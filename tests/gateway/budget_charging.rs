@@ -3,9 +3,9 @@
 use std::io::Read;
 use std::net::TcpListener;
 
-use crate::support::client::{Answer, Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{Answer, BodyEnd, Client, request};
 use crate::support::issuer::reader;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
@@ -32,21 +32,21 @@ fn body(records: usize, tail: &str) -> String {
 
 /// Waits until nothing is in flight, and asserts what has left by now in all.
 #[track_caller]
-fn assert_left(gate: &Gate, records: u64) {
-    until("nothing is in flight", || gate.in_flight() == 0);
-    let report = gate.admin("viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+fn assert_left(gateway: &TestGateway, records: u64) {
+    until("nothing is in flight", || gateway.in_flight() == 0);
+    let report = gateway.admin("viewer", "GET", "/v1/exposure?vendor=acme", "").json();
     assert_eq!(report["records"].as_u64().unwrap_or_default(), records, "{report}");
     let values = |direction: &str| {
-        gate.series(&format!(
+        gateway.series(&format!(
             r#"vendorgate_pii_values_total{{vendor="acme",direction="{direction}",treatment="redact"}}"#
         ))
     };
     assert_eq!((values("ingress") + values("egress")) as u64, records);
-    let of = |limit: &str| gate.series(&format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",{limit}}}"#));
+    let of = |limit: &str| gateway.series(&format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",{limit}}}"#));
     let used = ((1.0 - of(r#"limit="records""#)) * 100.0).round() as u64;
     assert_eq!(used, records, "of the record budget");
-    let bytes = gate.series(r#"vendorgate_bytes_total{vendor="acme",direction="ingress"}"#)
-        + gate.series(r#"vendorgate_bytes_total{vendor="acme",direction="egress"}"#);
+    let bytes = gateway.series(r#"vendorgate_bytes_total{vendor="acme",direction="ingress"}"#)
+        + gateway.series(r#"vendorgate_bytes_total{vendor="acme",direction="egress"}"#);
     assert_eq!(bytes == 0.0, records == 0, "{bytes}");
     if records == 0 {
         assert_eq!(of(r#"limit="bytes""#), 1.0);
@@ -59,18 +59,18 @@ fn assert_left(gate: &Gate, records: u64) {
 fn an_answer_that_is_refused_costs_nothing() {
     for bad in [body(7, "x"), body(7, ""), body(7, ",\"a\":\"\u{1}\"}")] {
         let crm = Upstream::saying(ok("application/json", &bad));
-        let gate = Gate::of_acme(crm.address, &terms("127.0.0.1:9", 100));
+        let gateway = TestGateway::of_acme(crm.address, &terms("127.0.0.1:9", 100));
         for _ in 0..3 {
-            assert_eq!(gate.get("/v1/o", &reader()).reason(), "upstream_unreadable");
+            assert_eq!(gateway.get("/v1/o", &reader()).reason(), "upstream_unreadable");
         }
-        assert_left(&gate, 0);
+        assert_left(&gateway, 0);
     }
 }
 
 #[test]
 fn a_request_that_does_not_reach_the_vendor_costs_nothing() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a port");
-    let gate = Gate::of_acme(closed, &terms(&closed.to_string(), 100));
+    let gateway = TestGateway::of_acme(closed, &terms(&closed.to_string(), 100));
     let head = |body: &str| {
         request("POST", "/acme/v1/o?email=ann%40x.example", "", body).replace("\r\n\r\n", "\r\nX-Name: ann\r\n\r\n")
     };
@@ -82,13 +82,13 @@ fn a_request_that_does_not_reach_the_vendor_costs_nothing() {
             "upstream_refused",
         ),
     ] {
-        assert_eq!(Client::to(gate.egress()).send(bytes).answer().reason(), reason);
+        assert_eq!(Client::to(gateway.egress()).send(bytes).answer().reason(), reason);
     }
-    assert_left(&gate, 0);
+    assert_left(&gateway, 0);
 }
 
 #[test]
-fn what_has_left_is_charged_whatever_ends_it() {
+fn what_has_left_is_charged_however_the_exchange_ends() {
     // A whole answer, one that breaks off, one that is cut at the budget, and one whose reader leaves.
     let crm = Upstream::start(|seen, asker| {
         if seen.line().contains("whole") {
@@ -98,51 +98,51 @@ fn what_has_left_is_charged_whatever_ends_it() {
         std::thread::sleep(std::time::Duration::from_millis(100));
         false
     });
-    let gate = Gate::of_acme(crm.address, &terms("127.0.0.1:9", 100));
-    assert_eq!(gate.get("/v1/o?whole", &reader()).status, 200);
-    assert_left(&gate, 10);
-    let broken = gate.get("/v1/o", &reader());
+    let gateway = TestGateway::of_acme(crm.address, &terms("127.0.0.1:9", 100));
+    assert_eq!(gateway.get("/v1/o?whole", &reader()).status, 200);
+    assert_left(&gateway, 10);
+    let broken = gateway.get("/v1/o", &reader());
     assert_eq!(broken.status, 200);
-    assert_ne!(broken.ending, Ending::Whole);
-    assert_left(&gate, 30);
+    assert_ne!(broken.ending, BodyEnd::Whole);
+    assert_left(&gateway, 30);
     for _ in 0..7 {
-        assert_eq!(gate.get("/v1/o?whole", &reader()).status, 200);
+        assert_eq!(gateway.get("/v1/o?whole", &reader()).status, 200);
     }
-    assert_left(&gate, 100);
-    assert_eq!(gate.get("/v1/o?whole", &reader()).reason(), "records_exceeded");
+    assert_left(&gateway, 100);
+    assert_eq!(gateway.get("/v1/o?whole", &reader()).reason(), "records_exceeded");
 }
 
 #[test]
-fn many_at_once_of_which_some_are_refused_never_exceed_a_budget_nor_lose_it() {
+fn concurrent_requests_neither_exceed_nor_lose_a_budget_when_some_are_refused() {
     let crm = Upstream::start(|seen, asker| {
         let tail = if seen.line().contains("bad") { "x" } else { "}" };
         asker.write(ok("application/json", body(3, tail))).is_ok()
     });
-    let gate = Gate::of_acme(crm.address, &terms("127.0.0.1:9", 100));
+    let gateway = TestGateway::of_acme(crm.address, &terms("127.0.0.1:9", 100));
     let token = reader();
     let records = |answer: &Answer| String::from_utf8_lossy(&answer.body).matches("\"id\":").count() as u64;
     let got: u64 = std::thread::scope(|scope| {
         let ask = |path: &'static str| {
-            let (gate, token) = (&gate, &token);
-            scope.spawn(move || (0..20).map(|_| records(&gate.get(path, token))).sum::<u64>())
+            let (gateway, token) = (&gateway, &token);
+            scope.spawn(move || (0..20).map(|_| records(&gateway.get(path, token))).sum::<u64>())
         };
         let threads = ["/v1/o?bad", "/v1/o", "/v1/o?bad", "/v1/o"].map(ask);
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
     // What a refused one has in hand is nobody else's at that time, so others may be cut before the budget is spent.
     assert!(got <= 100, "{got}");
-    assert_left(&gate, got);
-    let rest: u64 = (0..40).map(|_| records(&gate.get("/v1/o", &token))).sum();
+    assert_left(&gateway, got);
+    let rest: u64 = (0..40).map(|_| records(&gateway.get("/v1/o", &token))).sum();
     assert_eq!(got + rest, 100);
-    assert_left(&gate, 100);
+    assert_left(&gateway, 100);
 }
 
 #[test]
-fn a_vendor_that_breaks_off_has_what_it_was_sent() {
+fn what_was_sent_is_charged_when_the_vendor_breaks_off() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
-    let gate = Gate::of_acme(address, &terms(&address.to_string(), 100));
-    let mut client = Client::to(gate.egress());
+    let gateway = TestGateway::of_acme(address, &terms(&address.to_string(), 100));
+    let mut client = Client::to(gateway.egress());
     client.send(request("POST", "/acme/v1/o", "", &body(7, "}")));
     let (mut vendor, _) = listener.accept().expect("a connection");
     let mut got = Vec::new();
@@ -153,5 +153,5 @@ fn a_vendor_that_breaks_off_has_what_it_was_sent() {
     }
     drop(vendor);
     assert_eq!(client.answer().reason(), "upstream_refused");
-    assert_left(&gate, 7);
+    assert_left(&gateway, 7);
 }

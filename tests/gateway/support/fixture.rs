@@ -18,7 +18,7 @@ scopes: [orders:read, orders:write]
 ";
 
 /// The configuration of one gateway.
-pub(crate) struct House {
+pub(crate) struct GatewayFixture {
     folder: TempDir,
     listeners: String,
     rest: String,
@@ -26,8 +26,8 @@ pub(crate) struct House {
     tokens: Vec<(&'static str, String)>,
 }
 
-impl House {
-    /// A house with one upstream, `crm`, and no vendor.
+impl GatewayFixture {
+    /// A fixture with one upstream, `crm`, and no vendor.
     pub(crate) fn new(crm: SocketAddr) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let at = |name: &str| folder.path().join(name);
@@ -50,12 +50,12 @@ impl House {
   admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }
 ";
         let upstreams = vec![("crm".to_owned(), crm)];
-        let house = Self { folder, listeners: listeners.to_owned(), rest: String::new(), upstreams, tokens };
-        house.write_main();
-        house
+        let fixture = Self { folder, listeners: listeners.to_owned(), rest: String::new(), upstreams, tokens };
+        fixture.write_main();
+        fixture
     }
 
-    /// A house with the vendor `acme`, whose contract ends with `terms`.
+    /// A fixture with the vendor `acme`, whose contract ends with `terms`.
     pub(crate) fn of_acme(crm: SocketAddr, terms: &str) -> Self {
         Self::new(crm).contract("acme", terms)
     }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use vendorgate::internals::model::Clock;
 
 use crate::support::client::{self, Client, request};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -23,11 +23,11 @@ const TERMS: &str = "ingress:
 const KILL: &str = r#"{"reason":"siege"}"#;
 
 /// The program under a limit of file descriptors, soft and hard.
-fn start_with_descriptors(house: &House, limit: u32) -> Process {
+fn start_with_descriptors(fixture: &GatewayFixture, limit: u32) -> Process {
     let mut command = Command::new("sh");
     let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
     command.args(["-c", &limited, env!("CARGO_BIN_EXE_vendorgate")]);
-    Process::start_by(command, house)
+    Process::start_by(command, fixture)
 }
 
 /// Connections that say nothing. Those that cannot be had are left out: the backlog may be full of them.
@@ -35,37 +35,37 @@ fn idle(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count).filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()).collect()
 }
 
-fn by_socket(house: &House, method: &str, path: &str, body: &str) -> client::Answer {
-    let stream = UnixStream::connect(house.path().join("state/admin.sock")).expect("it accepts");
+fn by_socket(fixture: &GatewayFixture, method: &str, path: &str, body: &str) -> client::Answer {
+    let stream = UnixStream::connect(fixture.path().join("state/admin.sock")).expect("it accepts");
     Client::over(stream).send(request(method, path, "", body).replace("api.example.com", "localhost")).answer()
 }
 
 /// Everything that must work: probes, kills in three ways, and the vendor's own traffic after a restore.
-fn all_works(process: &Process, house: &House) {
-    assert_eq!(process.admin(house, "viewer", "GET", "/livez", "").status, 200);
-    assert_eq!(process.admin(house, "viewer", "GET", "/readyz", "").status, 200);
-    assert_eq!(process.admin(house, "operator", "POST", "/v1/vendors/acme/kill", KILL).status, 200);
-    assert_eq!(process.admin(house, "admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
-    let (code, said) = process.cli(house, "operator", &["kill", "acme", "--reason", "siege"]);
+fn all_works(process: &Process, fixture: &GatewayFixture) {
+    assert_eq!(process.admin(fixture, "viewer", "GET", "/livez", "").status, 200);
+    assert_eq!(process.admin(fixture, "viewer", "GET", "/readyz", "").status, 200);
+    assert_eq!(process.admin(fixture, "operator", "POST", "/v1/vendors/acme/kill", KILL).status, 200);
+    assert_eq!(process.admin(fixture, "admin", "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    let (code, said) = process.cli(fixture, "operator", &["kill", "acme", "--reason", "siege"]);
     assert_eq!(code, Some(0), "{said}");
-    assert_eq!(by_socket(house, "POST", "/v1/vendors/acme/restore", KILL).status, 200);
-    assert_eq!(by_socket(house, "POST", "/v1/vendors/acme/kill", KILL).status, 200);
-    assert_eq!(by_socket(house, "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(by_socket(fixture, "POST", "/v1/vendors/acme/restore", KILL).status, 200);
+    assert_eq!(by_socket(fixture, "POST", "/v1/vendors/acme/kill", KILL).status, 200);
+    assert_eq!(by_socket(fixture, "POST", "/v1/vendors/acme/restore", KILL).status, 200);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).status, 200);
 }
 
 #[test]
-fn idle_strangers_on_the_data_listeners_take_no_descriptor_that_others_need() {
+fn idle_strangers_cannot_use_up_the_file_descriptors() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let process = start_with_descriptors(&house, 256);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = start_with_descriptors(&fixture, 256);
     let mut known = Client::to(process.ingress);
     assert_eq!(known.get("/v1/orders", &reader()).status, 200);
     let crowd = idle(process.ingress, 400);
     assert!(crowd.len() > 256, "more than there are descriptors: {}", crowd.len());
-    all_works(&process, &house);
+    all_works(&process, &fixture);
     assert_eq!(known.get("/v1/orders", &reader()).status, 200, "who has proven something is not shed for a stranger");
-    let metrics = process.admin(&house, "viewer", "GET", "/metrics", "").text();
+    let metrics = process.admin(&fixture, "viewer", "GET", "/metrics", "").text();
     let shed = r#"vendorgate_connections_shed_total{listeners="data",why="full"} "#;
     let shed = metrics.lines().find_map(|line| line.strip_prefix(shed)?.parse::<f64>().ok());
     assert!(shed.is_some_and(|shed| shed > 0.0), "{metrics}");
@@ -73,40 +73,41 @@ fn idle_strangers_on_the_data_listeners_take_no_descriptor_that_others_need() {
 }
 
 #[test]
-fn with_no_descriptor_left_operators_still_get_in() {
+fn operators_still_get_in_without_a_free_file_descriptor() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let process = start_with_descriptors(&house, 128);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = start_with_descriptors(&fixture, 128);
     let crowd = idle(process.ingress, 200);
     let at_the_office = idle(process.admin, 60);
     // The socket has slots enough to use up what is left.
-    let socket = house.path().join("state/admin.sock");
+    let socket = fixture.path().join("state/admin.sock");
     let beside: Vec<UnixStream> = (0..120).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
-    all_works(&process, &house);
+    all_works(&process, &fixture);
     drop((crowd, at_the_office, beside));
 }
 
 #[test]
-fn a_crowd_at_the_admin_listener_keeps_no_operator_out() {
+fn a_crowd_at_the_admin_listener_cannot_lock_operators_out() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let admin = gate.addresses.admin.expect("an admin listener");
-    let ask = request("GET", "/v1/vendors", gate.house.operator("viewer"), "").replace("api.example.com", "localhost");
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let admin = gateway.addresses.admin.expect("an admin listener");
+    let ask =
+        request("GET", "/v1/vendors", gateway.fixture.operator("viewer"), "").replace("api.example.com", "localhost");
     let mut operator = Client::to(admin);
     assert_eq!(operator.send(&ask).answer().status, 200);
     let crowd = idle(admin, 300);
-    assert_eq!(gate.admin("viewer", "GET", "/livez", "").status, 200);
-    assert_eq!(gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).status, 200);
+    assert_eq!(gateway.admin("viewer", "GET", "/livez", "").status, 200);
+    assert_eq!(gateway.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).status, 200);
     assert_eq!(operator.send(&ask).answer().status, 200, "an operator's connection makes room for no stranger's");
-    assert!(gate.metric("vendorgate_connections_shed_total", &["admin", "sender"]).is_some_and(|shed| shed > 0));
+    assert!(gateway.metric("vendorgate_connections_shed_total", &["admin", "sender"]).is_some_and(|shed| shed > 0));
     drop(crowd);
 }
 
 /// The program with pipes of one page that nobody reads after it has begun to serve.
-fn start_stalled(house: &House) -> (Child, SocketAddr, SocketAddr, impl Sized) {
+fn start_stalled(fixture: &GatewayFixture) -> (Child, SocketAddr, SocketAddr, impl Sized) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
         .args(["run", "--config"])
-        .arg(house.main())
+        .arg(fixture.main())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -133,16 +134,16 @@ fn start_stalled(house: &House) -> (Child, SocketAddr, SocketAddr, impl Sized) {
 }
 
 #[test]
-fn readers_of_the_logs_that_stall_hang_nothing() {
+fn a_stalled_reader_of_the_logs_blocks_nothing() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let (mut child, ingress, admin, pipes) = start_stalled(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let (mut child, ingress, admin, pipes) = start_stalled(&fixture);
     for round in 0..60 {
         assert_eq!(client::get(ingress, "/v1/orders", &reader()).status, 200, "{round}");
-        let call = |role, path: &str| client::admin(admin, house.operator(role), "POST", path, KILL).status;
+        let call = |role, path: &str| client::admin(admin, fixture.operator(role), "POST", path, KILL).status;
         assert_eq!(call("operator", "/v1/vendors/acme/kill"), 200, "{round}");
         assert_eq!(call("admin", "/v1/vendors/acme/restore"), 200, "{round}");
-        assert_eq!(client::admin(admin, house.operator("viewer"), "GET", "/livez", "").status, 200, "{round}");
+        assert_eq!(client::admin(admin, fixture.operator("viewer"), "GET", "/livez", "").status, 200, "{round}");
     }
     let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
     assert!(ended.success());
@@ -160,15 +161,15 @@ fn is_closed(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn a_head_has_a_deadline_of_its_own_and_a_known_peer_may_rest() {
+fn a_head_has_a_deadline_and_an_authenticated_peer_may_stay_idle() {
     let crm = Upstream::json("{}");
     let listeners = "  ingress: { bind: \"127.0.0.1:0\", head_timeout: 300ms, idle_timeout: 1h }
   admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }
 ";
-    let gate = Gate::start(House::of_acme(crm.address, TERMS).listeners(listeners));
-    let mut known = Client::to(gate.ingress());
+    let gateway = TestGateway::start(GatewayFixture::of_acme(crm.address, TERMS).listeners(listeners));
+    let mut known = Client::to(gateway.ingress());
     assert_eq!(known.get("/v1/orders", &reader()).status, 200);
-    let connect = || TcpStream::connect(gate.ingress()).expect("it accepts");
+    let connect = || TcpStream::connect(gateway.ingress()).expect("it accepts");
     let mut silent = connect();
     until("who says nothing is closed", || is_closed(&mut silent));
     let mut dripping = connect();
@@ -187,23 +188,23 @@ fn a_head_has_a_deadline_of_its_own_and_a_known_peer_may_rest() {
     assert_eq!(known.get("/v1/orders", &reader()).status, 200, "a known peer may rest for longer than a head may take");
     known.send("GET /v1/orders HTTP/1.1\r\n");
     assert_eq!(known.answer().status, 0, "and has no more time for a head than others");
-    assert!(gate.metric("vendorgate_connections_shed_total", &["data", "late_head"]).is_some_and(|late| late >= 4));
+    assert!(gateway.metric("vendorgate_connections_shed_total", &["data", "late_head"]).is_some_and(|late| late >= 4));
 }
 
 #[test]
 fn refusals_at_the_admin_listener_are_listed_up_to_five_a_second_and_counted_exactly() {
     let crm = Upstream::json("{}");
-    let mut gate = Gate::of_acme(crm.address, TERMS);
-    let admin = gate.addresses.admin.expect("an admin listener");
+    let mut gateway = TestGateway::of_acme(crm.address, TERMS);
+    let admin = gateway.addresses.admin.expect("an admin listener");
     let clock = Clock::system();
     let start = clock.now().monotonic_ns;
     for _ in 0..200 {
         assert_eq!(client::admin(admin, "no-such-token", "GET", "/v1/vendors", "").status, 401);
     }
     let secs = (clock.now().monotonic_ns - start) / 1_000_000_000;
-    gate.begin_drain();
-    until("the trail is written", || gate.is_drained());
-    let trail = std::fs::read_to_string(gate.house.path().join("state/audit/audit.jsonl")).expect("a trail");
+    gateway.begin_drain();
+    until("the trail is written", || gateway.is_drained());
+    let trail = std::fs::read_to_string(gateway.fixture.path().join("state/audit/audit.jsonl")).expect("a trail");
     let lines = trail.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
     let (mut listed, mut counted) = (0, 0);
     for line in lines.filter(|line| line["reason"] == "token_invalid") {

@@ -1,8 +1,8 @@
 //! An error or a redirect whose body cannot be read keeps its status and what a client acts on; never the body.
 
-use crate::blame::{both_ways, ways};
+use crate::fault_attribution::{both_ways, ways};
 use crate::support::client::Answer;
-use crate::support::gate::Gate;
+use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
 
 const RULE: &str = r#"pii: [ { field: "$..email", as: redact } ]"#;
@@ -16,8 +16,8 @@ fn asked(rules: &str, answer: impl Into<Vec<u8>>, method: &str) -> [Answer; 2] {
     if rules.starts_with("reveal") {
         terms = terms.replacen(rules, RULE, 1);
     }
-    let gate = Gate::of_acme(crm.address, &terms);
-    ways(&gate).map(|(mut client, head)| {
+    let gateway = TestGateway::of_acme(crm.address, &terms);
+    ways(&gateway).map(|(mut client, head)| {
         client.send(format!("{method} {head}\r\n"));
         if method == "HEAD" { client.answer_to_head() } else { client.answer() }
     })
@@ -57,7 +57,7 @@ fn an_error_or_redirect_keeps_its_status_and_what_a_client_acts_on() {
 }
 
 #[test]
-fn a_body_that_comes_behind_its_head_or_breaks_off_is_withheld_too() {
+fn a_late_or_broken_error_body_is_withheld_too() {
     for (tail, reason) in [("ann@secret-host", "upstream_unreadable"), ("", "upstream_refused")] {
         let crm = Upstream::start(move |_, asker| {
             let head =
@@ -66,8 +66,8 @@ fn a_body_that_comes_behind_its_head_or_breaks_off_is_withheld_too() {
             std::thread::sleep(std::time::Duration::from_millis(50));
             !tail.is_empty() && asker.write(tail).is_ok()
         });
-        let gate = Gate::of_acme(crm.address, &both_ways(&crm, "", RULE));
-        for (mut client, head) in ways(&gate) {
+        let gateway = TestGateway::of_acme(crm.address, &both_ways(&crm, "", RULE));
+        for (mut client, head) in ways(&gateway) {
             let answer = client.send(format!("GET {head}\r\n")).answer();
             assert_eq!((answer.status, answer.reason().as_str()), (503, reason));
             assert_eq!(answer.field("retry-after"), Some("120"));
@@ -77,7 +77,7 @@ fn a_body_that_comes_behind_its_head_or_breaks_off_is_withheld_too() {
 }
 
 #[test]
-fn what_has_no_body_or_can_be_read_passes_as_it_is_and_a_success_is_none_without_its_body() {
+fn readable_and_empty_bodies_pass_and_a_success_without_its_body_is_an_error() {
     for (status, method) in [("204 N", "GET"), ("304 N", "GET"), ("503 S", "HEAD"), ("206 P", "HEAD")] {
         let head = format!("HTTP/1.1 {status}\r\n{HEAD}Content-Type: text/html\r\n\r\n");
         for answer in asked(RULE, head, method) {
@@ -97,7 +97,7 @@ fn what_has_no_body_or_can_be_read_passes_as_it_is_and_a_success_is_none_without
 }
 
 #[test]
-fn a_reference_says_nothing_that_a_rule_treats() {
+fn a_location_header_holds_no_treated_value() {
     let fields = "Location: https://x.example/a?page=2&Email=ann%40leak.example&id=7#e=1&email=ann@leak.example\r\n\
                   Link: <?email=ann@leak.example&page=3>; rel=\"next\"\r\nContent-Location: /a?e%6Dail=ann@leak.example\r\n";
     for status in ["302 F", "201 C"] {

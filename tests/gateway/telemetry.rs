@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use crate::support::client::{Client, request};
-use crate::support::gate::Gate;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
@@ -19,14 +19,14 @@ ingress:
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
 "#;
 
-fn busy() -> (Upstream, Gate) {
+fn busy() -> (Upstream, TestGateway) {
     let crm = Upstream::start(|_, asker| {
         asker
             .write(ok("application/json", r#"{"orders":[{"email":"ann@example.com"},{"email":"bob@example.com"}]}"#))
             .is_ok()
     });
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     assert_eq!(client.get("/v1/people/hidden-id?email=hidden%40query.example", &reader()).status, 200);
     client
         .send(request("GET", "/v1/people/1", &reader(), "").replace("\r\n\r\n", "\r\nX-Secret: hidden-header\r\n\r\n"))
@@ -36,14 +36,14 @@ fn busy() -> (Upstream, Gate) {
     client.send(request("HIDDENVERB", "/v1/people/1", &reader(), "")).answer();
     let writer = vendor("acme").scope("orders:write").token();
     assert_eq!(client.send(request("POST", "/v1/orders", &writer, r#"{"x":"hidden-body"}"#)).answer().status, 200);
-    (crm, gate)
+    (crm, gateway)
 }
 
 #[test]
-fn one_line_an_exchange_and_no_secret_in_it() {
-    let (_crm, gate) = busy();
-    until("six lines are written", || gate.log().lines().count() == 6);
-    let log = gate.log();
+fn each_exchange_has_one_log_line_without_secrets() {
+    let (_crm, gateway) = busy();
+    until("six lines are written", || gateway.log().lines().count() == 6);
+    let log = gateway.log();
     let token = reader();
     for secret in ["hidden", "HIDDENVERB", "ann@", "bob@", &token[token.len() - 20..], "Bearer", "eyJ"] {
         assert!(!log.contains(secret), "{secret}: {log}");
@@ -60,9 +60,9 @@ fn one_line_an_exchange_and_no_secret_in_it() {
 
 #[test]
 fn metrics_count_what_happened_and_name_nothing_that_a_stranger_chose() {
-    let (_crm, gate) = busy();
-    until("all is counted", || gate.in_flight() == 0);
-    let text = gate.admin("viewer", "GET", "/metrics", "").text();
+    let (_crm, gateway) = busy();
+    until("all is counted", || gateway.in_flight() == 0);
+    let text = gateway.admin("viewer", "GET", "/metrics", "").text();
     for family in [
         "requests_total",
         "request_duration_seconds",
@@ -89,17 +89,17 @@ fn metrics_count_what_happened_and_name_nothing_that_a_stranger_chose() {
     }
     let acme = r#"vendor="acme""#;
     let requests = |labels: &[&str]| {
-        gate.metric("vendorgate_requests_total", &[&[acme, r#"direction="ingress""#], labels].concat())
+        gateway.metric("vendorgate_requests_total", &[&[acme, r#"direction="ingress""#], labels].concat())
     };
     assert_eq!(requests(&[r#"route="GET /v1/people/{id}""#, r#"status="200""#]), Some(2));
     assert_eq!(requests(&[r#"route="POST /v1/orders""#, r#"status="200""#]), Some(1));
     assert_eq!(
-        gate.metric("vendorgate_denials_total", &[acme, r#"direction="ingress""#, r#"reason="route_unknown""#]),
+        gateway.metric("vendorgate_denials_total", &[acme, r#"direction="ingress""#, r#"reason="route_unknown""#]),
         Some(2)
     );
-    assert_eq!(gate.metric("vendorgate_records_total", &[acme, r#"route="GET /v1/people/{id}""#]), Some(4));
+    assert_eq!(gateway.metric("vendorgate_records_total", &[acme, r#"route="GET /v1/people/{id}""#]), Some(4));
     assert_eq!(
-        gate.metric(
+        gateway.metric(
             "vendorgate_pii_values_total",
             &[acme, r#"direction="ingress""#, r#"treatment="redact""#, "people"]
         ),
@@ -127,11 +127,11 @@ fn judge(text: &str) {
 
 #[test]
 fn a_vendors_status_shows_its_traffic() {
-    let (_crm, gate) = busy();
-    until("all is counted", || gate.in_flight() == 0);
-    let status = gate.admin("viewer", "GET", "/v1/vendors/acme", "").json();
+    let (_crm, gateway) = busy();
+    until("all is counted", || gateway.in_flight() == 0);
+    let status = gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json();
     assert_eq!((status["vendor"].as_str(), status["state"].as_str()), (Some("acme"), Some("live")), "{status}");
     assert!(status["days_left"].as_i64().is_some_and(|days| days > 0), "{status}");
-    let all = gate.admin("viewer", "GET", "/v1/vendors", "").json();
+    let all = gateway.admin("viewer", "GET", "/v1/vendors", "").json();
     assert_eq!(all["vendors"].as_array().map(Vec::len), Some(1), "{all}");
 }

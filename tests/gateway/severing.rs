@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::blame::both_ways;
+use crate::fault_attribution::both_ways;
 use crate::support::client::{request, tcp};
-use crate::support::gate::Gate;
+use crate::support::fixture::GatewayFixture;
 use crate::support::h2;
 use crate::support::h2_frames::{self, PREFACE, SETTINGS, WINDOW_UPDATE, frame};
-use crate::support::house::House;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream};
 
@@ -38,19 +38,19 @@ fn endless() -> (Upstream, Arc<AtomicUsize>) {
 }
 
 /// Reads nothing until all buffers between are full, and then kills.
-fn after_a_kill(gate: &Gate, given: &AtomicUsize, slow: TcpStream) -> usize {
+fn after_a_kill(gateway: &TestGateway, given: &AtomicUsize, slow: TcpStream) -> usize {
     let mut before = 0;
     until("nothing moves any more", || {
         std::thread::sleep(Duration::from_millis(200));
         let now = given.load(Ordering::Relaxed);
         now > 0 && now == std::mem::replace(&mut before, now)
     });
-    after_the_kill(gate, slow)
+    after_the_kill(gateway, slow)
 }
 
 /// Kills, and reads what still comes.
-fn after_the_kill(gate: &Gate, mut slow: TcpStream) -> usize {
-    let json = gate.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
+fn after_the_kill(gateway: &TestGateway, mut slow: TcpStream) -> usize {
+    let json = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
     assert!(json["severed"].as_u64() > Some(0) && json["lingering"].is_null(), "{json}");
     let mut arrived = vec![0; 64 * 1024 * 1024];
     let arrived = slow.peek(&mut arrived).unwrap_or(0);
@@ -63,37 +63,37 @@ fn after_the_kill(gate: &Gate, mut slow: TcpStream) -> usize {
 #[test]
 fn nothing_arrives_after_a_kill_was_answered() {
     let (crm, given) = endless();
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut slow = tcp(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut slow = tcp(gateway.ingress());
     slow.write_all(request("GET", "/v1/orders", &reader(), "").as_bytes()).expect("sent");
-    assert_eq!(after_a_kill(&gate, &given, slow), 0);
+    assert_eq!(after_a_kill(&gateway, &given, slow), 0);
 }
 
 #[test]
 fn nothing_arrives_after_a_kill_was_answered_over_http_2() {
     let (crm, given) = endless();
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut slow = tcp(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut slow = tcp(gateway.ingress());
     slow.write_all(&wide_open(3, &reader())).expect("sent");
-    assert_eq!(after_a_kill(&gate, &given, slow), 0);
+    assert_eq!(after_a_kill(&gateway, &given, slow), 0);
 }
 
 /// Where the connection was not blocked, the kernel holds what it has not sent.
 #[test]
-fn nothing_arrives_at_one_who_was_reading_over_http_2() {
+fn nothing_reaches_an_active_reader_after_a_kill_over_http_2() {
     for _ in 0..5 {
         let (crm, _) = endless();
-        let gate = Gate::of_acme(crm.address, TERMS);
-        let mut slow = tcp(gate.ingress());
+        let gateway = TestGateway::of_acme(crm.address, TERMS);
+        let mut slow = tcp(gateway.ingress());
         slow.write_all(&wide_open(8, &reader())).expect("sent");
         let mut read = vec![0; 4 * 1024 * 1024];
         slow.read_exact(&mut read).expect("it flows");
-        assert_eq!(after_the_kill(&gate, slow), 0);
+        assert_eq!(after_the_kill(&gateway, slow), 0);
     }
 }
 
 #[test]
-fn who_shares_a_connection_with_a_killed_vendor_goes_on() {
+fn another_vendor_on_the_same_connection_is_not_affected_by_a_kill() {
     // At a pace that leaves nothing waiting: a connection whose severed streams cannot leave in time is reset whole.
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED);
@@ -102,19 +102,19 @@ fn who_shares_a_connection_with_a_killed_vendor_goes_on() {
         }
         false
     });
-    let gate = Arc::new(Gate::start(House::of_acme(crm.address, TERMS).contract("zeta", TERMS)));
+    let gateway = Arc::new(TestGateway::start(GatewayFixture::of_acme(crm.address, TERMS).contract("zeta", TERMS)));
     h2::run(async {
-        let mut session = h2::open(gate.ingress()).await;
+        let mut session = h2::open(gateway.ingress()).await;
         let killed = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
         let killed = tokio::spawn(h2::read(killed.into_body()));
         let other = vendor("zeta").scope("orders:read").token();
         let mut other = h2::ask(&mut session, "/v1/orders", &other).await.expect("an answer").into_body();
-        let theirs = Arc::clone(&gate);
+        let theirs = Arc::clone(&gateway);
         // Elsewhere, so that this end goes on reading.
         let kill = move || theirs.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
         let json = tokio::task::spawn_blocking(kill).await.expect("an answer");
         assert_eq!(json["severed"], 1, "{json}");
-        assert_eq!(killed.await.expect("no panic").1, h2::Ending::Reset);
+        assert_eq!(killed.await.expect("no panic").1, h2::StreamEnd::Reset);
         for _ in 0..100 {
             let frame = http_body_util::BodyExt::frame(&mut other).await.expect("it goes on");
             assert!(!frame.expect("unharmed").into_data().expect("data").is_empty());
@@ -147,17 +147,17 @@ fn nothing_of_a_request_arrives_after_a_kill_was_answered() {
         let address = listener.local_addr().expect("an address");
         let upstream = Upstream::json("{}");
         let terms = both_ways(&upstream, "", "").replace(&upstream.address.to_string(), &address.to_string());
-        let gate = Gate::of_acme(address, &terms);
+        let gateway = TestGateway::of_acme(address, &terms);
         let (to, head) = if way == 0 {
             let token = vendor("acme").scope("orders:write").token();
-            (gate.ingress(), format!("POST /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"))
+            (gateway.ingress(), format!("POST /v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n"))
         } else {
-            (gate.egress(), "POST /acme/v1/orders HTTP/1.1\r\nHost: a\r\n".to_owned())
+            (gateway.egress(), "POST /acme/v1/orders HTTP/1.1\r\nHost: a\r\n".to_owned())
         };
         let given = upload(tcp(to), format!("{head}Transfer-Encoding: chunked\r\n\r\n"));
         let (slow, _) = listener.accept().expect("a connection");
         slow.set_read_timeout(Some(crate::support::PATIENCE)).expect("a timeout");
-        assert_eq!(after_a_kill(&gate, &given, slow), 0, "way {way}");
+        assert_eq!(after_a_kill(&gateway, &given, slow), 0, "way {way}");
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
-use crate::support::client::{self, Client, Ending, request};
-use crate::support::gate::Gate;
+use crate::support::client::{self, BodyEnd, Client, request};
+use crate::support::fixture::GatewayFixture;
 use crate::support::h2;
-use crate::support::house::House;
 use crate::support::issuer::{reader, vendor};
 use crate::support::process::Process;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CHUNKED, Upstream, ok};
 
@@ -75,7 +75,7 @@ fn call(
         let mut client = Client::over(stream);
         while !stop.load(Ordering::SeqCst) {
             let answer = client.get("/v1/orders", token);
-            if !good(&answer) || answer.ending != Ending::Whole {
+            if !good(&answer) || answer.ending != BodyEnd::Whole {
                 faults.push(format!("{} {:?} {}", answer.status, answer.ending, String::from_utf8_lossy(&answer.raw)));
                 break;
             }
@@ -91,9 +91,9 @@ fn call(
 #[test]
 fn sigterm_under_load_fails_no_request_and_exits_0() {
     let crm = Upstream::json(r#"{"orders":[]}"#);
-    let house = House::of_acme(crm.address, TERMS);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
     for _ in 0..3 {
-        let mut process = Process::start(&house);
+        let mut process = Process::start(&fixture);
         let load = Load::start(process.ingress, 8, |answer| answer.status == 200);
         until("traffic flows", || load.answered() > 200);
         process.signal("TERM");
@@ -103,17 +103,17 @@ fn sigterm_under_load_fails_no_request_and_exits_0() {
 }
 
 #[test]
-fn a_drain_waits_for_what_is_in_flight_and_says_close() {
+fn a_drain_waits_for_requests_in_flight_and_sends_connection_close() {
     let (crm, tell) = held();
-    let mut gate = Gate::of_acme(crm.address, TERMS);
-    let mut slow = Client::to(gate.ingress());
+    let mut gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(slow.head().status, 200);
-    let mut resting = Client::to(gate.ingress());
+    let mut resting = Client::to(gateway.ingress());
     let waiting = request("GET", "/v1/orders", &vendor("acme").token(), "");
     assert_eq!(resting.send(&waiting).answer().status, 403);
-    gate.begin_drain();
-    let admin = gate.addresses.admin.expect("an address");
+    gateway.begin_drain();
+    let admin = gateway.addresses.admin.expect("an address");
     until("it says that it is not ready", || client::admin(admin, "", "GET", "/readyz", "").status == 503);
     // A request that crosses the news is answered, and told that it was the last.
     until("an answer is the last", || {
@@ -122,24 +122,24 @@ fn a_drain_waits_for_what_is_in_flight_and_says_close() {
         answer.field("connection") == Some("close")
     });
     assert!(resting.is_closed());
-    assert!(!gate.is_drained(), "an answer is still in flight");
+    assert!(!gateway.is_drained(), "an answer is still in flight");
     tell.send(()).expect("the upstream waits");
     let mut rest = Vec::new();
     while !rest.ends_with(b"0\r\n\r\n") {
         rest.extend(slow.more().expect("whole"));
     }
-    until("the drain is over", || gate.is_drained());
-    assert!(std::net::TcpStream::connect(gate.ingress()).is_err(), "nobody listens");
+    until("the drain is over", || gateway.is_drained());
+    assert!(std::net::TcpStream::connect(gateway.ingress()).is_err(), "nobody listens");
 }
 
 #[test]
-fn a_drain_tells_http_2_to_go_away_and_finishes_its_streams() {
+fn a_drain_sends_goaway_on_http_2_and_finishes_its_streams() {
     let (crm, tell) = held();
-    let mut gate = Gate::of_acme(crm.address, TERMS);
+    let mut gateway = TestGateway::of_acme(crm.address, TERMS);
     h2::run(async {
-        let mut session = h2::open(gate.ingress()).await;
+        let mut session = h2::open(gateway.ingress()).await;
         let answer = h2::ask(&mut session, "/v1/orders", &reader()).await.expect("an answer");
-        gate.begin_drain();
+        gateway.begin_drain();
         let clock = tokio::time::Instant::now();
         while session.ready().await.is_ok() && clock.elapsed() < crate::support::PATIENCE {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -147,48 +147,48 @@ fn a_drain_tells_http_2_to_go_away_and_finishes_its_streams() {
         assert!(h2::ask(&mut session, "/v1/orders", &reader()).await.is_err(), "the connection takes no more");
         tell.send(()).expect("the upstream waits");
         let (body, ending) = h2::read(answer.into_body()).await;
-        assert_eq!((body.as_slice(), ending), (&b"{}"[..], h2::Ending::Whole));
+        assert_eq!((body.as_slice(), ending), (&b"{}"[..], h2::StreamEnd::Whole));
     });
-    until("the drain is over", || gate.is_drained());
+    until("the drain is over", || gateway.is_drained());
 }
 
 #[test]
-fn a_drain_does_not_wait_for_ever() {
+fn a_drain_has_a_deadline() {
     let (crm, tell) = held();
-    let house = House::of_acme(crm.address, TERMS).with("drain: { deadline: 1s }\n");
-    let mut gate = Gate::start(house);
-    let mut slow = Client::to(gate.ingress());
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS).with("drain: { deadline: 1s }\n");
+    let mut gateway = TestGateway::start(fixture);
+    let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(slow.head().status, 200);
-    let _silent = client::tcp(gate.ingress());
-    gate.begin_drain();
-    until("the drain is over", || gate.is_drained());
+    let _silent = client::tcp(gateway.ingress());
+    gateway.begin_drain();
+    until("the drain is over", || gateway.is_drained());
     drop(tell);
 }
 
 #[test]
 fn a_reload_swaps_everything_or_nothing() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut kept = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut kept = Client::to(gateway.ingress());
     assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
     assert_eq!(kept.get("/v1/new", &reader()).status, 403);
     // One good change and one fault, in two files: neither takes effect.
-    gate.house.write_contract(
+    gateway.fixture.write_contract(
         "acme",
         &format!("{TERMS}  - {{ route: GET /v1/new, scopes: [orders:read], upstream: crm }}\n"),
     );
-    gate.house.write_contract("other", "limits: { concurrency: 0 }\nunknown_key: 1\n");
-    let bad = gate.admin("admin", "POST", "/v1/reload", "");
+    gateway.fixture.write_contract("other", "limits: { concurrency: 0 }\nunknown_key: 1\n");
+    let bad = gateway.admin("admin", "POST", "/v1/reload", "");
     assert!((400..500).contains(&bad.status), "{}", bad.status);
     let text = bad.text();
     assert!(text.contains("other.yaml") && text.contains("unknown_key") && text.contains("concurrency"), "{text}");
     assert_eq!(kept.get("/v1/new", &reader()).status, 403, "the old config stays");
     assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
-    assert_eq!(gate.metric("vendorgate_config_generation", &[]), Some(1));
+    assert_eq!(gateway.metric("vendorgate_config_generation", &[]), Some(1));
     // The fault is mended.
-    gate.house.write_contract("other", TERMS);
-    let good = gate.admin("admin", "POST", "/v1/reload", "");
+    gateway.fixture.write_contract("other", TERMS);
+    let good = gateway.admin("admin", "POST", "/v1/reload", "");
     assert_eq!(good.status, 200, "{}", good.text());
     let json = good.json();
     assert_eq!(
@@ -198,55 +198,55 @@ fn a_reload_swaps_everything_or_nothing() {
     );
     assert_eq!(kept.get("/v1/new", &reader()).status, 200, "the same connection, the new config");
     assert_eq!(kept.get("/v1/orders", &vendor("other").scope("orders:read").token()).status, 200);
-    assert_eq!(gate.metric("vendorgate_config_generation", &[]), Some(2));
-    assert_eq!(gate.metric("vendorgate_config_reload_total", &[r#"result="success""#]), Some(1));
-    assert_eq!(gate.admin("operator", "POST", "/v1/reload", "").status, 403);
-    let of_the_new = || gate.metric("vendorgate_records_total", &[r#"route="GET /v1/new""#]);
+    assert_eq!(gateway.metric("vendorgate_config_generation", &[]), Some(2));
+    assert_eq!(gateway.metric("vendorgate_config_reload_total", &[r#"result="success""#]), Some(1));
+    assert_eq!(gateway.admin("operator", "POST", "/v1/reload", "").status, 403);
+    let of_the_new = || gateway.metric("vendorgate_records_total", &[r#"route="GET /v1/new""#]);
     assert_eq!(of_the_new(), Some(0));
-    gate.house.write_contract("acme", TERMS);
-    assert_eq!(gate.admin("admin", "POST", "/v1/reload", "").status, 200);
+    gateway.fixture.write_contract("acme", TERMS);
+    assert_eq!(gateway.admin("admin", "POST", "/v1/reload", "").status, 200);
     assert_eq!(of_the_new(), None, "what left the config leaves the metrics");
 }
 
 #[test]
 fn reloads_under_load_fail_no_request_and_refill_no_budget() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS).contract(
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS).contract(
         "small",
         "limits: { requests: { rate: 1/h, burst: 2 } }\ningress:\n  - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }\n",
     );
-    let gate = Gate::start(house);
+    let gateway = TestGateway::start(fixture);
     let small = vendor("small").scope("orders:read").token();
-    assert_eq!(gate.get("/v1/orders", &small).status, 200);
-    let load = Load::start(gate.ingress(), 4, |answer| answer.status == 200);
+    assert_eq!(gateway.get("/v1/orders", &small).status, 200);
+    let load = Load::start(gateway.ingress(), 4, |answer| answer.status == 200);
     for _ in 0..100 {
-        assert_eq!(gate.admin("admin", "POST", "/v1/reload", "").status, 200);
+        assert_eq!(gateway.admin("admin", "POST", "/v1/reload", "").status, 200);
     }
     let seen = load.answered();
     until("traffic goes on", || load.answered() > seen);
     assert_eq!(load.faults(), Vec::<String>::new());
-    assert_eq!((gate.get("/v1/orders", &small).status, gate.get("/v1/orders", &small).status), (200, 429));
+    assert_eq!((gateway.get("/v1/orders", &small).status, gateway.get("/v1/orders", &small).status), (200, 429));
 }
 
 #[test]
 fn sighup_loads_the_config_again_and_a_bad_one_changes_nothing() {
     let crm = Upstream::json("{}");
-    let house = House::of_acme(crm.address, TERMS);
-    let process = Process::start(&house);
+    let fixture = GatewayFixture::of_acme(crm.address, TERMS);
+    let process = Process::start(&fixture);
     let status = |path: &str| client::get(process.ingress, path, &reader()).status;
     let generation = || {
-        let text = process.admin(&house, "viewer", "GET", "/metrics", "").text();
+        let text = process.admin(&fixture, "viewer", "GET", "/metrics", "").text();
         let find =
             |name: &str| text.lines().filter(|line| line.starts_with(name)).map(str::to_owned).collect::<String>();
         (find("vendorgate_config_generation"), find("vendorgate_config_reload_total"))
     };
     let before = generation();
-    house.write_contract("acme", "nonsense: [\n");
+    fixture.write_contract("acme", "nonsense: [\n");
     process.signal("HUP");
     until("the fault is counted", || generation().1 != before.1);
     assert_eq!(generation().0, before.0);
     assert_eq!(status("/v1/orders"), 200);
-    house.write_contract("acme", &TERMS.replace("/v1/orders", "/v1/other"));
+    fixture.write_contract("acme", &TERMS.replace("/v1/orders", "/v1/other"));
     process.signal("HUP");
     until("the new config is in force", || status("/v1/other") == 200);
     assert_eq!(status("/v1/orders"), 403);
@@ -256,17 +256,17 @@ fn sighup_loads_the_config_again_and_a_bad_one_changes_nothing() {
 #[test]
 fn what_is_in_flight_ends_under_the_config_that_it_began_with() {
     let (crm, tell) = held();
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut slow = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(slow.head().status, 200);
     // What it stands on is the same; how it is treated and counted is not.
     let stricter = TERMS
         .replace("rate: 1000000/s, burst: 1000000", "rate: 1/s, burst: 1")
         .replace("upstream: crm }", "upstream: crm, response: { pii: [{ field: \"$.email\", as: redact }] } }");
-    gate.house.write_contract("acme", &stricter);
-    gate.house.write_contract("other", TERMS);
-    let reloaded = gate.admin("admin", "POST", "/v1/reload", "");
+    gateway.fixture.write_contract("acme", &stricter);
+    gateway.fixture.write_contract("other", TERMS);
+    let reloaded = gateway.admin("admin", "POST", "/v1/reload", "");
     assert_eq!(
         (reloaded.status, &reloaded.json()["changed"]),
         (200, &serde_json::json!(["acme"])),
@@ -281,18 +281,18 @@ fn what_is_in_flight_ends_under_the_config_that_it_began_with() {
 }
 
 #[test]
-fn a_start_that_cannot_be_is_no_start() {
-    let house = House::of_acme(([127, 0, 0, 1], 1).into(), "ingress: nonsense\n");
+fn a_failed_start_serves_nothing() {
+    let fixture = GatewayFixture::of_acme(([127, 0, 0, 1], 1).into(), "ingress: nonsense\n");
     let run = || {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_vendorgate"));
-        command.args(["run", "--config"]).arg(house.main()).output().expect("it runs")
+        command.args(["run", "--config"]).arg(fixture.main()).output().expect("it runs")
     };
     let bad = run();
     assert_ne!(bad.status.code(), Some(0));
     assert!(String::from_utf8_lossy(&bad.stderr).contains("acme.yaml"));
     // A second gateway on the same state does not start either.
-    house.write_contract("acme", TERMS);
-    let first = Process::start(&house);
+    fixture.write_contract("acme", TERMS);
+    let first = Process::start(&fixture);
     let second = run();
     assert_ne!(second.status.code(), Some(0), "{}", String::from_utf8_lossy(&second.stderr));
     assert_eq!(client::get(first.ingress, "/v1/nothing", &reader()).status, 403, "the first goes on");
@@ -301,8 +301,8 @@ fn a_start_that_cannot_be_is_no_start() {
 #[test]
 fn an_upstreams_keep_alive_outlives_a_request() {
     let crm = Upstream::saying(ok("application/json", "{}"));
-    let gate = Gate::of_acme(crm.address, TERMS);
-    let mut client = Client::to(gate.ingress());
+    let gateway = TestGateway::of_acme(crm.address, TERMS);
+    let mut client = Client::to(gateway.ingress());
     for _ in 0..20 {
         assert_eq!(client.get("/v1/orders", &reader()).status, 200);
     }

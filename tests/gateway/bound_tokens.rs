@@ -13,9 +13,9 @@ use vendorgate::internals::model::Clock;
 
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client};
-use crate::support::gate::Gate;
-use crate::support::house::House;
+use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
@@ -85,10 +85,10 @@ impl Holder {
     }
 }
 
-fn ask(gate: &Gate, authorization: &str, proofs: &[&str]) -> Answer {
+fn ask(gateway: &TestGateway, authorization: &str, proofs: &[&str]) -> Answer {
     let proofs: String = proofs.iter().map(|proof| format!("DPoP: {proof}\r\n")).collect();
     let head = format!("GET /v1/orders HTTP/1.1\r\nHost: api.example.com\r\nAuthorization: {authorization}\r\n");
-    Client::to(gate.ingress()).send(format!("{head}{proofs}\r\n")).answer()
+    Client::to(gateway.ingress()).send(format!("{head}{proofs}\r\n")).answer()
 }
 
 fn with(mut object: Value, name: &str, value: impl Into<Value>) -> Value {
@@ -104,18 +104,21 @@ fn without(mut object: Value, name: &str) -> Value {
 #[test]
 fn a_token_bound_to_a_key_needs_a_fresh_proof_for_each_request() {
     let crm = Upstream::json("{}");
-    let house = House::new(crm.address).contract("acme", &format!("{}{TERMS}", identity("dpop")));
-    let gate = Gate::start(house);
+    let fixture = GatewayFixture::new(crm.address).contract("acme", &format!("{}{TERMS}", identity("dpop")));
+    let gateway = TestGateway::start(fixture);
     let holder = Holder::new();
     let dpop = format!("DPoP {}", holder.token);
     let used = holder.proof();
-    assert_eq!(ask(&gate, &dpop, &[&used]).status, 200);
+    assert_eq!(ask(&gateway, &dpop, &[&used]).status, 200);
     for _ in 0..2 {
-        assert_eq!(ask(&gate, &dpop, &[&holder.proof()]).status, 200, "a fresh one each time, the token remembered");
+        assert_eq!(ask(&gateway, &dpop, &[&holder.proof()]).status, 200, "a fresh one each time, the token remembered");
     }
     let changed = |name: &str, value: Value| holder.sign(&holder.header(), &with(holder.claims(), name, value));
     let headed = |name: &str, value: Value| holder.sign(&with(holder.header(), name, value), &holder.claims());
-    assert_eq!(ask(&gate, &dpop, &[&changed("htu", json!("HTTP://API.example.com:80/v1/orders?a=1#b"))]).status, 200);
+    assert_eq!(
+        ask(&gateway, &dpop, &[&changed("htu", json!("HTTP://API.example.com:80/v1/orders?a=1#b"))]).status,
+        200
+    );
     let now = Clock::system().now().wall.as_secs();
     let thief = Holder::new();
     let good = || holder.proof();
@@ -156,7 +159,7 @@ fn a_token_bound_to_a_key_needs_a_fresh_proof_for_each_request() {
     let passed = crm.seen().len();
     for (what, authorization, proofs) in &refused {
         let proofs: Vec<&str> = proofs.iter().map(String::as_str).collect();
-        let answer = ask(&gate, authorization, &proofs);
+        let answer = ask(&gateway, authorization, &proofs);
         assert_eq!((answer.status, answer.reason().as_str()), (401, "token_unbound"), "{what}");
         let challenges: Vec<_> = answer.fields.iter().filter(|(name, _)| name == "www-authenticate").collect();
         assert!(challenges.iter().any(|(_, value)| value.starts_with("DPoP ")), "{what}: {challenges:?}");
@@ -166,13 +169,14 @@ fn a_token_bound_to_a_key_needs_a_fresh_proof_for_each_request() {
 }
 
 #[test]
-fn a_changed_letter_of_a_proof_ends_it() {
+fn a_proof_with_one_changed_letter_is_refused() {
     let crm = Upstream::json("{}");
-    let gate = Gate::start(House::new(crm.address).contract("acme", &format!("{}{TERMS}", identity("dpop"))));
+    let gateway =
+        TestGateway::start(GatewayFixture::new(crm.address).contract("acme", &format!("{}{TERMS}", identity("dpop"))));
     let holder = Holder::new();
     let dpop = format!("DPoP {}", holder.token);
     let proof = holder.proof();
-    let mut client = Client::to(gate.ingress());
+    let mut client = Client::to(gateway.ingress());
     for at in (0..proof.len()).step_by(7) {
         let mut changed = proof.clone().into_bytes();
         changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
@@ -181,27 +185,27 @@ fn a_changed_letter_of_a_proof_ends_it() {
         let answer = client.send(format!("{head}DPoP: {changed}\r\n\r\n")).answer();
         assert_eq!((answer.status, answer.reason().as_str()), (401, "token_unbound"), "at {at}");
     }
-    assert_eq!(ask(&gate, &dpop, &[&proof]).status, 200, "and none of them used it up");
+    assert_eq!(ask(&gateway, &dpop, &[&proof]).status, 200, "and none of them used it up");
 }
 
 #[test]
-fn a_vendor_may_be_known_by_its_certificate_until_that_is_revoked() {
+fn a_vendor_can_authenticate_by_its_certificate_until_it_is_revoked() {
     let crm = Upstream::json("{}");
     let terms = |crl: &str| {
         format!(
             "identity: {{ certificate: {{ subject_alt_name: \"spiffe://acme.example/batch\", ca: ../ca.pem{crl} }} }}\n{TERMS}"
         )
     };
-    let house = House::new(crm.address).contract("acme", &terms(", crl: [../acme.crl]"));
-    let certificates = Certificates::write(house.path());
-    let list = house.path().join("acme.crl");
+    let fixture = GatewayFixture::new(crm.address).contract("acme", &terms(", crl: [../acme.crl]"));
+    let certificates = Certificates::write(fixture.path());
+    let list = fixture.path().join("acme.crl");
     std::fs::write(&list, certificates.revoking(&[7])).expect("written");
-    let gate = Gate::start(house.listeners(TLS));
+    let gateway = TestGateway::start(fixture.listeners(TLS));
     let named = |name: &str, serial: u64| certificates.for_client(name, serial);
     let (good, bad) = (named("spiffe://acme.example/batch", 6), named("spiffe://acme.example/batch", 7));
     let get = |client: &Certificates, version| {
         let config = client.client(&[version], &["http/1.1"], true);
-        tls(gate.ingress(), &config).expect("a handshake").get("/v1/orders", "")
+        tls(gateway.ingress(), &config).expect("a handshake").get("/v1/orders", "")
     };
     for version in [&TLS12, &TLS13] {
         assert_eq!(get(&good, version).status, 200, "by its name alone");
@@ -216,19 +220,19 @@ fn a_vendor_may_be_known_by_its_certificate_until_that_is_revoked() {
     ] {
         assert_eq!(get(&named(other, 8), &TLS13).reason(), "token_missing", "{what}");
     }
-    let bare = tls(gate.ingress(), &certificates.client(&[&TLS13], &["http/1.1"], false))
+    let bare = tls(gateway.ingress(), &certificates.client(&[&TLS13], &["http/1.1"], false))
         .expect("a handshake")
         .get("/v1/orders", "");
     assert_eq!((bare.status, bare.reason().as_str()), (401, "token_missing"));
     let with_token = {
         let config = good.client(&[&TLS13], &["http/1.1"], true);
-        tls(gate.ingress(), &config).expect("a handshake").get("/v1/orders", &reader())
+        tls(gateway.ingress(), &config).expect("a handshake").get("/v1/orders", &reader())
     };
     assert_eq!(with_token.reason(), "vendor_unknown", "a token is judged as a token, whoever shows it");
 
     // A connection that was made before outlives no revocation.
     let config = good.client(&[&TLS13], &["http/1.1"], true);
-    let mut open = tls(gate.ingress(), &config).expect("a handshake");
+    let mut open = tls(gateway.ingress(), &config).expect("a handshake");
     assert_eq!(open.get("/v1/orders", "").status, 200);
     std::fs::write(&list, certificates.revoking(&[6, 7])).expect("written");
     until("the new list is read", || open.get("/v1/orders", "").status == 401);
@@ -242,17 +246,17 @@ fn a_vendor_may_be_known_by_its_certificate_until_that_is_revoked() {
 #[test]
 fn a_token_bound_to_a_certificate_needs_that_certificate() {
     let crm = Upstream::json("{}");
-    let house = House::new(crm.address);
-    let house = house.contract("acme", &format!("{}{TERMS}", identity("mtls")));
-    let certificates = Certificates::write(house.path());
-    let gate = Gate::start(house.listeners(TLS));
+    let fixture = GatewayFixture::new(crm.address);
+    let fixture = fixture.contract("acme", &format!("{}{TERMS}", identity("mtls")));
+    let certificates = Certificates::write(fixture.path());
+    let gateway = TestGateway::start(fixture.listeners(TLS));
     let bound = |thumbprint: String| {
         vendor("acme").scope("orders:read").claim("cnf", json!({ "x5t#S256": thumbprint })).token()
     };
     let shown = certificates.client(&[&TLS13], &["http/1.1"], true);
     let bare = certificates.client(&[&TLS13], &["http/1.1"], false);
     let get = |config: &Arc<ClientConfig>, token: &str| {
-        tls(gate.ingress(), config).expect("a handshake").get("/v1/orders", token)
+        tls(gateway.ingress(), config).expect("a handshake").get("/v1/orders", token)
     };
     let good = bound(certificates.thumbprint());
     assert_eq!(get(&shown, &good).status, 200);

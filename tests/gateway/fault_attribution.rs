@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use crate::support::client::{Answer, Client};
-use crate::support::gate::Gate;
 use crate::support::issuer::vendor;
+use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
@@ -30,11 +30,11 @@ egress:
 }
 
 /// A connection of either direction, and the head of a request there.
-pub(crate) fn ways(gate: &Gate) -> [(Client, String); 2] {
+pub(crate) fn ways(gateway: &TestGateway) -> [(Client, String); 2] {
     let token = vendor("acme").scope("orders:write").token();
     [
-        (Client::to(gate.ingress()), format!("/v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n")),
-        (Client::to(gate.egress()), "/acme/v1/orders HTTP/1.1\r\nHost: a\r\n".to_owned()),
+        (Client::to(gateway.ingress()), format!("/v1/orders HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n")),
+        (Client::to(gateway.egress()), "/acme/v1/orders HTTP/1.1\r\nHost: a\r\n".to_owned()),
     ]
 }
 
@@ -104,11 +104,11 @@ fn assert_refused(answer: &Answer, (status, reason): (u16, &str), name: &str) {
 }
 
 #[test]
-fn a_request_that_cannot_be_read_is_its_sender_s_fault() {
+fn an_unreadable_request_is_blamed_on_its_sender() {
     let crm = Upstream::json("{}");
-    let gate = Gate::of_acme(crm.address, &both_ways(&crm, RULE, ""));
+    let gateway = TestGateway::of_acme(crm.address, &both_ways(&crm, RULE, ""));
     for (name, fields, body, status, reason) in unreadable() {
-        for (mut client, head) in ways(&gate) {
+        for (mut client, head) in ways(&gateway) {
             let answer = client.send(with_length(&head, fields, &body)).answer();
             assert_refused(&answer, (status, reason), name);
         }
@@ -116,15 +116,15 @@ fn a_request_that_cannot_be_read_is_its_sender_s_fault() {
 }
 
 #[test]
-fn an_answer_that_cannot_be_read_is_the_upstream_s_fault() {
+fn an_unreadable_answer_is_blamed_on_the_upstream() {
     for (name, fields, body, ..) in unreadable() {
         let head = format!("HTTP/1.1 200 OK\r\n{fields}Content-Length: {}\r\n\r\n", body.len());
         let crm = Upstream::saying([head.as_bytes(), &body].concat());
-        let gate = Gate::of_acme(crm.address, &both_ways(&crm, "", RULE));
-        for (mut client, head) in ways(&gate) {
+        let gateway = TestGateway::of_acme(crm.address, &both_ways(&crm, "", RULE));
+        for (mut client, head) in ways(&gateway) {
             let answer = client.send(format!("GET {head}\r\n")).answer();
             if answer.status == 200 {
-                assert_ne!(answer.ending, crate::support::client::Ending::Whole, "{name}");
+                assert_ne!(answer.ending, crate::support::client::BodyEnd::Whole, "{name}");
             } else {
                 assert_refused(&answer, (502, "upstream_unreadable"), name);
             }
@@ -134,9 +134,9 @@ fn an_answer_that_cannot_be_read_is_the_upstream_s_fault() {
 }
 
 #[test]
-fn a_fault_in_the_middle_is_the_sender_s_too_and_the_upstream_is_let_go() {
+fn an_error_in_the_middle_of_a_body_is_blamed_on_its_sender_and_frees_the_upstream() {
     let crm = Upstream::saying(ok("application/json", "{}"));
-    let gate = Gate::of_acme(crm.address, &both_ways(&crm, RULE, ""));
+    let gateway = TestGateway::of_acme(crm.address, &both_ways(&crm, RULE, ""));
     let chunk = |bytes: &str| format!("{:x}\r\n{bytes}\r\n", bytes.len());
     let long = |open: &str| format!(r#"{open}"{}""#, "x".repeat(100_000));
     for (name, tail, status, reason) in [
@@ -145,7 +145,7 @@ fn a_fault_in_the_middle_is_the_sender_s_too_and_the_upstream_is_let_go() {
         ("too deep", chunk(&format!(",{}", "[".repeat(1_000))), 413, "body_too_large"),
         ("no chunk", "zz\r\n".to_owned(), 400, "body_malformed"),
     ] {
-        for (mut client, head) in ways(&gate) {
+        for (mut client, head) in ways(&gateway) {
             client.send(format!("POST {head}{JSON}Transfer-Encoding: chunked\r\n\r\n{}", chunk(&long("["))));
             until("the upstream has the beginning", || crm.open() == 1);
             let answer = client.send(&tail).answer();
