@@ -1,11 +1,12 @@
-//! Narrows the `Accept` field of a request (RFC 9110, section 12.5.1) to the media types that the rules of its answer read.
+//! Narrows the `Accept` field of a request (RFC 9110, section 12.5.1) to the media types that the rules of its answer
+//! read.
 //!
-//! Without that, a caller could ask for the answer in a format that the contract was not written for. Media types that no
-//! engine reads are removed. Formats of rows (CSV, NDJSON) are removed too where a path leads through a name to a list, as
-//! `$.customers[*]` does, because a row does not show that name. A range such as `*/*` is spelled out where the caller
-//! excludes types with `q=0`, because it then could mean only what the rules do not read. Never asks for a type that the
-//! caller did not accept. A field of which nothing would be left stays as it came: the answer is then refused if no engine
-//! reads it.
+//! Without that, a caller could ask for the answer in a format that the contract was not written for. Media types that
+//! no engine reads are removed. Formats of rows (CSV, NDJSON) are removed too where a path leads through a name to a
+//! list, as `$.customers[*]` does, because a row does not show that name. A range such as `*/*` is spelled out where
+//! the caller excludes types with `q=0`, because it then could mean only what the rules do not read. Never asks for a
+//! type that the caller did not accept. A field of which nothing would be left stays as it came: the answer is then
+//! refused if no engine reads it.
 
 use super::Rules;
 use super::body::{BodyStructure, Engines};

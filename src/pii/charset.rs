@@ -1,9 +1,9 @@
 //! Charsets (RFC 9110, section 8.3.2): the names of UTF-8, and the decoding of other declared charsets.
 //!
-//! Engines read UTF-8. Where [`super::BodySettings::decode_charsets`] is set, a body in another declared charset is decoded
-//! before its engine and leaves as UTF-8, with its content type changed to say so. A byte order mark takes precedence over
-//! the declared name, as in browsers (WHATWG Encoding, section 6). Never guesses a charset, and refuses bytes that the
-//! charset does not define instead of replacing them.
+//! Engines read UTF-8. Where [`super::BodySettings::decode_charsets`] is set, a body in another declared charset is
+//! decoded before its engine and leaves as UTF-8, with its content type changed to say so. A byte order mark takes
+//! precedence over the declared name, as in browsers (WHATWG Encoding, section 6). Never guesses a charset, and refuses
+//! bytes that the charset does not define instead of replacing them.
 
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 use zeroize::Zeroizing;

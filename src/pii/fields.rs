@@ -1,9 +1,9 @@
 //! Which values a rule selects in a format whose values have names but no tree: forms, parts, columns, queries.
 //!
 //! A name may still spell a tree, as `customer[email]`, `items[0][sku]` and `customer.email` do; a path is then matched
-//! along it. A rule compares names without regard to case, as some parsers do, and a path that ends above a name selects
-//! all below it. An allow-list compares names exactly. These values have no types, so a rule that is narrowed to one type
-//! selects them all. Never sees a value.
+//! along it. A rule compares names without regard to case, as some parsers do, and a path that ends above a name
+//! selects all below it. An allow-list compares names exactly. These values have no types, so a rule that is narrowed
+//! to one type selects them all. Never sees a value.
 
 use super::{Rule, Rules, ValueLocation, clear};
 use crate::model::{FieldPath, PathSelector, PathStep};
@@ -11,9 +11,9 @@ use crate::model::{FieldPath, PathSelector, PathStep};
 /// What happens to a named value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum FieldDecision {
-    /// It passes as it is.
+    /// The value passes as it came.
     Pass,
-    /// The rule of this number treats it.
+    /// The rule of this number treats the value.
     Treat(usize),
     /// It is left out, because it is not on the allow-list.
     Drop,
@@ -33,21 +33,21 @@ pub(super) struct FieldRules {
     pub(super) counts_records: bool,
 }
 
-/// What a name is compared with.
+/// What selects a value by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum FieldPattern {
     /// A path along the tree that a name spells.
     Path(Box<[PathStep]>),
     /// The name itself.
     Name(Box<str>),
-    /// Any name.
+    /// Every name.
     Any,
 }
 
 impl FieldRules {
-    /// For a body whose names spell a tree: a form or a multipart form. A name does not say whether it begins at the document
-    /// or at an element of a list that a path leads through, so a rule is applied in both ways. An allow-list begins at the
-    /// document or at a record.
+    /// For a body whose names spell a tree: a form or a multipart form. A name does not say whether it begins at the
+    /// document or at an element of a list that a path leads through, so a rule is applied in both ways. An allow-list
+    /// begins at the document or at a record.
     pub(super) fn tree(rules: &Rules) -> Self {
         let records = rules.records.as_ref().map_or(&[][..], FieldPath::steps);
         let whole = |path: &FieldPath| FieldPattern::Path(path.steps().into());
@@ -64,8 +64,8 @@ impl FieldRules {
         Self::of(rules, treat, only)
     }
 
-    /// For a body whose names are flat, such as columns: a path selects by its last name, and a path without names selects
-    /// every field. In an allow-list, a path that ends with a list selects by the nearest name above it.
+    /// For a body whose names are flat, such as columns: a path selects by its last name, and a path without names
+    /// selects every field. In an allow-list, a path that ends with a list selects by the nearest name above it.
     pub(super) fn flat(rules: &Rules) -> Self {
         let named = |name: Option<&str>| vec![name.map_or(FieldPattern::Any, |name| FieldPattern::Name(name.into()))];
         Self::of(rules, |path| named(path.last_name()), |path| named(path.nearest_name()))
@@ -78,8 +78,8 @@ impl FieldRules {
         Self { treat: treat.collect(), ..Self::default() }
     }
 
-    /// For the parameters of a URL in an answer's head, which may repeat fields of its body: a rule for a field selects the
-    /// parameters with the field's last name. A parameter that a rule for queries selects is left to that rule.
+    /// For the parameters of a URL in an answer's head, which may repeat fields of its body: a rule for a field selects
+    /// the parameters with the field's last name. A parameter that a rule for queries selects is left to that rule.
     pub(super) fn references(rules: &Rules) -> Self {
         let own: Vec<&str> = query_names(rules).map(|(_, name)| name).collect();
         let nearest = |path: &FieldPath| {
@@ -224,8 +224,8 @@ fn needed(rules: &Rules) -> Vec<Box<str>> {
     paths.chain(&rules.subject).filter_map(FieldPath::last_name).map(Into::into).collect()
 }
 
-/// Whether the steps lead to the name that these segments spell, or to something above it. The set of steps that may have
-/// been reached is held as bits, so that the time is linear in the length of the name.
+/// Whether the steps lead to the name that these segments spell, or to something above it. The set of steps that may
+/// have been reached is held as bits, so that the time is linear in the length of the name.
 fn walk<'a>(steps: &[PathStep], segments: impl Iterator<Item = &'a str>, same: NameComparison) -> bool {
     let end = 1_u64 << steps.len();
     let mut live = skip_list_steps(steps, 1);
@@ -286,7 +286,8 @@ fn equals_exactly(listed: &str, name: &str) -> bool {
     listed == name
 }
 
-/// Whether two names are equal when case is folded. Two letters outside ASCII fold into it: the Kelvin sign and the long s.
+/// Whether two names are equal when case is folded. Two letters outside ASCII fold into it: the Kelvin sign and the
+/// long s.
 pub(super) fn equals_ignoring_case(listed: &str, name: &str) -> bool {
     listed.eq_ignore_ascii_case(name) || (!(listed.is_ascii() && name.is_ascii()) && folded(listed).eq(folded(name)))
 }

@@ -97,7 +97,7 @@ fn treatments_that_keep_a_part_or_can_be_reversed_refuse_long_values() {
             assert!(matches!(outcome, Err(RewriteError::Bound { .. })), "{media}");
         }
     }
-    // A row waits until it is whole, and so do the stars in it.
+    // A row of a table is held until it is complete, so the masked text in it is bounded too.
     let stars = of(Treatment::Mask { keep_first: 0, keep_last: 0 });
     let row = format!("email\r\n{}\r\n", "v".repeat(ROW_BYTES_MAX + 1));
     assert!(matches!(sent(&stars, "text/csv", &row, 10_000), Err(RewriteError::Bound { .. })));

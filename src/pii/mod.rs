@@ -66,22 +66,23 @@
 //! # }
 //! ```
 //!
-//! [`VendorKeys::tokenize`], [`VendorKeys::open`] and [`VendorKeys::decrypt_format`] work on one value. `examples/pii.rs` is a
-//! whole program. Engines are not `async` and can be called from any runtime. An engine holds at most one value
-//! (64 KiB) or one row of a table (256 KiB), and refuses a body with a longer one.
+//! [`VendorKeys::tokenize`], [`VendorKeys::open`] and [`VendorKeys::decrypt_format`] work on one value.
+//! `examples/pii.rs` is a whole program. Engines are not `async` and can be called from any runtime. An engine holds at
+//! most one value (64 KiB) or one row of a table (256 KiB), and refuses a body with a longer one.
 //!
 //! # To add a body format
 //! 1. A folder here with an engine: a type that implements [`Rewriter`]. Its bounds go to `bounds`.
-//! 2. In `body/mod.rs`: a variant of [`BodyFormat`], its rows in `MEDIA_TYPES`, and its arm in `Engines::engine`.
-//! 3. Its word for `format:` in `config`, where the compiler asks for it.
-//! 4. Its rows in the tables of `body/tests.rs` and `lengths.rs`, which hold what every format must do; a target in
+//! 2. In `body/mod.rs`: a variant of [`BodyFormat`], whose name in lower case is its word for `format:` in a contract,
+//!    its rows in `MEDIA_TYPES`, and its arms in `Engines::engine` and `Engines::structure_of`.
+//! 3. Its rows in the tables of `body/tests.rs` and `lengths.rs`, which hold what every format must do; a target in
 //!    `fuzz/targets.rs`; a row in `benches/formats.rs`.
 //!
 //! # To add a treatment
-//! 1. In `rule.rs`: a variant of [`Treatment`] and of [`TreatmentKind`], with its word.
-//! 2. In `treatment/mod.rs`: a row in the table at its head, a variant of `CompiledTreatment`, and the arms that the
-//!    compiler then asks for; its own file if it takes more than a few lines.
-//! 3. Its settings under `as:` in `config`.
+//! 1. In `model/treatment.rs`: a row for its [`TreatmentKind`], with the word in contracts and metrics and what it
+//!    leaves of a value. The row is repeated in `tests/golden/treatments.tsv`, which holds that no word ever changes.
+//! 2. In `treatment/mod.rs`: a variant of [`Treatment`] and of `CompiledTreatment`, the arms that the compiler then
+//!    asks for, and a column in the table at the head of the file.
+//! 3. In `config/check/rules.rs`: the arm that makes a [`Treatment`] of its settings.
 
 mod accept;
 mod alphabets;

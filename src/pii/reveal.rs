@@ -1,7 +1,7 @@
 //! The inverse of tokenizing: tokens of this vendor become values again.
 //!
-//! Tokens are found anywhere in a selected text. A token that does not open stays as it is and is counted by its reason, so
-//! that its sender learns nothing from the result. Reveals nothing but authentic tokens of its own vendor.
+//! Tokens are found anywhere in a selected text. A token that does not open stays as it is and is counted by its
+//! reason, so that its sender learns nothing from the result. Reveals nothing but authentic tokens of its own vendor.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -68,8 +68,8 @@ impl Revealer {
             let parsed = ParsedToken::at_start(token);
             let result = parsed.and_then(|parsed| self.keys.open_parsed(&parsed, out));
             self.counts.count(result);
-            // Skip a well-formed token whole, also when it does not open: a search inside it would let a sender nest tokens
-            // and have each byte decrypted many times.
+            // Skip a well-formed token whole, also when it does not open: a search inside it would let a sender nest
+            // tokens and have each byte decrypted many times.
             let taken = parsed.as_ref().map_or(TOKEN_PREFIX.len(), ParsedToken::length);
             if result.is_err() {
                 out.extend_from_slice(&token[..taken]);
@@ -92,7 +92,8 @@ impl Transform for Revealer {
         false
     }
 
-    /// Reveals the tokens in a string. A string that is one token of a number becomes that number again. Other values stay.
+    /// Reveals the tokens in a string. A string that is one token of a number becomes that number again. Other values
+    /// stay.
     fn transform(
         &self,
         _rule: usize,

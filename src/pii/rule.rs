@@ -15,10 +15,10 @@ use crate::model::FieldPath;
 pub struct Rule {
     /// Where the value is.
     pub location: ValueLocation,
-    /// What happens to it.
+    /// What happens to the value.
     pub treatment: Treatment,
-    /// The class of the value's tokens and hashes: equal values of one class give equal tokens. A contract that names none
-    /// gets the field's last name.
+    /// The class of the value's tokens and hashes: equal values of one class give equal tokens. A contract that names
+    /// none gets the field's last name.
     pub class: TokenClass,
     /// Selects only values of this JSON type. `None` selects values of all types.
     pub only_type: Option<ValueType>,
@@ -62,7 +62,7 @@ impl fmt::Display for ValueLocation {
     }
 }
 
-/// The JSON type that a rule may be narrowed to.
+/// The JSON type to which a rule may be narrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ValueType {
@@ -122,12 +122,13 @@ pub struct Rules {
     pub treat: Vec<Rule>,
     /// With `Some`, an allow-list: every other field is left out, and the document stays valid.
     pub only: Option<Vec<FieldPath>>,
-    /// Fields of which a person has decided that they may leave in clear: see [`super::ClearList`]. Changes nothing in a body.
+    /// Fields of which a person has decided that they may leave in clear: see [`super::ClearList`]. Changes nothing in
+    /// a body.
     pub clear: Vec<FieldPath>,
     /// Fields in which tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
-    /// Detectors for every text of a body that no other rule selects, and what is done about their finds. Names of fields are
-    /// not searched.
+    /// Detectors for every text of a body that no other rule selects, and what is done about their finds. Names of
+    /// fields are not searched.
     pub detect: Option<DetectRule>,
     /// Whether the files of a multipart form may pass unread.
     pub files: FileHandling,
@@ -158,11 +159,11 @@ pub enum OnUnexpectedShape {
 }
 
 impl Rules {
-    /// The classes for which [`super::MasterKeys::vendor_keys`] must derive keys: those of all rules, and the last names of
-    /// revealed fields. May repeat classes.
+    /// The classes for which [`super::MasterKeys::vendor_keys`] must derive keys: those of all rules, and the last
+    /// names of revealed fields. May repeat classes.
     ///
-    /// A token opens under the class that it was made with, so the keys of a vendor need the classes of all its routes, in
-    /// both directions.
+    /// A token opens under the class that it was made with, so the keys of a vendor need the classes of all its routes,
+    /// in both directions.
     pub fn token_classes(&self) -> impl Iterator<Item = TokenClass> {
         let revealed = self.reveal.iter().filter_map(FieldPath::last_name).map(TokenClass::from_name);
         self.treat.iter().map(|rule| rule.class.clone()).chain(revealed)

@@ -129,10 +129,10 @@ impl RewriteObserver for RecordingObserver {
     }
 }
 
-/// What left, what was seen, and how it ended.
+/// The output, what the observer received, and how the body ended.
 pub(super) type FeedOutcome = (Vec<u8>, RecordingObserver, Result<(), RewriteError>);
 
-/// Pushes the chunks through the engine.
+/// Feeds the chunks to the engine and finishes it.
 pub(super) fn feed_chunks<'a>(
     engine: &mut dyn Rewriter,
     mut seen: RecordingObserver,
@@ -148,7 +148,8 @@ pub(super) fn feed_chunks<'a>(
     (out, seen, end)
 }
 
-/// Runs a body whole, in single bytes and in two halves at every place: all must give the same. Returns the outcome.
+/// Feeds a body whole, in small chunks, and in two parts split at every offset: all must have the same outcome, which
+/// is returned.
 pub(super) fn feed_at_every_split<R: Rewriter>(make: impl Fn() -> R, body: &[u8]) -> FeedOutcome {
     let whole = feed_chunks(&mut make(), RecordingObserver::default(), [body]);
     let same = |outcome: FeedOutcome, how: &str| {
@@ -159,7 +160,7 @@ pub(super) fn feed_at_every_split<R: Rewriter>(make: impl Fn() -> R, body: &[u8]
     for size in [1, 2, 3, 7, 64] {
         same(feed_chunks(&mut make(), RecordingObserver::default(), body.chunks(size)), &format!("chunks of {size}"));
     }
-    // At every place of a short body, at a few of a long one.
+    // At every offset of a short body, and at some of a long one.
     let step = if body.len() < 20_000 { body.len() / 300 + 1 } else { body.len() / 10 };
     for at in (0..body.len()).step_by(step) {
         let (left, right) = body.split_at(at);
@@ -168,20 +169,20 @@ pub(super) fn feed_at_every_split<R: Rewriter>(make: impl Fn() -> R, body: &[u8]
     whole
 }
 
-/// The text that left, when all went well.
+/// The output of a body that must not be refused.
 pub(super) fn output_text<R: Rewriter>(make: impl Fn() -> R, body: &str) -> String {
     let (out, _, end) = feed_at_every_split(make, body.as_bytes());
     assert_eq!(end, Ok(()), "{body}");
     String::from_utf8(out).expect("text")
 }
 
-/// Why the engine stopped.
+/// The error of a body that must be refused.
 pub(super) fn error_of<R: Rewriter>(make: impl Fn() -> R, body: &[u8]) -> RewriteError {
     let (out, _, end) = feed_at_every_split(make, body);
     end.expect_err(&format!("{:?} passed as {:?}", String::from_utf8_lossy(body), String::from_utf8_lossy(&out)))
 }
 
-/// Truncates a body at every byte, and pushes it byte by byte too: no six bytes of the secret may leave.
+/// Feeds the body cut off at every byte, whole and byte by byte: no six bytes of the secret may leave.
 pub(super) fn assert_no_leak<R: Rewriter>(make: impl Fn() -> R, body: &[u8], secret: &str) {
     assert!(memchr::memmem::find(body, secret.as_bytes()).is_some(), "the secret is not in the body");
     for end in 0..=body.len() {

@@ -4,10 +4,10 @@
 //! tok1_ kind vendor class kid _ length payload
 //!    5    1      4     2   2  1      4       n      bytes; e.g. tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU
 //! ```
-//! `kind` is `d` for a text and `n` for a number's lexeme, which becomes a bare number again. `vendor`, `class`, `kid` and
-//! `length` (the payload's bytes) are lower-case base32 (RFC 4648 section 6), the payload is unpadded base64url of the
-//! SIV ciphertext. No byte is one that JSON, a URL, a form, a header or XML must encode. The length says where a token
-//! inside other text ends. A token has exactly one spelling; any other text is refused as malformed.
+//! `kind` is `d` for a text and `n` for a number's lexeme, which becomes a bare number again. `vendor`, `class`, `kid`
+//! and `length` (the payload's bytes) are lower-case base32 (RFC 4648 section 6), the payload is unpadded base64url of
+//! the SIV ciphertext. No byte is one that JSON, a URL, a form, a header or XML must encode. The length says where a
+//! token inside other text ends. A token has exactly one spelling; any other text is refused as malformed.
 //!
 //! The vendor and class fields are short digests of the names, by which the key is found. The ciphertext authenticates
 //! the full names, so a token that was moved to another vendor or class never opens.
@@ -151,8 +151,8 @@ pub(super) struct TokenKey {
     number: TokenTemplate,
 }
 
-/// The constant parts of all tokens of one kind: the head, whose length field is still to be set, with space for a short
-/// payload after it, and the authenticated header.
+/// The constant parts of all tokens of one kind: the head, whose length field is still to be set, with space for a
+/// short payload after it, and the authenticated header.
 struct TokenTemplate {
     bytes: [u8; HEAD_BYTES + STEP_CHARACTERS],
     header: SivHeader,
@@ -180,14 +180,14 @@ impl TokenKey {
         }
     }
 
-    /// Appends the token of a value. The value must be shorter than 512 KiB, so that the length field can hold its size;
-    /// [`crate::bounds::VALUE_BYTES_MAX`] is lower.
+    /// Appends the token of a value. The value must be shorter than 512 KiB, so that the length field can hold its
+    /// size; [`crate::bounds::VALUE_BYTES_MAX`] is lower.
     pub(super) fn seal(&self, kind: TokenKind, value: &[u8], out: &mut Vec<u8>) {
         let spelling = self.template(kind);
         let (start, length) = (out.len(), base64_length(BLOCK_BYTES + value.len()));
         let begun = self.siv.encrypt_start(&spelling.header, value);
-        // Copy the template in its constant length, fill it in place, and cut off what the value does not need: a copy of
-        // a length that is known at compile time is faster.
+        // Copy the template in its constant length, fill it in place, and cut off what the value does not need: a copy
+        // of a length that is known at compile time is faster.
         out.extend_from_slice(&spelling.bytes);
         if let Some(room) = out.last_chunk_mut::<{ HEAD_BYTES + STEP_CHARACTERS }>() {
             room[LENGTH_AT..HEAD_BYTES].copy_from_slice(&base32::<4>(length as u32));

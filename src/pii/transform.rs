@@ -17,7 +17,8 @@ pub trait Transform: Send + Sync {
     fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError>;
 
     /// Begins the treatment of a value that comes piece by piece, with the same result as [`Transform::transform`] of
-    /// the whole value. `None` where the rule keeps a part of the value: it then needs the whole value, which is bounded.
+    /// the whole value. `None` where the rule keeps a part of the value: it then needs the whole value, which is
+    /// bounded.
     fn begin_pieces(&self, _rule: usize) -> Option<PieceTransform> {
         None
     }

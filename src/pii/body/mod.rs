@@ -1,7 +1,7 @@
 //! Chooses the engine for a body by its media type: `MEDIA_TYPES` is the only list of them.
 //!
-//! A body of a type that is not in it is refused where a rule must read it. Text has no named values: only detectors read
-//! it, and only where no rule selects by name.
+//! A body of a type that is not in it is refused where a rule must read it. Text has no named values: only detectors
+//! read it, and only where no rule selects by name.
 
 use std::sync::Arc;
 
@@ -24,7 +24,6 @@ use super::transform::Transform;
 use super::xml::{XmlPaths, XmlRewriter};
 
 /// A body format that an engine reads.
-// To add one: a variant, its media types in `MEDIA_TYPES` and its engine in `Engines::engine`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BodyFormat {
@@ -54,7 +53,8 @@ pub enum BodyFormat {
     Text,
 }
 
-/// The media types of each format; `*` with a suffix such as `+json` means all types that end so. The first match counts.
+/// The media types of each format; `*` with a suffix such as `+json` means all types that end so. The first match
+/// counts.
 const MEDIA_TYPES: [(&str, &str, BodyFormat); 31] = [
     ("application", "json", BodyFormat::Json),
     ("text", "json", BodyFormat::Json),
@@ -168,8 +168,8 @@ impl Engines {
     /// A fresh engine for one body of this type.
     ///
     /// # Errors
-    /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when the boundary of
-    /// a form is not a valid one.
+    /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when the
+    /// boundary of a form is not a valid one.
     pub(super) fn engine_for(&self, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
         let engine = self.engine(self.format(media)?, media)?;
         Ok(match self.declared_encoding(media)? {

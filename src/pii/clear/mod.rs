@@ -1,9 +1,9 @@
 //! The paths of the values that leave in clear, which means untreated.
 //!
-//! A path has `[*]` for every index of a list, as `$.orders[*].shipTo`. A member has its own name, if that looks like a name:
-//! one with an `@` inside, or with five digits, is taken for data and written `.*`. Where a container has more names than a
-//! bound, all of them are written `.*`, so that a map by id is one path and not one for each id. Never holds a value, and
-//! never grows beyond its bounds.
+//! A path has `[*]` for every index of a list, as `$.orders[*].shipTo`. A member has its own name, if that looks like a
+//! name: one with an `@` inside, or with five digits, is taken for data and written `.*`. Where a container has more
+//! names than a bound, all of them are written `.*`, so that a map by id is one path and not one for each id. Never
+//! holds a value, and never grows beyond its bounds.
 
 use std::collections::BTreeMap;
 
@@ -125,8 +125,8 @@ fn is_name(text: &str) -> bool {
     (1..=CLEAR_NAME_BYTES_MAX).contains(&text.len()) && digits < 5 && digits < rest.len() && rest.chars().all(letter)
 }
 
-/// The paths of values that left in clear, and the number of values of each. Bounded in the names of one container and in
-/// the steps of all paths.
+/// The paths of values that left in clear, and the number of values of each. Bounded in the names of one container and
+/// in the steps of all paths.
 #[derive(Debug)]
 pub struct ClearPathCounts {
     root: ClearPathNode,
@@ -318,9 +318,9 @@ impl ClearList {
         Self { fields: rules.clear.clone(), records: rules.records.clone() }
     }
 
-    /// Whether a listed path allows the value at `path`: it is the same path, or one above it. Names are compared exactly, as
-    /// in an allow-list. A row is read as an allow-list reads it, as the document or as a record. A table's column is allowed
-    /// by its name. A listed `[n]` allows nothing, since paths in clear have no indexes.
+    /// Whether a listed path allows the value at `path`: it is the same path, or one above it. Names are compared
+    /// exactly, as in an allow-list. A row is read as an allow-list reads it, as the document or as a record. A table's
+    /// column is allowed by its name. A listed `[n]` allows nothing, since paths in clear have no indexes.
     pub fn allows(&self, path: &str) -> bool {
         self.fields.iter().any(|listed| self.leads_to(listed, path))
     }
@@ -352,8 +352,8 @@ fn name_of(step: &str) -> Option<&str> {
     name.filter(|name| *name != "*").map(|name| name.strip_prefix('@').unwrap_or(name))
 }
 
-/// Whether these steps lead to the path or to something above it. The set of steps that may have been reached is held as
-/// bits.
+/// Whether these steps lead to the path or to something above it. The set of steps that may have been reached is held
+/// as bits.
 fn selects_path<'a>(steps: &[PathStep], path_steps: impl Iterator<Item = &'a str>) -> bool {
     let end = 1_u64 << steps.len();
     let mut live = 1;

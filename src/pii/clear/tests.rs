@@ -1,4 +1,5 @@
-//! The paths in clear, compared with those that a plain tree of the document gives, in every split and within every bound.
+//! The paths in clear, compared with those that a plain tree of the document gives, in every split and within every
+//! bound.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,7 @@
 //! Finds payment cards, IBANs, social security numbers and phone numbers.
 //!
-//! Every group of digits that the prefilter keeps is a candidate. A number is recognized by its check digits and shape alone.
+//! Every group of digits that the prefilter keeps is a candidate. A number is recognized by its check digits and shape
+//! alone.
 
 use super::{Detector, Hit, PiiKind, byte_at, byte_before, prefilter};
 
@@ -25,8 +26,8 @@ pub(super) fn next_number(detector: &Detector, text: &[u8], from: usize) -> Opti
     })
 }
 
-/// Whether the group of digits at `at` follows a prefix (`+`, `(` or a letter), or begins nine digits in groups or as many as
-/// a card has. Reads byte by byte, and so rejects groups that the prefilter kept because its window ends there.
+/// Whether the group of digits at `at` follows a prefix (`+`, `(` or a letter), or begins nine digits in groups or as
+/// many as a card has. Reads byte by byte, and so rejects groups that the prefilter kept because its window ends there.
 fn is_promising(text: &[u8], at: usize) -> bool {
     let first = byte_before(text, at);
     if matches!(first, b'+' | b'(') || first.is_ascii_alphabetic() {
@@ -184,8 +185,8 @@ fn phone(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-/// The country code `1` before an area code in brackets. The prefilter does not keep a single `1`, so this is tried from the
-/// area code.
+/// The country code `1` before an area code in brackets. The prefilter does not keep a single `1`, so this is tried
+/// from the area code.
 fn bracketed_phone(text: &[u8], start: usize) -> Option<usize> {
     if text[start] == b'1' && byte_at(text, start + 2) == b'(' { phone(text, start) } else { None }
 }

@@ -1,8 +1,9 @@
 //! Detectors: find personal data and secrets in text by their shape and check digits.
 //!
-//! A fast pass finds candidates (`@`, digits, known prefixes), and a plain function checks each. Whether something begins at
-//! an offset depends on the byte before it and on the [`LOOKAHEAD_BYTES`] from it alone, so a text can be split anywhere. Time
-//! is linear in the text, and a text without finds costs no allocation. Names of people and postal addresses are not found.
+//! A fast pass finds candidates (`@`, digits, known prefixes), and a plain function checks each. Whether something
+//! begins at an offset depends on the byte before it and on the [`LOOKAHEAD_BYTES`] from it alone, so a text can be
+//! split anywhere. Time is linear in the text, and a text without finds costs no allocation. Names of people and postal
+//! addresses are not found.
 
 mod digits;
 mod email;
@@ -85,7 +86,8 @@ impl Detector {
         Self { kinds: kinds.into_iter().fold(0, |kinds, kind| kinds | 1 << kind as u8) }
     }
 
-    /// Calls `found` for each find, in order and without overlaps. The text should be UTF-8; other bytes count as letters.
+    /// Calls `found` for each find, in order and without overlaps. The text should be UTF-8; other bytes count as
+    /// letters.
     pub fn scan(&self, text: &[u8], found: impl FnMut(PiiSpan)) {
         if let Some(search) = DetectSearch::new(self, text, 0) {
             self.report(search, text, found);
@@ -140,10 +142,12 @@ enum FamilyState {
 /// A family of finds that are searched together: finds the first of its own that begins at the offset or later.
 type FamilySearch = fn(&Detector, &[u8], usize) -> Option<Hit>;
 
-/// Longest text that is read byte by byte first, for the marker bytes of each family: most strings of a document have none.
+/// Longest text that is read byte by byte first, for the marker bytes of each family: most strings of a document have
+/// none.
 const SHORT_TEXT_BYTES: usize = 256;
 
-/// For each byte, the families whose finds all have it, one bit for each in their order. The last bit is set for digits.
+/// For each byte, the families whose finds all have it, one bit for each in their order. The last bit is set for
+/// digits.
 const MARKERS: [u8; 256] = {
     let (mut markers, mut family) = ([0; 256], 0);
     while family < 7 {

@@ -1,11 +1,13 @@
-//! Numbers of JSON, as detectors read them: a card number without quotes is found also with an exponent or a fraction of 0.
+//! Numbers of JSON, as detectors read them: a card number without quotes is found also with an exponent or a fraction
+//! of 0.
 
 /// Most digits of a whole number that detectors read.
 const DIGITS_MAX: usize = 40;
 /// Fewest digits of a whole number that detectors read.
 const DIGITS_MIN: usize = 8;
 
-/// The digits of a whole number, on the stack: detectors read every number of a body, so that an allocation would be slow.
+/// The digits of a whole number, on the stack: detectors read every number of a body, so that an allocation would be
+/// slow.
 #[derive(Debug)]
 pub(in crate::pii) struct WholeNumber {
     digits: [u8; DIGITS_MAX],
@@ -18,8 +20,8 @@ impl WholeNumber {
     }
 }
 
-/// The digits of a whole number, however it is written, without its sign. `None` for a number with a fraction, and for one
-/// that is too short or too long for anything that detectors find.
+/// The digits of a whole number, however it is written, without its sign. `None` for a number with a fraction, and for
+/// one that is too short or too long for anything that detectors find.
 pub(in crate::pii) fn whole_number(lexeme: &[u8]) -> Option<WholeNumber> {
     let text = std::str::from_utf8(lexeme).ok()?.trim_start_matches('-');
     if text.len() < DIGITS_MIN && !text.contains(['e', 'E']) {

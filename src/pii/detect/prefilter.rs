@@ -1,11 +1,12 @@
-//! A prefilter for `digits.rs`: which groups of digits may begin a number, for 63 offsets at a time and without a branch on
-//! each.
+//! A prefilter for `digits.rs`: which groups of digits may begin a number, for 63 offsets at a time and without a
+//! branch on each.
 //!
-//! It keeps every group that `digits.rs` would recognize, and some that it would not; it rejects most ids, dates and amounts.
-//! Each byte becomes a bit that says whether it is a digit, and runs of bits are found by shifts. Bytes after the window are
-//! unknown, and counted as whatever keeps a group.
+//! It keeps every group that `digits.rs` would recognize, and some that it would not; it rejects most ids, dates and
+//! amounts. Each byte becomes a bit that says whether it is a digit, and runs of bits are found by shifts. Bytes after
+//! the window are unknown, and counted as whatever keeps a group.
 
-/// Bytes before a window's first position: one that is no letter and two letters, as before an IBAN's digits, and one spare.
+/// Bytes before a window's first position: one that is no letter and two letters, as before an IBAN's digits, and one
+/// spare.
 const CONTEXT_BYTES_BEFORE: usize = 4;
 /// Positions that a window decides on.
 pub(super) const WINDOW_POSITIONS: usize = 63;
@@ -41,8 +42,8 @@ fn candidates_in_window(window: &DigitWindow) -> u64 {
     let headed = if has_number_prefix(window) { starts_after_prefix(window, starts) } else { 0 };
     let joined = DigitRuns::of(digits, digits | (digits << 1 & (digits >> 1 | 1 << 63)));
     let promising = joined.promising() & starts;
-    // Most runs of exactly ten characters are dates (2024-01-15). Keep only those that begin with 0, as national phone numbers
-    // do.
+    // Most runs of exactly ten characters are dates (2024-01-15). Keep only those that begin with 0, as national phone
+    // numbers do.
     let promising = match promising & joined.exactly_ten() {
         0 => promising,
         ten => promising & !ten | starts_with_zero(window, ten),
@@ -54,7 +55,8 @@ fn candidates_in_window(window: &DigitWindow) -> u64 {
 #[inline(always)]
 fn bits(window: &DigitWindow, is: impl Fn(u8) -> bool) -> u64 {
     const BESIDE: u64 = 0x0102_0408_1020_4080;
-    // First a byte for each, which compilers do by vector instructions, then eight bytes to eight bits by a multiplication.
+    // First a byte for each, which compilers do by vector instructions, then eight bytes to eight bits by a
+    // multiplication.
     let marks: [u8; 64] = std::array::from_fn(|bit| u8::from(is(window[FIRST_BIT + bit])));
     let (words, _) = marks.as_chunks::<8>();
     let side_by_side = |word: &[u8; 8]| u64::from_le_bytes(*word).wrapping_mul(BESIDE) >> 56;
@@ -113,8 +115,8 @@ fn joined_by_separators(window: &DigitWindow, digits: u64) -> u64 {
     DigitRuns::of(digits, digits | separators & digits << 1 & (digits >> 1 | 1 << 63)).promising()
 }
 
-/// Where runs of some lengths begin: of digits, and of digits with bytes that join them. After the window, every byte counts
-/// as one that joins, and none as a digit.
+/// Where runs of some lengths begin: of digits, and of digits with bytes that join them. After the window, every byte
+/// counts as one that joins, and none as a digit.
 struct DigitRuns {
     joined: [u64; 3],
     digits: [u64; 2],

@@ -44,8 +44,8 @@ impl DetectRule {
         }
     }
 
-    /// Searches a whole, decoded text. True when another text must replace it, which has then been appended to `out`; nothing
-    /// is appended otherwise. A text without finds costs no allocation.
+    /// Searches a whole, decoded text. True when another text must replace it, which has then been appended to `out`;
+    /// nothing is appended otherwise. A text without finds costs no allocation.
     pub(in crate::pii) fn apply(&self, text: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
         let mut copied = 0;
         self.detector.scan(text, |span| {

@@ -1,7 +1,7 @@
 //! Finds secrets of a well-known shape: web tokens, access keys, private keys.
 //!
-//! A secret may be longer than [`LOOKAHEAD_BYTES`]. It is recognized by its first bytes, and all bytes of its alphabet that
-//! follow belong to it, however many. A secret that is cut short is found too.
+//! A secret may be longer than [`LOOKAHEAD_BYTES`]. It is recognized by its first bytes, and all bytes of its alphabet
+//! that follow belong to it, however many. A secret that is cut short is found too.
 
 use super::{Detector, FamilySearch, Hit, LOOKAHEAD_BYTES, PiiKind, PiiSpan, byte_before};
 use aho_corasick::packed;
@@ -54,8 +54,8 @@ fn find_secret(
 pub(super) enum SecretTail {
     /// All bytes of this alphabet.
     Alphabet(SecretAlphabet),
-    /// All bytes up to the line that ends a PEM block. `seen` bytes of its `-----END`, or with `end` of the `-----` after that,
-    /// have been read.
+    /// All bytes up to the line that ends a PEM block. `seen` bytes of its `-----END`, or with `end` of the `-----`
+    /// after that, have been read.
     Pem { seen: u8, end: bool },
 }
 

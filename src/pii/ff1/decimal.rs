@@ -1,7 +1,7 @@
 //! Converts strings of decimal digits to numbers and back, eight digits to a machine word.
 //!
-//! Reading, writing and summing one digit at a time would take as long as encrypting them. There is no branch and no table
-//! look-up that depends on a digit, so that the time tells nothing about the digits.
+//! Reading, writing and summing one digit at a time would take as long as encrypting them. There is no branch and no
+//! table look-up that depends on a digit, so that the time tells nothing about the digits.
 
 /// Most digits of a [`Decimal`].
 const DIGITS_MAX: usize = 24;
@@ -10,7 +10,8 @@ const NINE_DIGITS: u64 = 1_000_000_000;
 /// Eight times the character 0.
 const ZEROS: u64 = u64::from_le_bytes([b'0'; 8]);
 
-/// The values of up to 24 digits, one in a byte, aligned to the right: the last digit is the highest byte of the last word.
+/// The values of up to 24 digits, one in a byte, aligned to the right: the last digit is the highest byte of the last
+/// word.
 #[derive(Clone, Copy)]
 pub(in crate::pii) struct Decimal([u64; 3]);
 
@@ -32,8 +33,8 @@ impl Decimal {
             return Some(Self([0, 0, word]));
         };
         let [first, last] = [first, last].map(|eight| u64::from_le_bytes(*eight) ^ ZEROS);
-        // Shift out the digits that the first eight and the last eight have in common. In two steps, because a shift by 64
-        // bits is not defined.
+        // Shift out the digits that the first eight and the last eight have in common. In two steps, because a shift by
+        // 64 bits is not defined.
         if let Some(common) = 16_usize.checked_sub(text.len()) {
             return Some(Self([0, first << (4 * common) << (4 * common), last]));
         }
@@ -42,7 +43,8 @@ impl Decimal {
         Some(Self([first << (8 * common), middle, last]))
     }
 
-    /// The two halves of the last `digits` digits, at most 18, as numbers. The right half of an odd count is longer by one.
+    /// The two halves of the last `digits` digits, at most 18, as numbers. The right half of an odd count is longer by
+    /// one.
     #[inline(always)]
     pub(super) fn halves(&self, digits: usize) -> [u64; 2] {
         let [first, middle, last] = self.0;
@@ -91,8 +93,8 @@ impl Decimal {
         out.last_chunk_mut().into_iter().for_each(|eight| *eight = (last | ZEROS).to_le_bytes());
     }
 
-    /// The sum of the digits by the Luhn rule (ISO/IEC 7812-1 annex B), as of the digits before a check digit: the last one and
-    /// every second before it is doubled. Equal to that sum modulo ten.
+    /// The sum of the digits by the Luhn rule (ISO/IEC 7812-1 annex B), as of the digits before a check digit: the last
+    /// one and every second before it is doubled. Equal to that sum modulo ten.
     #[inline(always)]
     pub(in crate::pii) fn luhn_sum(&self) -> u32 {
         const EVERY_SECOND: u64 = 0x00ff_00ff_00ff_00ff;
@@ -117,11 +119,12 @@ const fn number_of(digits: u64) -> u64 {
     first.wrapping_add(second) >> 32
 }
 
-/// The digits of a number below 10^8, the first one in the lowest byte: split in two three times, the upper part always into
-/// the lower half of its bits.
+/// The digits of a number below 10^8, the first one in the lowest byte: split in two three times, the upper part always
+/// into the lower half of its bits.
 #[inline(always)]
 const fn digits_of(number: u64) -> u64 {
-    // The factors are 2^40 / 10^4, 2^20 / 10^2 and 2^10 / 10, rounded up: the quotients are exact for numbers this small.
+    // The factors are 2^40 / 10^4, 2^20 / 10^2 and 2^10 / 10, rounded up: the quotients are exact for numbers this
+    // small.
     let upper = (number * 109_951_163) >> 40;
     let fours = (number << 32).wrapping_sub(upper.wrapping_mul((10_000 << 32) - 1));
     let upper = (fours * 10_486) >> 20 & 0x0000_007f_0000_007f;

@@ -1,5 +1,5 @@
-//! FF1 of strings of 19 to 36 digits, one at a time, since such values are rare. The sums of their halves take twelve bytes
-//! (step 4), and each half is a machine word, which the whole string is not.
+//! FF1 of strings of 19 to 36 digits, one at a time, since such values are rare. The sums of their halves take twelve
+//! bytes (step 4), and each half is a machine word, which the whole string is not.
 
 use aes::cipher::array::Array;
 use aes::cipher::common::BlockSizeUser;
@@ -10,8 +10,8 @@ use zeroize::Zeroize;
 use super::{CipherDirection, DIGITS_MAX, DIGITS_MIN, Ff1, HALF_BYTES, Modulus, ROUNDS, SHORT_DIGITS_MAX};
 
 impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
-    /// Encrypts or decrypts, in place, a string of more than [`SHORT_DIGITS_MAX`] and at most [`DIGITS_MAX`] ASCII digits. The
-    /// tweak must have the length that the key was made for.
+    /// Encrypts or decrypts, in place, a string of more than [`SHORT_DIGITS_MAX`] and at most [`DIGITS_MAX`] ASCII
+    /// digits. The tweak must have the length that the key was made for.
     pub(in crate::pii) fn permute_long(&self, way: CipherDirection, tweak: u128, digits: &mut [u8]) {
         debug_assert!((SHORT_DIGITS_MAX + 1..=DIGITS_MAX).contains(&digits.len()), "step 4 differs for other lengths");
         let first = u128::from_le_bytes(self.first[digits.len() - DIGITS_MIN]) ^ tweak;

@@ -1,9 +1,9 @@
 //! FF1 (NIST SP 800-38G): encryption of a string of digits into a string of as many digits.
 //!
-//! Ten Feistel rounds of one AES block each, on machine words: a string of up to 36 digits is two halves below 10^18. NIST status:
-//! FF1 is approved; revision 1 (second public draft, February 2025) keeps it, withdraws FF3, and makes a domain of at least one
-//! million a requirement, so strings under six digits are never encrypted here. FF1 has no integrity and carries no key version:
-//! decrypting takes the same key and tweak.
+//! Ten Feistel rounds of one AES block each. A string of up to 36 digits is two halves below 10^18, each in a machine
+//! word. NIST status: FF1 is approved; revision 1 (second public draft, February 2025) keeps it, withdraws FF3, and
+//! makes a domain of at least one million a requirement, so strings under six digits are never encrypted here. FF1 has
+//! no integrity and carries no key version: decrypting takes the same key and tweak.
 
 mod decimal;
 mod long;
@@ -22,8 +22,8 @@ pub(super) use decimal::Decimal;
 pub(super) const DIGITS_MIN: usize = 6;
 /// Most digits, so that the sum of two halves stays below 2^64.
 pub(super) const DIGITS_MAX: usize = 36;
-/// Most digits of a string that fits in one number. Several such strings are encrypted in parallel, because the sums of their
-/// halves fit in one word (step 4).
+/// Most digits of a string that fits in one number. Several such strings are encrypted in parallel, because the sums of
+/// their halves fit in one word (step 4).
 pub(super) const SHORT_DIGITS_MAX: usize = 18;
 /// Longest tweak, in bytes: with it, the round and one half always fit in one block.
 pub(super) const TWEAK_BYTES_MAX: usize = 7;
@@ -50,8 +50,8 @@ pub(super) enum CipherDirection {
 pub(super) struct ShortDigits {
     pub(super) digits: usize,
     halves: [u64; 2],
-    /// The bytes of the tweak, the first one lowest. In two words, as they are written: a load of both at once would have to
-    /// wait for the stores of both.
+    /// The bytes of the tweak, the first one lowest. In two words, as they are written: a load of both at once would
+    /// have to wait for the stores of both.
     pub(super) tweak: [u64; 2],
 }
 
@@ -94,8 +94,8 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Ff1<C> {
         Self { cipher, first }
     }
 
-    /// Encrypts or decrypts, in place, several short strings in parallel, so that all of them together wait for the latency of
-    /// the cipher once. Each must have [`DIGITS_MIN`] to [`SHORT_DIGITS_MAX`] digits.
+    /// Encrypts or decrypts, in place, several short strings in parallel, so that all of them together wait for the
+    /// latency of the cipher once. Each must have [`DIGITS_MIN`] to [`SHORT_DIGITS_MAX`] digits.
     #[inline]
     pub(super) fn permute<const N: usize>(&self, way: CipherDirection, lanes: &mut [ShortDigits; N]) {
         self.cipher.encrypt_with_backend(Ff1Lanes { first: &self.first, lanes, way });
@@ -170,8 +170,8 @@ fn decrypt_rounds<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(bac
     }
 }
 
-/// Steps 6.i to 6.iv: the output of a round for one half, in each lane. Eight bytes of the encrypted block are used, which is
-/// d of step 4.
+/// Steps 6.i to 6.iv: the output of a round for one half, in each lane. Eight bytes of the encrypted block are used,
+/// which is d of step 4.
 #[inline(always)]
 fn round_outputs<B: BlockCipherEncBackend<BlockSize = U16>, const N: usize>(
     backend: &B,
@@ -248,8 +248,8 @@ impl Modulus {
     /// The remainder of a sum of any number and one below the modulus.
     #[inline(always)]
     fn add(self, any: u64, below: u64) -> u64 {
-        // `rest` is less than three times the modulus, so less than 2^63, even where the sum wrapped around: the sign of a
-        // difference tells whether it is negative. Both differences are computed at once, to shorten the chain of
+        // `rest` is less than three times the modulus, so less than 2^63, even where the sum wrapped around: the sign
+        // of a difference tells whether it is negative. Both differences are computed at once, to shorten the chain of
         // dependent operations.
         let sum = any.wrapping_add(below);
         let product = self.quotient(any).wrapping_mul(self.value);
@@ -265,8 +265,9 @@ impl Modulus {
         ((u128::from(any) * u128::from(self.inverse)) >> 64) as u64
     }
 
-    /// Subtracts the modulus from a sum that has reached it. A smaller sum would wrap to a huge number, so the minimum is the
-    /// result. There is no branch: it would be mispredicted half of the time, and its timing would tell about the digits.
+    /// Subtracts the modulus from a sum that has reached it. A smaller sum would wrap to a huge number, so the minimum
+    /// is the result. There is no branch: it would be mispredicted half of the time, and its timing would tell about
+    /// the digits.
     #[inline(always)]
     fn wrap(self, sum: u64) -> u64 {
         sum.min(sum.wrapping_sub(self.value))

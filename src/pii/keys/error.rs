@@ -13,10 +13,10 @@ pub enum KeyError {
     Line {
         /// Its number, from 1.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         what: &'static str,
     },
-    /// The text has not exactly one active version.
+    /// The text does not have exactly one active version.
     #[error("the master keys must have exactly one active version, not {0}")]
     ActiveCount(usize),
     /// Others than the owner, and a group of this process, may read or change the file.
@@ -35,13 +35,13 @@ pub enum KeyError {
     /// A file that would be written exists already.
     #[error("{0} exists already: it is a key file, or an interrupted rotation left it; move it away")]
     Exists(PathBuf),
-    /// The vendor had a salt, and its file is missing. It is not replaced by a new one: that would silently make all tokens of
-    /// the vendor unreadable.
+    /// The vendor had a salt, and its file is missing. It is not replaced by a new one: that would silently make all
+    /// tokens of the vendor unreadable.
     #[error(
         "the salt of {vendor} is gone from {path}, and without it no token of {vendor} opens: put it back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
     )]
     SaltLost {
-        /// Whose salt.
+        /// The vendor of the salt.
         vendor: VendorId,
         /// Where its file was.
         path: PathBuf,
@@ -51,7 +51,7 @@ pub enum KeyError {
         "{path} is not the salt that the tokens of {vendor} were made with: put that back from a backup, or end those tokens for good with 'vendorgate keys shred {vendor}'"
     )]
     SaltChanged {
-        /// Whose salt.
+        /// The vendor of the salt.
         vendor: VendorId,
         /// Its file.
         path: PathBuf,
@@ -59,7 +59,7 @@ pub enum KeyError {
     /// The vendor has no salt yet.
     #[error("{vendor} has no salt in {folder} yet: the gateway makes it when it first starts with the contract")]
     NoSalt {
-        /// Whose salt.
+        /// The vendor of the salt.
         vendor: VendorId,
         /// The folder of salts.
         folder: PathBuf,

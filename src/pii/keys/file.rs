@@ -21,8 +21,8 @@ pub fn generate_key_file(path: &Path) -> Result<(), KeyError> {
     sync_folder(path)
 }
 
-/// Adds a new active version to a key file. The new file is written beside the old one, synced, and renamed over it, so that a
-/// crash leaves one or the other. Of two rotations at the same time, the second is refused.
+/// Adds a new active version to a key file. The new file is written beside the old one, synced, and renamed over it, so
+/// that a crash leaves one or the other. Of two rotations at the same time, the second is refused.
 ///
 /// # Errors
 /// Those of [`KeyFileSource`] and [`MasterKeys::rotate`], [`KeyError::Exists`], [`KeyError::File`].
@@ -56,8 +56,8 @@ fn rotate_into(path: &Path, beside: &Path) -> Result<KeyVersion, KeyError> {
     Ok(version)
 }
 
-/// Gives a file the owner, group and mode of another: after an administrator rotates keys, the gateway must still be able to
-/// read the file, as its owner or by its group.
+/// Gives a file the owner, group and mode of another: after an administrator rotates keys, the gateway must still be
+/// able to read the file, as its owner or by its group.
 #[cfg(unix)]
 fn keep_owner_and_mode(of: &Path, file: &File) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
@@ -73,8 +73,8 @@ fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file of keys may be read by others than its owner and a group of this process, or changed by others than its owner.
-/// Orchestrators mount secrets with mode 0440 and a group that the process is in.
+/// Whether a file of keys may be read by others than its owner and a group of this process, or changed by others than
+/// its owner. Orchestrators mount secrets with mode 0440 and a group that the process is in.
 #[cfg(unix)]
 pub(crate) fn is_open_to_others(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

@@ -5,8 +5,9 @@
 //! 1 read MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=
 //! 2 active QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVphYmNkZWY=
 //! ```
-//! Each line is a version: its number (1 to 1023, each used once), its state, and 32 bytes in base64. Exactly one version is
-//! `active` and makes new tokens. A version in state `read` still opens old tokens; a `revoked` one does neither.
+//! Each line is a version: its number (1 to 1023, each used once), its state, and 32 bytes in base64. Exactly one
+//! version is `active` and makes new tokens. A version in state `read` still opens old tokens; a `revoked` one does
+//! neither.
 
 use std::fmt;
 
@@ -115,7 +116,8 @@ impl MasterKeys {
     /// Reads the format of this module's documentation.
     ///
     /// # Errors
-    /// [`KeyError::Line`] for a line that cannot be read or repeats a version, [`KeyError::ActiveCount`] unless one is active.
+    /// [`KeyError::Line`] for a line that cannot be read or repeats a version, [`KeyError::ActiveCount`] unless one is
+    /// active.
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let mut keys: Vec<(KeyVersion, KeyState, MasterKey)> = Vec::new();
         for (line, content) in (1..).zip(text.lines()) {

@@ -1,9 +1,9 @@
 //! Keys: from a master key in a file to one key for each vendor, class and algorithm.
 //!
-//! A key is `HKDF-SHA-256(salt, master key, info)` (RFC 5869), where `salt` is the vendor's [`VendorSalt`] and `info` is
-//! `vendorgate|v1|vendor|class|algorithm|version`. All keys are derived when a config is loaded, and none for a value. A salt is
-//! random and belongs to one vendor, so that destroying it makes all tokens of that vendor unreadable, and of no other. Keys
-//! are wiped when dropped, and `Debug` never prints one.
+//! A key is `HKDF-SHA-256(salt, master key, info)` (RFC 5869), where `salt` is the vendor's [`VendorSalt`] and `info`
+//! is `vendorgate|v1|vendor|class|algorithm|version`. All keys are derived when a config is loaded, and none for a
+//! value. A salt is random and belongs to one vendor, so that destroying it makes all tokens of that vendor unreadable,
+//! and of no other. Keys are wiped when dropped, and `Debug` never prints one.
 
 mod error;
 mod file;

@@ -1,7 +1,8 @@
-//! The salt of one vendor. Destroying it makes every token of that vendor unreadable, also where master keys still exist.
+//! The salt of one vendor. Destroying it makes every token of that vendor unreadable, also where master keys still
+//! exist.
 //!
-//! Salts are not in the key file, and not in the state database, whose copy-on-write pages would keep deleted bytes. A backup
-//! with a salt in it undoes the destruction, so back up key files and salts separately.
+//! Salts are not in the key file, and not in the state database, whose copy-on-write pages would keep deleted bytes. A
+//! backup with a salt in it undoes the destruction, so back up key files and salts separately.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -55,8 +56,8 @@ impl fmt::Debug for VendorSalt {
 
 /// A folder with two files for each vendor, of mode 0600: its salt, and a fingerprint of the salt.
 ///
-/// The fingerprint shows that a salt was lost, damaged or replaced, and not just never created. A new salt in place of a lost one
-/// would silently make all tokens of the vendor unreadable, and its hashes different.
+/// The fingerprint shows that a salt was lost, damaged or replaced, and not just never created. A new salt in place of
+/// a lost one would silently make all tokens of the vendor unreadable, and its hashes different.
 #[derive(Debug, Clone)]
 pub struct SaltFolder(PathBuf);
 
@@ -74,7 +75,8 @@ impl SaltFolder {
     /// The salt of a vendor.
     ///
     /// # Errors
-    /// [`KeyError::NoSalt`] when none was created yet, [`KeyError::SaltLost`], [`KeyError::SaltChanged`], [`KeyError::File`].
+    /// [`KeyError::NoSalt`] when none was created yet, [`KeyError::SaltLost`], [`KeyError::SaltChanged`],
+    /// [`KeyError::File`].
     pub fn open(&self, vendor: &VendorId) -> Result<VendorSalt, KeyError> {
         let path = self.salt_path(vendor);
         let fingerprint = self.stored_fingerprint(vendor)?;
@@ -91,10 +93,11 @@ impl SaltFolder {
         salt.filter(fits).ok_or(KeyError::SaltChanged { vendor: vendor.clone(), path })
     }
 
-    /// The salt of a vendor, created now if it never had one. Two processes that do this at the same time get the same salt.
+    /// The salt of a vendor, created now if it never had one. Two processes that do this at the same time get the same
+    /// salt.
     ///
-    /// Also completes what a crash interrupted: a salt that was being destroyed is destroyed, and one without a fingerprint
-    /// gets it.
+    /// Also completes what a crash interrupted: a salt that was being destroyed is destroyed, and one without a
+    /// fingerprint gets it.
     ///
     /// # Errors
     /// [`KeyError`] when the salt cannot be read or created. A salt that is lost or damaged is never replaced.
@@ -112,8 +115,8 @@ impl SaltFolder {
 
     /// Destroys the salt of a vendor. Returns whether the vendor had one, including one that was lost.
     ///
-    /// The salt is renamed first and then overwritten. Once renamed it counts as destroyed, also when a crash comes before it is
-    /// overwritten. Keys that are already derived from it stay in memory until they are dropped.
+    /// The salt is renamed first and then overwritten. Once renamed it counts as destroyed, also when a crash comes
+    /// before it is overwritten. Keys that are already derived from it stay in memory until they are dropped.
     ///
     /// # Errors
     /// [`KeyError::File`]: assume then that the salt still exists.
@@ -130,7 +133,8 @@ impl SaltFolder {
         };
         let was_interrupted = self.finish_shred(vendor)?;
         if !existed {
-            // The salt file was already missing: remove the fingerprint, to record that the salt is now gone on purpose.
+            // The salt file was already missing: remove the fingerprint, to record that the salt is now gone on
+            // purpose.
             self.remove(&self.fingerprint_path(vendor))?;
         }
         Ok(existed || had_fingerprint || was_interrupted)

@@ -36,8 +36,8 @@ impl MasterKeySource for KeyFileSource {
     }
 }
 
-/// An environment variable with the text of a key file, with the same text in one line and `;` between versions, or with one
-/// key in base64, which is version 1.
+/// An environment variable with the text of a key file, with the same text in one line and `;` between versions, or
+/// with one key in base64, which is version 1.
 #[derive(Debug, Clone)]
 pub struct EnvironmentKeySource(String);
 
@@ -62,8 +62,8 @@ fn from_variable(text: &str) -> Result<MasterKeys, KeyError> {
     }
 }
 
-/// The text with each version on a line of its own. A `;` in a comment does not end the comment, unless the whole text is one
-/// line.
+/// The text with each version on a line of its own. A `;` in a comment does not end the comment, unless the whole text
+/// is one line.
 fn one_version_a_line(text: &str) -> Zeroizing<String> {
     let is_one_line = !text.trim().contains('\n');
     // Reserve the whole size at once: growing would leave copies of the keys in freed memory.

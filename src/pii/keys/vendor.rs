@@ -22,7 +22,8 @@ pub struct VendorKeys {
     tag: u32,
     /// Sorted by class.
     classes: Vec<ClassKeys>,
-    /// Every key that opens tokens, sorted by the key code in tokens. Two classes can share a code: both are then tried.
+    /// Every key that opens tokens, sorted by the key code in tokens. Two classes can share a code: both are then
+    /// tried.
     opening_keys: Vec<(u32, TokenKey)>,
 }
 
@@ -43,8 +44,8 @@ pub(in crate::pii) struct FormatKey(pub(in crate::pii) [u8; 32]);
 impl MasterKeys {
     /// Derives the keys of one vendor.
     ///
-    /// `classes` are those of all its rules, in both directions: see [`super::super::Rules::token_classes`]. A token of another
-    /// class does not open.
+    /// `classes` are those of all its rules, in both directions: see [`super::super::Rules::token_classes`]. A token of
+    /// another class does not open.
     pub fn vendor_keys(
         &self,
         vendor: &VendorId,
@@ -79,8 +80,8 @@ impl VendorKeys {
         &self.vendor
     }
 
-    /// Appends the token of a text, as [`super::super::Treatment::Tokenize`] makes it. `None`, with nothing appended, when the
-    /// class is not one of these keys'. The text must be shorter than 512 KiB.
+    /// Appends the token of a text, as [`super::super::Treatment::Tokenize`] makes it. `None`, with nothing appended,
+    /// when the class is not one of these keys'. The text must be shorter than 512 KiB.
     pub fn tokenize(&self, class: &TokenClass, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
         self.classes[self.class_index(class)?].token.seal(TokenKind::Text, value, out);
         Some(())
@@ -89,8 +90,8 @@ impl VendorKeys {
     /// Opens one token: appends its value, and returns whether that is a text or a number.
     ///
     /// # Errors
-    /// [`TokenError`], with `out` unchanged, also for a text that is more than a token. Count it, and never tell it to the
-    /// sender of the token.
+    /// [`TokenError`], with `out` unchanged, also for a text that is more than a token. Count it, and never tell it to
+    /// the sender of the token.
     pub fn open(&self, token: &[u8], out: &mut Vec<u8>) -> Result<TokenKind, TokenError> {
         let parsed = ParsedToken::at_start(token)?;
         if parsed.length() == token.len() { self.open_parsed(&parsed, out) } else { Err(TokenError::Malformed) }
@@ -213,7 +214,8 @@ mod tests {
         assert_eq!(hex, "3cb25f25faacd57a90434f64d0362f2a2d2d0a90cf1a5a4c5db02d56ecc4c5bf34007208d5b887185865");
     }
 
-    /// The whole derivation with other crates, and its result, which no release may change, because tokens outlive releases.
+    /// The whole derivation with other crates, and its result, which no release may change, because tokens outlive
+    /// releases.
     #[test]
     fn the_derivation_of_keys_never_changes() {
         let hkdf = Hkdf::<Sha256>::new(Some(&[1; 32]), &[42; 32]);

@@ -1,7 +1,8 @@
 //! The compiled rules of one direction of one route.
 //!
-//! Made once per config and shared between threads. Makes a [`Rewriter`] for each body, and a [`HeadRewriter`] for the URL and
-//! headers of each message. A body that the rules must read and that no engine can read is refused, never passed.
+//! Made once per config and shared between threads. Makes a [`Rewriter`] for each body, and a [`HeadRewriter`] for the
+//! URL and headers of each message. A body that the rules must read and that no engine can read is refused, never
+//! passed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -63,7 +64,8 @@ impl Plan {
     /// Compiles the rules of one direction of one route, with the keys of its vendor.
     ///
     /// # Errors
-    /// [`PlanError`] when a rule's class is none of the keys', a treatment is impossible, or the paths cannot be matched.
+    /// [`PlanError`] when a rule's class is none of the keys', a treatment is impossible, or the paths cannot be
+    /// matched.
     pub fn compile(rules: &Rules, keys: Arc<VendorKeys>) -> Result<Self, PlanError> {
         Self::compile_with_counts(rules, keys, Arc::default())
     }
@@ -101,8 +103,8 @@ impl Plan {
         self.reads_body
     }
 
-    /// A new engine for one body with these values of `Content-Type` and `Content-Encoding`. The body leaves it without a
-    /// content coding, and with the content type that [`Plan::content_type`] gives.
+    /// A new engine for one body with these values of `Content-Type` and `Content-Encoding`. The body leaves it without
+    /// a content coding, and with the content type that [`Plan::content_type`] gives.
     ///
     /// # Errors
     /// [`RewriteError::Opaque`] when the rules must read the body and no engine can.
@@ -127,12 +129,12 @@ impl Plan {
         })
     }
 
-    /// Checks the GraphQL query in the query of a URL, which is given without its `?`. With `has_body`, the GraphQL query may
-    /// be in the body instead.
+    /// Checks the GraphQL query in the query of a URL, which is given without its `?`. With `has_body`, the GraphQL
+    /// query may be in the body instead.
     ///
     /// # Errors
-    /// [`RewriteError`] when the query would return values that the rules of its answer do not select, cannot be checked, or
-    /// is missing.
+    /// [`RewriteError`] when the query would return values that the rules of its answer do not select, cannot be
+    /// checked, or is missing.
     pub fn check_graphql_query(&self, query: Option<&str>, has_body: bool) -> Result<(), RewriteError> {
         let Some(checker) = &self.graphql else { return Ok(()) };
         let mut pairs = Vec::new();
@@ -145,14 +147,15 @@ impl Plan {
         checker.check_parameters(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())), !has_body)
     }
 
-    /// The content type of a body as it leaves, if that differs from the one that it came with: its charset is then UTF-8.
+    /// The content type of a body as it leaves, if that differs from the one that it came with: its charset is then
+    /// UTF-8.
     pub fn content_type(&self, content_type: &str) -> Option<String> {
         let media = MediaType::parse(content_type).ok().filter(|_| self.reads_body)?;
         self.engines.decoded_media_type(&media)
     }
 
-    /// The value of an `Accept` field, narrowed to the types that these rules of the answer read; `None` to leave it as it
-    /// came (RFC 9110, section 12.5.1).
+    /// The value of an `Accept` field, narrowed to the types that these rules of the answer read; `None` to leave it as
+    /// it came (RFC 9110, section 12.5.1).
     pub fn narrow_accept(&self, accept: &str) -> Option<String> {
         if self.reads_body { self.accept_filter.narrow(accept, &self.engines) } else { None }
     }
@@ -172,14 +175,14 @@ impl Plan {
         !self.reference_rules.is_empty()
     }
 
-    /// A rewriter for the URLs in `Location`, `Content-Location` and `Link` of an answer, which may repeat fields of its body:
-    /// a parameter with the last name of a field is treated as that field.
+    /// A rewriter for the URLs in `Location`, `Content-Location` and `Link` of an answer, which may repeat fields of
+    /// its body: a parameter with the last name of a field is treated as that field.
     pub fn reference_rewriter<'a>(&'a self, observer: &'a mut dyn RewriteObserver) -> HeadRewriter<'a> {
         HeadRewriter { rules: &self.reference_rules, transform: &*self.engines.transform, observer }
     }
 
-    /// The names of all rules. The index is the number that [`RewriteObserver::on_treated`] receives: first the rules that
-    /// treat, then those that reveal, then the detectors.
+    /// The names of all rules. The index is the number that [`RewriteObserver::on_treated`] receives: first the rules
+    /// that treat, then those that reveal, then the detectors.
     pub fn rules(&self) -> &[RuleName] {
         &self.rules
     }

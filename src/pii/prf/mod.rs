@@ -1,7 +1,7 @@
 //! HMAC-SHA-256 (RFC 2104) whose key is hashed once, when keys are derived.
 //!
-//! A value then costs its own blocks and one more. The buffering of a general-purpose hasher would double the time for texts
-//! as short as personal data is. Never keeps a text.
+//! A value then costs its own blocks and one more. The buffering of a general-purpose hasher would double the time for
+//! texts as short as personal data is. Never keeps a text.
 
 mod sha;
 
@@ -41,8 +41,8 @@ impl Prf {
         Self { inner: absorb_key(&block, 0x36), outer: absorb_key(&block, 0x5c) }
     }
 
-    /// The first 128 bits of the tag of a text, the first one highest. 128 bits make a chance collision among 2^50 values
-    /// unlikely.
+    /// The first 128 bits of the tag of a text, the first one highest. 128 bits make a chance collision among 2^50
+    /// values unlikely.
     #[inline]
     pub(super) fn half_tag(&self, text: &[u8]) -> u128 {
         sha::tag(self, text).unwrap_or_else(|| first_half(self.tag(text)))

@@ -1,8 +1,8 @@
 //! HMAC-SHA-256 of short texts by the machine's SHA instructions, two texts in parallel where there are two.
 //!
-//! The states stay in registers from the block of the text to the tag: going through memory between the two hashes would take
-//! as long as several rounds. The only unsafe operation is the call of code that is compiled for an instruction set, after
-//! that was detected.
+//! The states stay in registers from the block of the text to the tag: going through memory between the two hashes
+//! would take as long as several rounds. The only unsafe operation is the call of code that is compiled for an
+//! instruction set, after that was detected.
 
 #![expect(unsafe_code, reason = "calls to code for an instruction set, after its detection")]
 

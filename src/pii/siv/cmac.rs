@@ -10,8 +10,8 @@ use zeroize::Zeroize;
 
 use super::{AesBlock, BLOCK_BYTES, SivHeader, encrypt_block, padded_tail, tail_of};
 
-/// CMAC (RFC 4493) with its two subkeys: `whole` for a last block that is full, `padded` for one that is not. The lowest byte
-/// is the first.
+/// CMAC (RFC 4493) with its two subkeys: `whole` for a last block that is full, `padded` for one that is not. The
+/// lowest byte is the first.
 pub(super) struct Cmac<C> {
     pub(super) cipher: C,
     whole: u128,

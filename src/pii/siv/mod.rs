@@ -1,9 +1,9 @@
 //! AES-SIV (RFC 5297): deterministic authenticated encryption.
 //!
-//! Equal texts under one key and header give equal bytes, so that tables can be joined by them. A ciphertext with a changed
-//! byte does not open. The part of S2V for the header is computed once, when keys are derived. A value then costs one CMAC and
-//! one CTR pass, each inside one dispatch to the machine's AES instructions. Never allocates, and never returns a text that
-//! did not authenticate.
+//! Equal texts under one key and header give equal bytes, so that tables can be joined by them. A ciphertext with a
+//! changed byte does not open. The part of S2V for the header is computed once, when keys are derived. A value then
+//! costs one CMAC and one CTR pass, each inside one dispatch to the machine's AES instructions. Never allocates, and
+//! never returns a text that did not authenticate.
 
 mod cmac;
 
@@ -20,8 +20,8 @@ use zeroize::{Zeroize, ZeroizeOnDrop};
 /// Bytes of a block, and of the synthetic IV before a ciphertext.
 pub(super) const BLOCK_BYTES: usize = 16;
 
-/// The bits of an IV that counter mode begins with (RFC 5297 section 2.5), the first byte highest. The highest bits of the last
-/// two words of four bytes are cleared, so that the counter of no text overflows into the next word.
+/// The bits of an IV that counter mode begins with (RFC 5297 section 2.5), the first byte highest. The highest bits of
+/// the last two words of four bytes are cleared, so that the counter of no text overflows into the next word.
 const COUNTER_MASK: u128 = !(1 << 63 | 1 << 31);
 
 type AesBlock = [u8; BLOCK_BYTES];
@@ -63,8 +63,8 @@ impl<C: BlockCipherEncrypt + BlockSizeUser<BlockSize = U16>> Siv<C> {
         SivHeader { sum: sum.swap_bytes(), doubled: double(sum).swap_bytes() }
     }
 
-    /// The synthetic IV of a text, and the ciphertext of its first 32 bytes, with zeros after the end of the text. The first byte
-    /// of each block is highest.
+    /// The synthetic IV of a text, and the ciphertext of its first 32 bytes, with zeros after the end of the text. The
+    /// first byte of each block is highest.
     #[inline]
     pub(super) fn encrypt_start(&self, header: &SivHeader, text: &[u8]) -> [u128; 3] {
         let mut begun = [0; 3];
@@ -105,8 +105,8 @@ const fn counter(iv: &AesBlock) -> u128 {
     u128::from_be_bytes(*iv) & COUNTER_MASK
 }
 
-/// Computes the IV of a text and then the start of its ciphertext. The dispatch of the second cipher is inside that of the
-/// first, so that the IV stays in a register.
+/// Computes the IV of a text and then the start of its ciphertext. The dispatch of the second cipher is inside that of
+/// the first, so that the IV stays in a register.
 struct SivBegin<'a, C> {
     siv: &'a Siv<C>,
     header: &'a SivHeader,

@@ -1,9 +1,9 @@
-//! Defers the hashing and encrypting of values within one call of an engine, to do several at once: that takes little more
-//! time than one, because a single one waits for the latency of the cipher.
+//! Defers the hashing and encrypting of values within one call of an engine, to do several at once: that takes little
+//! more time than one, because a single one waits for the latency of the cipher.
 //!
 //! The output already has a placeholder for a deferred value, which tells nothing about it;
-//! [`super::super::transform::Transform::complete_deferred`] overwrites it before the output leaves. Bounded, and wiped when
-//! dropped.
+//! [`super::super::transform::Transform::complete_deferred`] overwrites it before the output leaves. Bounded, and wiped
+//! when dropped.
 
 use zeroize::Zeroize;
 
@@ -45,7 +45,8 @@ pub(super) struct DeferredValue<T> {
 }
 
 impl Transformer {
-    /// Appends a placeholder for the result and defers the value. `None`, with nothing changed, when it cannot be deferred.
+    /// Appends a placeholder for the result and defers the value. `None`, with nothing changed, when it cannot be
+    /// deferred.
     #[inline]
     pub(super) fn defer_value(
         &self,

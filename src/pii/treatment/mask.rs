@@ -1,7 +1,7 @@
 //! Masks a text: each character becomes `*`, except those kept at the ends.
 //!
-//! A character is what a reader sees as one: a base with its combining marks, joiners and variation selectors. A text that is
-//! no longer than the kept ends is masked whole. The number of characters stays visible.
+//! A character is what a reader sees as one: a base with its combining marks, joiners and variation selectors. A text
+//! that is no longer than the kept ends is masked whole. The number of characters stays visible.
 
 use super::super::transform::Replacement;
 
@@ -44,8 +44,8 @@ fn clusters(text: &str) -> impl Iterator<Item = &str> {
 /// ZERO WIDTH JOINER: joins the code point after it to the character before it.
 pub(super) const JOINER: char = '\u{200d}';
 
-/// Whether a code point belongs to the character before it: combining marks, variation selectors, skin tones and tags, by
-/// the blocks of Unicode that hold nothing else.
+/// Whether a code point belongs to the character before it: combining marks, variation selectors, skin tones and tags,
+/// by the blocks of Unicode that hold nothing else.
 pub(super) const fn extends(c: char) -> bool {
     matches!(c,
         '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}' | '\u{20d0}'..='\u{20ff}'

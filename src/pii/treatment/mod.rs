@@ -9,13 +9,13 @@
 //!
 //! A text that already is a token of this vendor stays that token, so that tokenizing twice is tokenizing once.
 //!
-//! The treatments that keep nothing of a value (`hash`, `redact`, `mask` without kept ends, `drop`) accept a value of any
-//! length, piece by piece: see [`PieceTransform`]. The others need the whole value, of at most
+//! The treatments that keep nothing of a value (`hash`, `redact`, `mask` without kept ends, `drop`) accept a value of
+//! any length, piece by piece: see [`PieceTransform`]. The others need the whole value, of at most
 //! [`bounds::VALUE_BYTES_MAX`] bytes.
 //!
-//! A boolean is redacted because it has only two values, so that its token would tell which one it is. A value that does
-//! not fit its format, or is no date or number to generalize, is redacted too: a treatment never passes a value raw.
-//! Nothing here allocates except by the growth of the output.
+//! A boolean is redacted because it has only two values, so that its token would tell which one it is. A value that
+//! does not fit its format, or is no date or number to generalize, is redacted too: a treatment never passes a value
+//! raw. Nothing here allocates except by the growth of the output.
 
 mod batch;
 mod format;
@@ -47,14 +47,15 @@ const HASH_HEAD_BYTES: usize = 5;
 /// The text that replaces a value of which nothing is kept.
 const REDACTED: &[u8] = b"[redacted]";
 
-/// What happens to a value before it leaves. See `docs/interface.md` for what each makes of each type of value.
+/// What happens to a value before it leaves. A table in the source of `pii/treatment` says what each makes of a value
+/// of each type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Treatment {
-    /// A token by AES-256-SIV (RFC 5297): equal values of a vendor and class give equal tokens, and [`super::Rules::reveal`] opens
-    /// them.
+    /// A token by AES-256-SIV (RFC 5297): equal values of a vendor and class give equal tokens, and
+    /// [`super::Rules::reveal`] opens them.
     Tokenize,
-    /// The first 128 bits of an HMAC-SHA-256 (RFC 2104): equal values of a vendor and class give equal hashes, and nothing
-    /// reveals them.
+    /// The first 128 bits of an HMAC-SHA-256 (RFC 2104): equal values of a vendor and class give equal hashes, and
+    /// nothing reveals them.
     Hash,
     /// FF1 (NIST SP 800-38G) over the digits; all other characters stay in place.
     EncryptFormat(DigitFormat),
@@ -69,7 +70,7 @@ pub enum Treatment {
     Redact,
     /// The member, element or parameter is left out.
     Drop,
-    /// A coarser value.
+    /// A coarser value, such as the year of a date.
     Generalize(Generalization),
 }
 
@@ -89,7 +90,7 @@ pub enum DigitFormat {
     Phone,
 }
 
-/// How a value is made coarser.
+/// How a value is generalized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Generalization {
     /// A date to its year.
@@ -101,7 +102,7 @@ pub enum Generalization {
 }
 
 impl Treatment {
-    /// Which it is, without its settings.
+    /// The kind of the treatment, without its settings.
     pub const fn kind(&self) -> TreatmentKind {
         match self {
             Self::Tokenize => TreatmentKind::Tokenize,
@@ -126,9 +127,9 @@ pub enum TreatmentError {
     /// The vendor's keys were derived without the class of this rule.
     #[error("the keys of {vendor} have no class '{class}'")]
     UnknownClass {
-        /// Which rule.
+        /// The index of the rule.
         rule: usize,
-        /// Whose keys.
+        /// The vendor whose keys these are.
         vendor: Box<str>,
         /// The class that is missing.
         class: Box<str>,
@@ -136,7 +137,7 @@ pub enum TreatmentError {
     /// These ends of a card cannot stay in clear.
     #[error("a card can keep its first 6 or its last 4 digits, or none, not {keep_first} and {keep_last}")]
     CardEnds {
-        /// Which rule.
+        /// The index of the rule.
         rule: usize,
         /// Leading digits asked for.
         keep_first: u8,
@@ -148,13 +149,13 @@ pub enum TreatmentError {
         "keeping both ends and the check digit of a card leaves 10^5 values, and FF1 needs 10^6 (NIST SP 800-38G rev. 1): keep the first 6 or the last 4"
     )]
     DomainTooSmall {
-        /// Which rule.
+        /// The index of the rule.
         rule: usize,
     },
     /// A prefix of no characters keeps nothing.
     #[error("a prefix must keep at least 1 character; to keep none, redact")]
     EmptyPrefix {
-        /// Which rule.
+        /// The index of the rule.
         rule: usize,
     },
 }
@@ -236,9 +237,9 @@ impl Transformer {
 }
 
 impl VendorKeys {
-    /// The inverse of [`Treatment::EncryptFormat`]: appends the digits that were encrypted under these keys' active version.
-    /// `kind` says whether `text` is a string or the lexeme of a JSON number. `None`, with nothing appended, when the class
-    /// is not one of these keys' or the text does not fit the format.
+    /// The inverse of [`Treatment::EncryptFormat`]: appends the digits that were encrypted under these keys' active
+    /// version. `kind` says whether `text` is a string or the lexeme of a JSON number. `None`, with nothing appended,
+    /// when the class is not one of these keys' or the text does not fit the format.
     ///
     /// An encrypted text carries no key version and nothing that authenticates it: one that was made under another
     /// version, or was never encrypted, comes back as other digits. Where a value must come back, tokenize it.

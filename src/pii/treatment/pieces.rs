@@ -1,9 +1,10 @@
-//! Treats a value that comes piece by piece, by the treatments that keep nothing of it: at any length, in constant memory.
+//! Treats a value that comes piece by piece, by the treatments that keep nothing of it: at any length, in constant
+//! memory.
 //!
-//! Redacting needs nothing of the value, masking it whole needs its number of characters, and hashing its bytes in order. The
-//! result is that of the whole text. Half of a surrogate pair, which JSON may have and UTF-8 may not, is one character, and is
-//! hashed as the three bytes that UTF-8 would give it (WTF-8). Keeps no byte of a value except those of an incomplete
-//! character or an incomplete block of the hash.
+//! Redacting needs nothing of the value, masking it whole needs its number of characters, and hashing its bytes in
+//! order. The result is that of the whole text. Half of a surrogate pair, which JSON may have and UTF-8 may not, is one
+//! character, and is hashed as the three bytes that UTF-8 would give it (WTF-8). Keeps no byte of a value except those
+//! of an incomplete character or an incomplete block of the hash.
 
 use zeroize::Zeroize;
 

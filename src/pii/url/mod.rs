@@ -79,7 +79,7 @@ impl HeadRewriter<'_> {
 
     /// Treats one percent-encoded segment of a path by the name of its capture. It must not be left out or become a dot
     /// segment, since the path would then name another resource.
-    pub(crate) fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> Result<Cow<'s, str>, RewriteError> {
+    fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> Result<Cow<'s, str>, RewriteError> {
         let Some(rule) = rule_named(&self.rules.segments, |name| name == capture) else {
             return Ok(Cow::Borrowed(segment));
         };
@@ -102,8 +102,8 @@ impl HeadRewriter<'_> {
         unless_equal(segment, out)
     }
 
-    /// Treats the segments of a path that its route has captured. `captures` gives the name and the byte range of each, in
-    /// the order of the ranges.
+    /// Treats the segments of a path that its route has captured. `captures` gives the name and the byte range of each,
+    /// in the order of the ranges.
     ///
     /// # Errors
     /// [`RewriteError`] when a segment cannot be decoded, would be left out, or would become a dot segment, and when a

@@ -1,9 +1,9 @@
 //! Format-preserving encryption of cards, phone numbers and other strings of digits.
 //!
-//! Only digits change; separators stay in place. A text with other characters than digits and its format's separators does not
-//! fit, and the caller redacts it. The digits that stay in clear (the end of a card, the country code of a phone number) are
-//! the tweak, so that equal hidden digits after different clear ones have different results. Deterministic, reversible only
-//! with the key, and without integrity.
+//! Only digits change; separators stay in place. A text with other characters than digits and its format's separators
+//! does not fit, and the caller redacts it. The digits that stay in clear (the end of a card, the country code of a
+//! phone number) are the tweak, so that equal hidden digits after different clear ones have different results.
+//! Deterministic, reversible only with the key, and without integrity.
 
 mod country;
 #[cfg(test)]
@@ -76,8 +76,8 @@ impl FormatCipher {
         };
         loop {
             self.ff1.permute(way, std::array::from_mut(&mut hidden.short));
-            // Encrypt again until the result is a number (cycle walking): the mapping stays one to one, and the loop ends
-            // because the cycle contains the number that it began with.
+            // Encrypt again until the result is a number (cycle walking): the mapping stays one to one, and the loop
+            // ends because the cycle contains the number that it began with.
             if !(number && hidden.from == 0 && hidden.short.starts_with_zero()) {
                 break;
             }
@@ -111,8 +111,8 @@ impl FormatCipher {
         Some(if number { Replacement::Literal } else { Replacement::Text })
     }
 
-    /// Appends a placeholder of the value's shape, which [`FormatCipher::write_result`] overwrites; `None`, with nothing
-    /// appended, when the value does not fit or is too long to be encrypted in parallel with others.
+    /// Appends a placeholder of the value's shape, which [`FormatCipher::write_result`] overwrites; `None`, with
+    /// nothing appended, when the value does not fit or is too long to be encrypted in parallel with others.
     #[inline(always)]
     pub(super) fn prepare(&self, text: &[u8], out: &mut Vec<u8>) -> Option<HiddenDigits> {
         let (plus, rest) = match text {
@@ -176,7 +176,8 @@ impl FormatCipher {
         };
         let hidden = digits.get(from..to).filter(|hidden| (DIGITS_MIN..=SHORT_DIGITS_MAX).contains(&hidden.len()))?;
         let decimal = Decimal::load(hidden)?;
-        // Only a card keeps digits after the hidden ones. It keeps 0 or 4, so the Luhn rule does not double its check digit.
+        // Only a card keeps digits after the hidden ones. It keeps 0 or 4, so the Luhn rule does not double its check
+        // digit.
         let (check, last) = digits[to..].split_first().map_or((0, &[][..]), |(check, last)| (check & 0xf, last));
         let tweak = first_bytes(digits, from) | low_bytes(last) << (8 * from);
         let short = ShortDigits::new(&decimal, hidden.len(), [tweak, 0]);
@@ -209,8 +210,8 @@ impl FormatCipher {
         let Some((hidden, rest)) = digits[from..].split_at_mut_checked(short.digits) else { return };
         decimal.write_digits(hidden);
         if let Some((check, last)) = rest.split_first_mut() {
-            // A valid card stays valid, and an invalid one invalid. 1000 is more than any sum, so the difference is positive,
-            // and a multiple of ten, so the check digit does not change.
+            // A valid card stays valid, and an invalid one invalid. 1000 is more than any sum, so the difference is
+            // positive, and a multiple of ten, so the check digit does not change.
             *check = b'0' + ((sum + 1000 - decimal.luhn_sum()) % 10) as u8;
             let kept = tweak >> (8 * from);
             (0..).zip(last).for_each(|(place, digit)| *digit = (kept >> (8 * place)) as u8);
