@@ -1,12 +1,13 @@
 //! The library without the gateway: treats a JSON body as it streams, by three treatments, and reads the tokens back.
 //!
 //! ```sh
-//! cargo run --example pii                  # treats the body below
-//! cargo run --example pii < customers.json # treats a body of your own
+//! cargo run --example pii                    # treats the body below
+//! cargo run --example pii -- customers.json  # treats a file of yours
 //! ```
 
 use std::error::Error;
-use std::io::{self, IsTerminal, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use vendorgate::pii::{
@@ -22,10 +23,12 @@ const BODY: &[u8] = br#"{"customers": [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let keys = keys()?;
-    let (input, is_own) = (io::stdin().lock(), !io::stdin().is_terminal());
-    let input: &mut dyn Read = if is_own { &mut { input } } else { &mut { BODY } };
-    let treated = rewrite(&outward(&keys)?, input, &mut io::stdout().lock())?;
-    eprintln!("{} values treated in {} records", treated.values, treated.records);
+    let mut input: Box<dyn Read> = match std::env::args_os().nth(1) {
+        Some(path) => Box::new(File::open(path)?),
+        None => Box::new(BODY),
+    };
+    let found = rewrite(&outward(&keys)?, &mut input, &mut io::stdout().lock())?;
+    eprintln!("{} values treated in {} records", found.values, found.records);
     Ok(())
 }
 
