@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use ::http::{Method, Response, StatusCode, Version, request};
 
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
@@ -15,7 +15,7 @@ use super::exchange::ExchangeRecord;
 use super::rate_headers::add_rate_headers;
 use super::refusal::{self, Authority};
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
-use super::target::MatchedPath;
+use super::target::{MatchedPath, authority};
 use super::webhook::VerifiedMessage;
 use crate::bounds;
 use crate::http::{GatewayBody, RequestTarget, is_websocket_upgrade, screen};
@@ -201,12 +201,11 @@ fn identify(
     target: &RequestTarget<'_>,
     record: &mut ExchangeRecord,
 ) -> Result<Arc<VerifiedCaller>, AdmissionDenied> {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
     let presented = PresentedRequest {
         headers: &head.headers,
         method: &head.method,
-        scheme: if record.peer.is_tls() { "https" } else { "http" },
-        authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
+        scheme: record.peer.scheme(),
+        authority: authority(head),
         path: &target.path,
         query: target.query,
         peer_certificate: record.peer.certificate(),

@@ -45,7 +45,7 @@ impl Gateway {
             Err(refused) => refused,
         };
         let candidates = match refused.has_no_token() {
-            true => webhook::candidates(&snapshot, &head, peer.is_tls()),
+            true => webhook::candidates(&snapshot, &head, peer),
             false => Vec::new(),
         };
         drop(snapshot);
@@ -66,7 +66,7 @@ impl Gateway {
     ) -> Response<GatewayBody> {
         let since = self.clock.now();
         let verified = {
-            let (sender, signed) = (record.peer.address().ip(), webhook::signed_parts(&head, record.peer.is_tls()));
+            let (sender, signed) = (record.peer.address().ip(), webhook::signed_parts(&head, &record.peer));
             webhook::verify(&candidates, &signed, body, sender, &self.spools, &self.clock).await
         };
         record.waited(since);

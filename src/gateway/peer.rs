@@ -15,7 +15,7 @@ use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
 use crate::model::{Direction, Lock as _};
 
-/// The other end of a connection.
+/// The caller's end of a connection.
 #[derive(Debug)]
 pub struct Peer {
     direction: Direction,
@@ -30,13 +30,13 @@ pub struct Peer {
     flushes: AtomicU64,
     /// The slot of the connection, which counts its exchanges.
     seat: Arc<SlotHolder>,
-    /// Exchanges that were severed in the middle of their answer.
+    /// The number of exchanges under way that were severed in the middle of their response.
     severed: AtomicUsize,
     /// Registrations that end when the socket is closed, since a kill waits for that.
     unclosed: Mutex<Vec<InFlight>>,
-    /// Wakes the task that drives the connection.
+    /// Wakes the task of the connection.
     task: OnceLock<Waker>,
-    watchlist: Arc<StreamedResponses>,
+    streamed: Arc<StreamedResponses>,
 }
 
 impl Peer {
@@ -78,7 +78,7 @@ impl Peer {
             severed: AtomicUsize::default(),
             unclosed: Mutex::default(),
             task: OnceLock::new(),
-            watchlist: Arc::default(),
+            streamed: Arc::default(),
         }
     }
 
@@ -90,6 +90,11 @@ impl Peer {
     /// Whether the connection is TLS.
     pub const fn is_tls(&self) -> bool {
         self.tls
+    }
+
+    /// The scheme of the URLs of its requests.
+    pub(super) const fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 
     /// Its address.
@@ -123,8 +128,8 @@ impl Peer {
         self.seat.begin_work();
     }
 
-    /// An exchange was severed in the middle of its answer. Where the connection carries nothing else it is reset, and the
-    /// exchange counts as in flight until the socket is closed; an HTTP/2 connection that does loses the stream alone.
+    /// An exchange was severed in the middle of its response. The connection is reset when all its exchanges are severed, and
+    /// this exchange counts as in flight until the socket is closed. An HTTP/2 connection with other exchanges stays open.
     pub(super) fn sever_exchange(&self, in_flight: &InFlight) {
         if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.seat.busy() {
             self.unclosed().push(in_flight.share());
@@ -185,13 +190,13 @@ impl Peer {
 
     /// Adds a streamed response to the list, since hyper does not poll one whose reader does not read.
     pub(super) fn watch_response(&self, in_flight: InFlight) -> StreamedResponse {
-        StreamedResponses::add(&self.watchlist, in_flight)
+        StreamedResponses::add(&self.streamed, in_flight)
     }
 
     /// Ready with the number of severed responses that have not ended, when there is any; else wakes this task when one is
     /// severed.
     pub fn poll_severed(&self, cx: &Context<'_>) -> Poll<usize> {
-        self.watchlist.poll_severed(cx)
+        self.streamed.poll_severed(cx)
     }
 
     /// How often all that was written has been handed to the kernel.

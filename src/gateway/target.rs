@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use ::http::Uri;
-use ::http::header::{HeaderMap, HeaderValue};
+use ::http::header::{HOST, HeaderMap, HeaderValue};
 use ::http::uri::{self, PathAndQuery};
+use ::http::{Uri, request};
 
 use super::snapshot::{MessageRules, RouteRuntime};
 use crate::http::is_canonical;
@@ -18,6 +18,12 @@ pub(super) struct MatchedPath {
     /// The path for the upstream, without the upstream's own base path; `None` where it is the request's, as it came.
     pub(super) rewritten: Option<String>,
     pub(super) captures: Captures,
+}
+
+/// The authority that a request is for: that of its target, else its `Host` field; empty where neither is given.
+pub(super) fn authority(head: &request::Parts) -> &str {
+    let host = || head.headers.get(HOST)?.to_str().ok();
+    head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
 }
 
 /// The target of the request to the upstream: the canonical path behind the upstream's base path, and the treated query.

@@ -8,13 +8,14 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use ::http::header::HOST;
 use ::http::{Method, request};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 
+use super::peer::Peer;
 use super::snapshot::{Snapshot, VendorRuntime};
+use super::target::authority;
 use crate::bounds::{
     OVERLOAD_RETRY, WEBHOOK_BODY_BYTES_MAX, WEBHOOK_BODY_DEADLINE, WEBHOOK_SPOOLS_PER_SENDER, WEBHOOK_SPOOLS_PER_VENDOR,
 };
@@ -44,42 +45,41 @@ pub(super) struct InboundDelivery(Option<AcceptedWebhook>);
 impl InboundDelivery {
     /// The caller that has signed the message.
     pub(super) fn caller(&self) -> Option<&Caller> {
-        self.0.as_ref().map(|taken| &taken.caller)
+        self.0.as_ref().map(|accepted| &accepted.caller)
     }
 
     /// The proof of the caller.
     pub(super) fn proof(&self) -> Option<AdmissionProof> {
-        self.0.as_ref().map(|taken| Arc::clone(&taken.signed) as AdmissionProof)
+        self.0.as_ref().map(|accepted| Arc::clone(&accepted.signed) as AdmissionProof)
     }
 
     /// Whether the message was delivered before.
     pub(super) fn is_known(&self) -> bool {
-        self.0.as_ref().is_some_and(|taken| taken.was_delivered)
+        self.0.as_ref().is_some_and(|accepted| accepted.was_delivered)
     }
 
     /// The message was delivered: when it comes again it is not forwarded.
     pub(super) fn delivered(mut self) {
-        if let Some(taken) = self.0.take() {
-            taken.mark_delivered();
+        if let Some(accepted) = self.0.take() {
+            accepted.mark_delivered();
         }
     }
 }
 
 impl Drop for InboundDelivery {
     fn drop(&mut self) {
-        if let Some(taken) = self.0.take() {
-            taken.give_back();
+        if let Some(accepted) = self.0.take() {
+            accepted.give_back();
         }
     }
 }
 
-/// The parts of a request that its sender may have signed. `is_tls`: whether it came over TLS.
-pub(super) fn signed_parts(head: &request::Parts, is_tls: bool) -> WebhookRequest<'_> {
-    let host = head.headers.get(HOST).and_then(|host| host.to_str().ok());
+/// The parts of a request that its sender may have signed.
+pub(super) fn signed_parts<'a>(head: &'a request::Parts, peer: &Peer) -> WebhookRequest<'a> {
     WebhookRequest {
         method: &head.method,
-        scheme: if is_tls { "https" } else { "http" },
-        authority: head.uri.authority().map(|authority| authority.as_str()).or(host).unwrap_or_default(),
+        scheme: peer.scheme(),
+        authority: authority(head),
         target: head.uri.path_and_query().map_or("/", |target| target.as_str()),
         headers: &head.headers,
     }
@@ -90,14 +90,14 @@ pub(super) fn signed_parts(head: &request::Parts, is_tls: bool) -> WebhookReques
 pub(super) fn candidates(
     snapshot: &Snapshot,
     head: &request::Parts,
-    is_tls: bool,
+    peer: &Peer,
 ) -> Vec<(Arc<WebhookVerifier>, Arc<VendorRuntime>)> {
     let webhooks = snapshot.directory.webhooks();
     if webhooks.is_empty() {
         return Vec::new();
     }
     let Ok(target) = screen(head, Direction::Ingress) else { return Vec::new() };
-    let sent = signed_parts(head, is_tls);
+    let sent = signed_parts(head, peer);
     let placed = webhooks.iter().filter_map(|webhook| {
         let method = match webhook.is_presented(&head.headers) {
             true => &head.method,
