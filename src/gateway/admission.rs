@@ -1,7 +1,8 @@
 //! Admission: the half of the work that decides whether a request may be forwarded.
 //!
-//! Synchronous, so that nothing can wait between the registration of a request, the look at the kill switch and the permit.
-//! What must be waited for is waited for before, and then the decision is made from the start. Never forwards anything.
+//! Synchronous, so that nothing can wait between the registration of a request, the look at the kill switch and the
+//! permit. What must be waited for is waited for before, and then the decision is made from the start. Never forwards
+//! anything.
 
 use std::sync::Arc;
 

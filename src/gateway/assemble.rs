@@ -1,7 +1,7 @@
 //! Makes a snapshot of a checked config: joins each contract with the services that outlive it.
 //!
-//! A reload is made in the same way: what a vendor has used of its limits, its kills and its metrics are kept. Changes nothing
-//! unless all of it succeeds.
+//! A reload is made in the same way: what a vendor has used of its limits, its kills and its metrics are kept. Changes
+//! nothing unless all of it succeeds.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -241,8 +241,8 @@ impl VendorBuilder<'_> {
         }
     }
 
-    /// The compiled rules of one message of a route; `None` where nothing of the message is read. `before` are those of the
-    /// config in force, whose counts are kept.
+    /// The compiled rules of one message of a route; `None` where nothing of the message is read. `before` are those of
+    /// the config in force, whose counts are kept.
     fn message_rules(
         &self,
         route: &str,

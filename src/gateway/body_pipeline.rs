@@ -1,8 +1,9 @@
-//! What one body goes through: its values are treated, its records and bytes are counted, and it is cut at a spent budget.
+//! What one body goes through: its values are treated, its records and bytes are counted, and it is cut at a spent
+//! budget.
 //!
-//! Bytes in, bytes out, with the time as an argument and no I/O: the waiting is in `body_stream`. All that comes out may be
-//! sent. It is charged to the budgets at once and counted when it has been sent, so that a body which is refused, or breaks
-//! off before it is sent, costs nothing in the end.
+//! Bytes in, bytes out, with the time as an argument and no I/O: the waiting is in `body_stream`. All that comes out
+//! may be sent. It is charged to the budgets at once and counted when it has been sent, so that a body which is
+//! refused, or breaks off before it is sent, costs nothing in the end.
 
 use std::sync::Arc;
 
@@ -55,8 +56,8 @@ pub(super) struct BodyCounters {
 }
 
 impl BodyPipeline {
-    /// The pipeline of one body. It is treated where the route has rules for it, and charged to the budgets and counted as
-    /// exposed where it `leaves` the company.
+    /// The pipeline of one body. It is treated where the route has rules for it, and charged to the budgets and counted
+    /// as exposed where it `leaves` the company.
     pub(super) fn new(
         route: &RouteRuntime,
         rules: Option<(&MessageRules, Box<dyn Rewriter>)>,
@@ -104,8 +105,8 @@ impl BodyPipeline {
         self
     }
 
-    /// Has the paths that leave in clear collected, where the body leaves the company and it is its turn to be sampled. A
-    /// body that is not treated is read by a scanner of its own, by the values of its two content headers.
+    /// Has the paths that leave in clear collected, where the body leaves the company and it is its turn to be sampled.
+    /// A body that is not treated is read by a scanner of its own, by the values of its two content headers.
     pub(super) fn with_clear_sample(mut self, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         self.is_sampled = self.exposure.as_ref().map(exposure::RouteCounters::samples_next_body);
         if self.is_sampled == Some(true) {
@@ -213,8 +214,8 @@ impl BodyPipeline {
         }
     }
 
-    /// All that came out has been sent: it is counted in the route's metrics and, where the body leaves the company, in the
-    /// exposure. `rules` are those of the message.
+    /// All that came out has been sent: it is counted in the route's metrics and, where the body leaves the company, in
+    /// the exposure. `rules` are those of the message.
     pub(super) fn mark_sent(&mut self, route: &RouteRuntime, rules: Option<&MessageRules>) {
         self.counters.bytes_out += std::mem::take(&mut self.charged);
         if let Some(bytes) = &mut self.bytes {

@@ -1,7 +1,7 @@
 //! How slowly the sender of a body may send: an idle deadline and a minimum rate.
 //!
-//! Only the time in which the gateway waits for the sender counts. While the reader does not read, the sender is not asked
-//! for more and is not slow; the reader's own connection has a deadline for that.
+//! Only the time in which the gateway waits for the sender counts. While the reader does not read, the sender is not
+//! asked for more and is not slow; the reader's own connection has a deadline for that.
 
 use std::time::Duration;
 

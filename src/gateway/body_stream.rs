@@ -1,7 +1,7 @@
 //! Bodies in motion: each frame asks the kill switch, passes the pipeline, and can wake either side.
 //!
-//! A body that ends early looks so to its reader: its error makes hyper reset the stream, or close the connection without the
-//! last chunk. Never lets a frame out after the request was severed.
+//! A body that ends early looks so to its reader: its error makes hyper reset the stream, or close the connection
+//! without the last chunk. Never lets a frame out after the request was severed.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -101,19 +101,19 @@ impl<O: BodyObserver> BodyStream<O> {
 
     /// Sends the last byte of each piece as a piece of its own.
     ///
-    /// On HTTP/2 hyper takes a piece whatever the size of the peer's window, but waits for the window before it takes the
-    /// next one. When hyper asks for more after a last byte, all bytes before it can be written, so that a cut after them
-    /// throws nothing away.
+    /// On HTTP/2 hyper takes a piece whatever the size of the peer's window, but waits for the window before it takes
+    /// the next one. When hyper asks for more after a last byte, all bytes before it can be written, so that a cut
+    /// after them throws nothing away.
     pub(super) const fn with_last_byte_apart(mut self, apart: bool) -> Self {
         self.last_byte_apart = apart;
         self
     }
 
-    /// Takes in what the source has ready, up to [`bounds::HOLD_BYTES_MAX`], so that a short body is checked whole before its
-    /// head is sent. Does not wait.
+    /// Takes in what the source has ready, up to [`bounds::HOLD_BYTES_MAX`], so that a short body is checked whole
+    /// before its head is sent. Does not wait.
     ///
-    /// Returns why the body has ended early, if it has. The observer is not told of that: the caller either drops the stream
-    /// and makes a refusal, or calls [`Self::report_end`].
+    /// Returns why the body has ended early, if it has. The observer is not told of that: the caller either drops the
+    /// stream and makes a refusal, or calls [`Self::report_end`].
     pub(super) fn buffer_ready(&mut self, cx: &mut Context<'_>) -> Option<BodyEnd> {
         while matches!(self.phase, StreamPhase::Flowing) && self.buffer.len() < bounds::HOLD_BYTES_MAX {
             match self.poll_piece(cx) {

@@ -25,9 +25,9 @@ pub(super) struct AdmittedRequest<'a> {
 }
 
 impl AdmittedRequest<'_> {
-    /// Does what the contract asks for when this request overruns a budget. The request itself is cut by its own body, so
-    /// its registration `own` is spared. Requests of a direction that has a budget of its own are not severed for a budget
-    /// of the other direction.
+    /// Does what the contract asks for when this request overruns a budget. The request itself is cut by its own body,
+    /// so its registration `own` is spared. Requests of a direction that has a budget of its own are not severed for a
+    /// budget of the other direction.
     pub(super) fn on_overrun(&self, own: &InFlight, overrun: &Overrun) {
         let denial = overrun.denial();
         match overrun.over {
@@ -52,8 +52,8 @@ impl AdmittedRequest<'_> {
         }
     }
 
-    /// Records in the audit that a body was cut after a part of it had been sent. Where a vendor has its bodies cut again
-    /// and again, the audit writes their number. Does not wait for the disk: the audit must not delay the stream.
+    /// Records in the audit that a body was cut after a part of it had been sent. Where a vendor has its bodies cut
+    /// again and again, the audit writes their number. Does not wait for the disk: the audit must not delay the stream.
     pub(super) fn audit_body_cut(&self, overrun: &Overrun, sent: BodyCounters) {
         let (denial, at) = (overrun.denial(), self.gateway.clock.now().wall);
         let entry = || AuditRecord {

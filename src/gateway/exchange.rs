@@ -1,7 +1,7 @@
 //! The record of one exchange: what is known of it and what became of it, written when it ends.
 //!
-//! A plain record. Whoever moves the exchange on sets what has happened; dropping the record, which also happens when the
-//! peer vanishes in the middle of a body, counts it in the metrics and writes its log line. Never decides anything.
+//! A plain record. Whoever moves the exchange on sets what has happened; dropping the record, which also happens when
+//! the peer vanishes in the middle of a body, counts it in the metrics and writes its log line. Never decides anything.
 
 use std::borrow::Cow;
 use std::sync::Arc;

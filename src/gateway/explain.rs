@@ -1,6 +1,7 @@
 //! What would happen to a request, rule by rule, without sending one: `vendorgate explain`.
 //!
-//! Runs the rules that requests must satisfy, in the same order, and spends nothing. Sends nothing and remembers nothing.
+//! Runs the rules that requests must satisfy, in the same order, and spends nothing. Sends nothing and remembers
+//! nothing.
 
 use ::http::header::{AUTHORIZATION, HOST};
 use ::http::{HeaderValue, Method, Request, Uri};
@@ -79,7 +80,8 @@ impl<'a> Explainer<'a> {
         Ok(Self { directory: authority.directory(identities(config))?, switch })
     }
 
-    /// The outcomes of all rules, in the order in which a request meets them. Goes on after a denial, so that all are seen.
+    /// The outcomes of all rules, in the order in which a request meets them. Goes on after a denial, so that all are
+    /// seen.
     pub fn explain(&self, query: &ExplainQuery<'_>) -> Vec<Explanation> {
         let mut steps = Vec::new();
         let Some(head) = head(query) else {

@@ -1,7 +1,7 @@
 //! Forwarding: an admitted request goes to its upstream, and the response comes back.
 //!
-//! Consumes what `admission` made. Waits for the upstream, for bodies and for the kill switch. Decides only what cannot be
-//! known before: whether a body can be read.
+//! Consumes what `admission` made. Waits for the upstream, for bodies and for the kill switch. Decides only what cannot
+//! be known before: whether a body can be read.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{RewriteError, Rewriter};
 use crate::upstream::{ConnectError, SendError, UpstreamLease, UpstreamRequest};
 
-/// Sends an admitted request to its upstream and returns the response for the caller. The body of that response holds what
-/// was admitted until its last byte.
+/// Sends an admitted request to its upstream and returns the response for the caller. The body of that response holds
+/// what was admitted until its last byte.
 pub(super) async fn forward(
     worker: usize,
     mut admitted: Admitted,
@@ -82,8 +82,8 @@ async fn upstream_request(
     Ok((request, counts))
 }
 
-/// The body of the request for the upstream. What is ready of it is read before the upstream is asked, so that most bodies
-/// that must be refused never reach it.
+/// The body of the request for the upstream. What is ready of it is read before the upstream is asked, so that most
+/// bodies that must be refused never reach it.
 async fn request_body(
     admitted: &mut Admitted,
     body: BodySource,

@@ -1,7 +1,7 @@
 //! The page to read first: the way of one request, from its head to the head of its response.
 //!
-//! Always responds: with the upstream's response, or with a refusal. What must be waited for before a decision is waited for
-//! here; the decision itself is synchronous (`admission`).
+//! Always responds: with the upstream's response, or with a refusal. What must be waited for before a decision is
+//! waited for here; the decision itself is synchronous (`admission`).
 
 use std::sync::Arc;
 
@@ -33,7 +33,8 @@ impl Gateway {
         let record = ExchangeRecord::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
         let snapshot = self.snapshot.load();
         let decided = match admit(&snapshot, &head, record) {
-            // The token is seen for the first time, and its key or an answer about it is being fetched: one bounded wait.
+            // The token is seen for the first time, and its key or an answer about it is being fetched: one bounded
+            // wait.
             Err(refused) if refused.can_wait() => admit(&snapshot, &head, Box::pin(refused.wait()).await),
             decided => decided,
         };
@@ -55,7 +56,8 @@ impl Gateway {
         Box::pin(self.handle_webhook(worker, candidates, head, body, refused.into_record())).await
     }
 
-    /// Responds to a request that may be a webhook: its whole body is read and its signature checked before the decision.
+    /// Responds to a request that may be a webhook: its whole body is read and its signature checked before the
+    /// decision.
     async fn handle_webhook(
         self: &Arc<Self>,
         worker: usize,

@@ -1,8 +1,9 @@
 //! Heads and trailers: all that passes from one side to the other outside of a body is rewritten here.
 //!
-//! In requests, in responses of every status, in a switch of protocols and in trailers both ways, the header rules of the
-//! route are applied, the fields that end at this hop or that only the gateway may set are removed, and the gateway's own
-//! fields are added. Interim responses (1xx) are not passed on, and a refusal holds nothing that came from either side.
+//! In requests, in responses of every status, in a switch of protocols and in trailers both ways, the header rules of
+//! the route are applied, the fields that end at this hop or that only the gateway may set are removed, and the
+//! gateway's own fields are added. Interim responses (1xx) are not passed on, and a refusal holds nothing that came
+//! from either side.
 
 use ::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 use ::http::{HeaderValue, request, response};

@@ -1,7 +1,7 @@
 //! The way of one request: it is admitted, forwarded, counted.
 //!
-//! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes it.
-//! Always responds. Never forwards what was not admitted, and never sends a byte that was not counted.
+//! Half of the work is a synchronous `admit` that ends in a permit; the other half is an async `forward` that consumes
+//! it. Always responds. Never forwards what was not admitted, and never sends a byte that was not counted.
 
 mod admission;
 mod assemble;

@@ -20,8 +20,8 @@ use crate::model::{ClientId, Direction};
 use crate::pii::RewriteError;
 use crate::upstream::UpstreamLease;
 
-/// Observes the body of a response. It holds the admitted request, so that the request is in flight, and keeps its slots,
-/// until the body is dropped; and it holds the upstream's connection.
+/// Observes the body of a response. It holds the admitted request, so that the request is in flight, and keeps its
+/// slots, until the body is dropped; and it holds the upstream's connection.
 #[derive(Debug)]
 pub(super) struct ResponseObserver {
     admitted: Admitted,

@@ -128,8 +128,9 @@ impl Peer {
         self.seat.begin_work();
     }
 
-    /// An exchange was severed in the middle of its response. The connection is reset when all its exchanges are severed, and
-    /// this exchange counts as in flight until the socket is closed. An HTTP/2 connection with other exchanges stays open.
+    /// An exchange was severed in the middle of its response. The connection is reset when all its exchanges are
+    /// severed, and this exchange counts as in flight until the socket is closed. An HTTP/2 connection with other
+    /// exchanges stays open.
     pub(super) fn sever_exchange(&self, in_flight: &InFlight) {
         if self.severed.fetch_add(1, Ordering::Relaxed) + 1 == self.seat.busy() {
             self.unclosed().push(in_flight.share());
@@ -193,8 +194,8 @@ impl Peer {
         StreamedResponses::add(&self.streamed, in_flight)
     }
 
-    /// Ready with the number of severed responses that have not ended, when there is any; else wakes this task when one is
-    /// severed.
+    /// Ready with the number of severed responses that have not ended, when there is any; else wakes this task when one
+    /// is severed.
     pub fn poll_severed(&self, cx: &Context<'_>) -> Poll<usize> {
         self.streamed.poll_severed(cx)
     }

@@ -1,10 +1,10 @@
 //! Requests in flight are checked again whenever their authority may have changed.
 //!
 //! The authority of a request is its contract, its route, its scopes and the proof of its caller. A long response or a
-//! WebSocket outlives the moment of its admission, so they are checked again: at each new config, at each revocation, and
-//! every second for what time or an issuer takes away. A request that has lost its authority is severed as by a kill, with
-//! the reason that a new request would be refused for. How its bodies are treated, counted and limited does not change.
-//! Never waits.
+//! WebSocket outlives the moment of its admission, so they are checked again: at each new config, at each revocation,
+//! and every second for what time or an issuer takes away. A request that has lost its authority is severed as by a
+//! kill, with the reason that a new request would be refused for. How its bodies are treated, counted and limited does
+//! not change. Never waits.
 //!
 //! A request that is being admitted during such a change is not missed: see [`super::AuthorityEpoch`].
 
@@ -18,8 +18,8 @@ use crate::meter::ContractState;
 use crate::model::{Denial, Direction, Moment, Reason, ScopeSet, VendorId};
 
 impl Gateway {
-    /// Severs all requests in flight that have lost their authority. Call it when a change is in force. When it returns, no
-    /// request without authority is forwarded any more; some may still have to leave.
+    /// Severs all requests in flight that have lost their authority. Call it when a change is in force. When it
+    /// returns, no request without authority is forwarded any more; some may still have to leave.
     pub fn sever_unauthorized(&self, now: Moment) -> SeveredRequests {
         self.authority_epoch.advance();
         let snapshot = self.snapshot.load();
@@ -32,8 +32,8 @@ impl Gateway {
         severed
     }
 
-    /// Whether a vendor is known to have a credential of this name: from its contract, from the credentials that were seen,
-    /// or from its requests in flight.
+    /// Whether a vendor is known to have a credential of this name: from its contract, from the credentials that were
+    /// seen, or from its requests in flight.
     pub fn has_seen(&self, vendor: &VendorId, name: CredentialName<'_>) -> bool {
         let snapshot = self.snapshot.load();
         if snapshot.directory.has_seen(vendor, name) {
@@ -136,8 +136,8 @@ mod tests {
     use crate::model::Clock;
     use crate::store::Store;
 
-    /// Requests register on other threads while their authority is revoked. Whatever the order of events, none of those that
-    /// were let in is left unsevered.
+    /// Requests register on other threads while their authority is revoked. Whatever the order of events, none of those
+    /// that were let in is left unsevered.
     #[test]
     fn a_request_that_registers_while_its_authority_is_revoked_is_refused_or_severed() {
         for round in 0..300 {

@@ -1,5 +1,5 @@
-//! What follows from a denial: it is recorded, counted and audited, a burst of them has its consequence, and, while nothing
-//! has been sent, the caller gets a refusal.
+//! What follows from a denial: it is recorded, counted and audited, a burst of them has its consequence, and, while
+//! nothing has been sent, the caller gets a refusal.
 
 use ::http::header::CONNECTION;
 use ::http::{HeaderValue, Response};
@@ -21,8 +21,8 @@ pub(super) enum Authority {
     Lost,
 }
 
-/// Records, counts and audits a denial. Denials of a proven client count towards a burst: forgeries of strangers must not
-/// kill a vendor, and neither must an authority that was taken away under a request.
+/// Records, counts and audits a denial. Denials of a proven client count towards a burst: forgeries of strangers must
+/// not kill a vendor, and neither must an authority that was taken away under a request.
 pub(super) fn deny(record: &mut ExchangeRecord, denial: &Denial, authority: Authority) {
     record.set_denial(denial);
     let traffic = record.traffic();
@@ -54,8 +54,8 @@ pub(super) fn respond(
     let mut response = refuse(denial, record.direction(), challenge, record.id);
     let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
     if ends && !record.is_h2() {
-        // What follows a request that can be read in two ways can be read in two ways itself; and the rest of a body that
-        // came too slowly is not waited for.
+        // What follows a request that can be read in two ways can be read in two ways itself; and the rest of a body
+        // that came too slowly is not waited for.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     add_rate_headers(record, rates, response.headers_mut());

@@ -1,7 +1,7 @@
 //! The config in force, in the form that requests read: every vendor with its routes, policies, limits and counters.
 //!
-//! Immutable: a reload makes a new snapshot and swaps it, and a request reads one snapshot from start to end. What outlives a
-//! reload (registered requests, used limits, metrics, keys) is shared by both.
+//! Immutable: a reload makes a new snapshot and swaps it, and a request reads one snapshot from start to end. What
+//! outlives a reload (registered requests, used limits, metrics, keys) is shared by both.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -4,8 +4,8 @@
 //! 2. concurrency limit: that bound;
 //! 3. the gateway, in which a panic costs one request and not the worker.
 //!
-//! Tower protects against load; it never decides on a request. There is no timeout layer: each wait within a request has a
-//! deadline of its own, and one for the whole would end a long upload that is within its limits.
+//! Tower protects against load; it never decides on a request. There is no timeout layer: each wait within a request
+//! has a deadline of its own, and one for the whole would end a long upload that is within its limits.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};

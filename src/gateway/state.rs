@@ -39,9 +39,9 @@ pub struct Gateway {
 
 /// Counts the changes that can end the authority of a request in flight: a new config, a revocation, a lapse of time.
 ///
-/// A request notes [`AuthorityEpoch::current`] before it reads the snapshot, and compares it after it has registered. Where
-/// the two differ it is checked once more. Where they are equal, whoever makes the next change checks all requests in
-/// flight after that, and finds this one registered.
+/// A request notes [`AuthorityEpoch::current`] before it reads the snapshot, and compares it after it has registered.
+/// Where the two differ it is checked once more. Where they are equal, whoever makes the next change checks all
+/// requests in flight after that, and finds this one registered.
 #[derive(Debug, Default)]
 pub struct AuthorityEpoch(AtomicU64);
 

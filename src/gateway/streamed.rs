@@ -1,8 +1,9 @@
 //! The streamed responses of one connection, so that a kill reaches those whose reader does not read.
 //!
-//! hyper polls a body only when there is room for what it gives. While the reader does not read there is none, so a severed
-//! body would not learn of the kill until the reader went on. The task of the connection therefore waits for the kill as
-//! well, and the connection is closed when a severed body does not end. Costs nothing while no response is streamed.
+//! hyper polls a body only when there is room for what it gives. While the reader does not read there is none, so a
+//! severed body would not learn of the kill until the reader went on. The task of the connection therefore waits for
+//! the kill as well, and the connection is closed when a severed body does not end. Costs nothing while no response is
+//! streamed.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};

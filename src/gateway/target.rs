@@ -26,7 +26,8 @@ pub(super) fn authority(head: &request::Parts) -> &str {
     head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
 }
 
-/// The target of the request to the upstream: the canonical path behind the upstream's base path, and the treated query.
+/// The target of the request to the upstream: the canonical path behind the upstream's base path, and the treated
+/// query.
 ///
 /// # Errors
 /// A denial where a value cannot be treated, or where the treated path could be read as another one.

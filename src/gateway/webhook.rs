@@ -1,9 +1,10 @@
-//! Webhooks: callers that sign their bodies. The whole body is read and verified before anything is decided or forwarded.
+//! Webhooks: callers that sign their bodies. The whole body is read and verified before anything is decided or
+//! forwarded.
 //!
-//! A handshake, and a message that was delivered before, get a response from the gateway and are not forwarded. The bodies
-//! in memory are bounded in size and number, since strangers can send them: at the bound of a sender, of a vendor or of all,
-//! the body that has been on its way longest is refused, so that a slow sender cannot keep others out. A message that could
-//! not be delivered is forgotten, so that the sender's next attempt is delivered.
+//! A handshake, and a message that was delivered before, get a response from the gateway and are not forwarded. The
+//! bodies in memory are bounded in size and number, since strangers can send them: at the bound of a sender, of a
+//! vendor or of all, the body that has been on its way longest is refused, so that a slow sender cannot keep others
+//! out. A message that could not be delivered is forgotten, so that the sender's next attempt is delivered.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -85,8 +86,8 @@ pub(super) fn signed_parts<'a>(head: &'a request::Parts, peer: &Peer) -> Webhook
     }
 }
 
-/// The vendors that the request may be a webhook of: it has the header of their signature, or looks like their handshake,
-/// and is on a route of theirs. A handshake may have another method than the messages that follow.
+/// The vendors that the request may be a webhook of: it has the header of their signature, or looks like their
+/// handshake, and is on a route of theirs. A handshake may have another method than the messages that follow.
 pub(super) fn candidates(
     snapshot: &Snapshot,
     head: &request::Parts,

@@ -1,5 +1,5 @@
-//! Responses that the gateway itself makes for the sender of a webhook: to a handshake, and to a message that was delivered
-//! before.
+//! Responses that the gateway itself makes for the sender of a webhook: to a handshake, and to a message that was
+//! delivered before.
 
 use std::sync::Arc;
 
@@ -45,8 +45,9 @@ fn handshake_response(reply: HandshakeReply) -> Response<GatewayBody> {
     response
 }
 
-/// Whether a handshake may be answered: it is on a route of the vendor, and every policy that spends nothing lets it pass,
-/// the kill switch among them. Spends nothing of the vendor's limits, since the sender of a handshake has proven nothing.
+/// Whether a handshake may be answered: it is on a route of the vendor, and every policy that spends nothing lets it
+/// pass, the kill switch among them. Spends nothing of the vendor's limits, since the sender of a handshake has proven
+/// nothing.
 fn check_handshake(
     vendor: &Arc<VendorRuntime>,
     head: &request::Parts,

@@ -1,7 +1,7 @@
 //! An exchange that becomes a WebSocket (RFC 6455): bytes pass both ways until one side ends it, or a kill does.
 //!
-//! Nothing reads the bytes, so only a route without rules for bodies may be a WebSocket. The bytes are charged and counted
-//! as exposed like those of any body, and the slots of the request are held to the end.
+//! Nothing reads the bytes, so only a route without rules for bodies may be a WebSocket. The bytes are charged and
+//! counted as exposed like those of any body, and the slots of the request are held to the end.
 
 use std::sync::Arc;
 
@@ -97,7 +97,8 @@ async fn run(mut admitted: Admitted, caller: SocketIo, upstream: SocketIo, lease
     drop(request);
 }
 
-/// Makes the stream of the bytes that one side sends. They leave the company where `leaving` is the exchange's direction.
+/// Makes the stream of the bytes that one side sends. They leave the company where `leaving` is the exchange's
+/// direction.
 fn stream<O: BodyObserver>(
     admitted: &Admitted,
     leaving: Direction,

@@ -1,8 +1,8 @@
 //! Responses whose body must not pass, while their head is still of use: errors and redirects.
 //!
-//! A 503 says when to try again and a 302 where to go, whatever is wrong with the body. The status and a short list of fields
-//! pass, treated as in any response, with a problem document of the gateway as the body. A successful response is of no use
-//! without its body, and becomes a 502.
+//! A 503 says when to try again and a 302 where to go, whatever is wrong with the body. The status and a short list of
+//! fields pass, treated as in any response, with a problem document of the gateway as the body. A successful response
+//! is of no use without its body, and becomes a 502.
 
 use ::http::header::{
     ALLOW, CONTENT_LOCATION, DATE, HeaderMap, HeaderName, LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE,
@@ -60,8 +60,8 @@ const fn why_withheld(end: &BodyEnd) -> Option<&'static str> {
     }
 }
 
-/// The response without its body, where it is of use so; else a refusal. `headers` are those that the caller may see, and
-/// `head` is what was treated in them.
+/// The response without its body, where it is of use so; else a refusal. `headers` are those that the caller may see,
+/// and `head` is what was treated in them.
 pub(super) fn respond(
     admitted: &mut Admitted,
     status: StatusCode,
@@ -85,8 +85,8 @@ pub(super) fn respond(
     response
 }
 
-/// Treats the URLs in the head of a response by the rules for its body: a query parameter is treated as the body's field of
-/// that name is. A header field that cannot be read is left out.
+/// Treats the URLs in the head of a response by the rules for its body: a query parameter is treated as the body's
+/// field of that name is. A header field that cannot be read is left out.
 pub(super) fn treat_references(rules: &MessageRules, headers: &mut HeaderMap, counts: &mut HeadCounts) {
     for name in REFERENCES.iter().filter(|_| rules.plan.reads_references()) {
         if !headers.contains_key(name) {

@@ -80,15 +80,16 @@ impl Acceptor {
         Ok(Self { listener: TcpListener::from_std(socket)?, door })
     }
 
-    /// The next connection, once it has a slot. Until then the connections behind it wait in the kernel's backlog, so that a
-    /// flood of them fills the backlog and not the memory of the process.
+    /// The next connection, once it has a slot. Until then the connections behind it wait in the kernel's backlog, so
+    /// that a flood of them fills the backlog and not the memory of the process.
     pub(super) async fn accept(&self) -> AcceptedConnection {
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) => return self.door.assign_slot(stream, address).await,
                 // This connection has failed; the next one may not.
                 Err(error) if is_of_one_connection(&error) => {}
-                // Out of descriptors or memory: a pause, so that the loop does not spin until other connections have closed.
+                // Out of descriptors or memory: a pause, so that the loop does not spin until other connections have
+                // closed.
                 Err(error) => {
                     if is_out_of_descriptors(&error) {
                         self.door.slots.shed_one();

@@ -1,5 +1,5 @@
-//! The stream between the kernel and hyper for a caller's connection. It has a deadline for a peer that does not read, notes
-//! the first byte of a request head, and resets a severed connection.
+//! The stream between the kernel and hyper for a caller's connection. It has a deadline for a peer that does not read,
+//! notes the first byte of a request head, and resets a severed connection.
 //!
 //! A reset makes the kernel throw away what it has not sent yet to a slow reader.
 
@@ -56,7 +56,8 @@ impl GuardedStream {
         Self { stream, first, head_begun: None, _closed, peer, stalled: None, _slot: slot }
     }
 
-    /// Has the first byte of each request head noted, on an HTTP/1.1 connection: all bytes between two requests are of a head.
+    /// Has the first byte of each request head noted, on an HTTP/1.1 connection: all bytes between two requests are of
+    /// a head.
     pub(super) fn watch_heads(&mut self) -> Arc<HeadBegun> {
         Arc::clone(self.head_begun.get_or_insert_default())
     }

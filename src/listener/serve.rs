@@ -27,7 +27,8 @@ use crate::gateway::{Peer, ServiceStack};
 use crate::http::{GatewayBody, RequestSequence, ScreenedStream, SlotHolder};
 use crate::identity::PeerCertificate;
 
-/// The first bytes of a client that uses HTTP/2 with prior knowledge (RFC 9113 section 3.4): enough of them to recognise it.
+/// The first bytes of a client that uses HTTP/2 with prior knowledge (RFC 9113 section 3.4): enough of them to
+/// recognise it.
 const PREFACE: &[u8] = b"PRI ";
 
 /// Serves one connection to its end. Why it ended early matters only to the peer, so nothing is returned.
@@ -129,8 +130,8 @@ async fn answer_h1(
     response
 }
 
-/// Polls a connection until it ends. When `leaving` is ready, the connection is asked to finish what it has begun. A severed
-/// response that does not end by itself, because its reader does not read, ends the connection.
+/// Polls a connection until it ends. When `leaving` is ready, the connection is asked to finish what it has begun. A
+/// severed response that does not end by itself, because its reader does not read, ends the connection.
 async fn run<C: Future>(
     mut connection: Pin<&mut C>,
     peer: &Peer,
@@ -197,8 +198,8 @@ impl UnreadSevered {
     }
 }
 
-/// Opens a connection: the TLS handshake where the listener has TLS, and the choice of the protocol. `None` when the peer left
-/// or the handshake failed.
+/// Opens a connection: the TLS handshake where the listener has TLS, and the choice of the protocol. `None` when the
+/// peer left or the handshake failed.
 async fn open(
     AcceptedConnection { mut stream, address, held }: AcceptedConnection,
     front: &ListenerState,

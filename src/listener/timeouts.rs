@@ -1,7 +1,8 @@
 //! How long a connection may take to send its next request.
 //!
-//! A peer that has proven nothing yet, or has begun to send a request head, has the head timeout for the whole head. A peer that
-//! is known may idle longer between two requests. A request under way has deadlines of its own, so none runs here meanwhile.
+//! A peer that has proven nothing yet, or has begun to send a request head, has the head timeout for the whole head. A
+//! peer that is known may idle longer between two requests. A request under way has deadlines of its own, so none runs
+//! here meanwhile.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -75,7 +76,8 @@ impl ConnectionDeadline {
         self.due = Instant::now() + self.patience.head;
     }
 
-    /// Ready when what the connection waits for has not come in time. Polled whenever the connection has done all it can.
+    /// Ready when what the connection waits for has not come in time. Polled whenever the connection has done all it
+    /// can.
     pub(super) fn poll(&mut self, seat: &SlotHolder, begun: &HeadBegun, cx: &mut Context<'_>) -> Poll<Overdue> {
         let has_begun = begun.take(seat.busy() > 0);
         let waits = match (seat.busy() > 0, seat.is_proven() && !has_begun) {

@@ -1,7 +1,7 @@
 //! Workers: threads, each with its own runtime, sockets and upstream connections.
 //!
-//! Workers share snapshots and counters, nothing else. When the gateway drains, a worker ends after its last connection, or at
-//! the drain's deadline.
+//! Workers share snapshots and counters, nothing else. When the gateway drains, a worker ends after its last
+//! connection, or at the drain's deadline.
 
 use std::io;
 use std::net::TcpListener as StdListener;
@@ -48,7 +48,8 @@ impl DrainSignal {
         let _ = self.0.wait_for(|draining| *draining).await;
     }
 
-    /// Returns [`bounds::DRAIN_GRACE`] after the drain has begun, when the requests that were on their way have arrived.
+    /// Returns [`bounds::DRAIN_GRACE`] after the drain has begun, when the requests that were on their way have
+    /// arrived.
     pub(super) async fn grace_over(self) {
         self.begun().await;
         tokio::time::sleep(bounds::DRAIN_GRACE).await;
@@ -71,8 +72,8 @@ impl Worker {
 
 /// Starts a worker on its sockets.
 ///
-/// All workers share the `slots`. When `drain` becomes true, the worker accepts no more connections, and those that are open
-/// have at most `deadline` to end.
+/// All workers share the `slots`. When `drain` becomes true, the worker accepts no more connections, and those that are
+/// open have at most `deadline` to end.
 ///
 /// # Errors
 /// When the thread or its runtime cannot be made.
@@ -85,7 +86,8 @@ pub fn spawn(
     deadline: Duration,
 ) -> io::Result<Worker> {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    // Tasks that another thread wakes run first, so that a kill ends all its streams before the work that follows from each.
+    // Tasks that another thread wakes run first, so that a kill ends all its streams before the work that follows from
+    // each.
     let runtime = runtime.enable_all().global_queue_interval(1).build()?;
     let run = move || {
         let _claim = claim_worker();
@@ -113,7 +115,8 @@ async fn run(
             Err(error) => tracing::error!(%error, worker = index, "a socket cannot be used"),
         }
     }
-    // They end when the drain's grace is over. Until then connections of clients that do not know of the drain are accepted.
+    // They end when the drain's grace is over. Until then connections of clients that do not know of the drain are
+    // accepted.
     drain.clone().begun().await;
     for task in accepting {
         // A task that panicked accepts nothing more, which is what this waits for.

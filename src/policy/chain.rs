@@ -15,8 +15,8 @@ struct PolicyLink {
     policy: Box<dyn Policy>,
 }
 
-/// The proof that every policy let a request pass. Only [`PolicyChain::evaluate`] makes one, and an upstream is sent nothing
-/// without one.
+/// The proof that every policy let a request pass. Only [`PolicyChain::evaluate`] makes one, and an upstream is sent
+/// nothing without one.
 #[derive(Debug)]
 #[must_use = "dropping a permit gives its slots back"]
 pub struct Permit {

@@ -1,7 +1,7 @@
 //! Denies a request that exceeds the limits of the contract: budgets, concurrency, request rate.
 //!
-//! All or nothing: a request that one limit denies costs nothing of the others. The slots of an admitted request are held
-//! until the last byte of its response.
+//! All or nothing: a request that one limit denies costs nothing of the others. The slots of an admitted request are
+//! held until the last byte of its response.
 
 use std::sync::Arc;
 

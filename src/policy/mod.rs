@@ -1,7 +1,7 @@
 //! The policies of admission: pure, synchronous values in one chain per vendor and direction.
 //!
-//! To add a policy: one file, its `mod` line and its line in [`CATALOG`]. A policy sees [`RequestFacts`] and nothing else: no
-//! body, no await, no I/O, no clock, no log. State lives only in ledgers that other rooms own.
+//! To add a policy: one file, its `mod` line and its line in [`CATALOG`]. A policy sees [`RequestFacts`] and nothing
+//! else: no body, no await, no I/O, no clock, no log. State lives only in ledgers that other rooms own.
 
 mod chain;
 mod contract;
@@ -19,8 +19,9 @@ pub use verdict::PolicyVerdict;
 
 /// All policies, in the order in which the chain runs them.
 ///
-/// Policies that cost nothing and deny for good come first. Policies that spend come last, so that a denied request spends
-/// nothing. The dates, the rotation and the revocation of a token are checked earlier, when the caller is identified.
+/// Policies that cost nothing and deny for good come first. Policies that spend come last, so that a denied request
+/// spends nothing. The dates, the rotation and the revocation of a token are checked earlier, when the caller is
+/// identified.
 pub const CATALOG: &[PolicyKind] = &[kill::KIND, contract::KIND, scope::KIND, limits::KIND];
 
 /// A rule that a request must satisfy before it is forwarded.

@@ -1,7 +1,7 @@
 //! Sets of request methods, small enough to copy.
 //!
-//! `GET` includes `HEAD` (RFC 9110 section 9.3.2: the same resource without its content). `CONNECT` and `TRACE` are in no set,
-//! not even in `*`: the first opens tunnels, the second echoes credentials.
+//! `GET` includes `HEAD` (RFC 9110 section 9.3.2: the same resource without its content). `CONNECT` and `TRACE` are in
+//! no set, not even in `*`: the first opens tunnels, the second echoes credentials.
 
 use std::fmt;
 

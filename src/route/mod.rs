@@ -1,7 +1,7 @@
 //! Route patterns of one contract, and the table that finds the route of a request.
 //!
-//! Knows no vendor, scope or upstream. Decodes nothing: the path of a request was made canonical before it comes here. Never
-//! falls back to a looser match.
+//! Knows no vendor, scope or upstream. Decodes nothing: the path of a request was made canonical before it comes here.
+//! Never falls back to a looser match.
 
 mod methods;
 mod pattern;

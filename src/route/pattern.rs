@@ -1,7 +1,7 @@
 //! A route as a contract writes it: `GET /v1/customers/{id}`.
 //!
-//! `{name}` is one whole segment, `{*rest}` is the rest of the path, `*` is any method. A pattern that parses has only one
-//! meaning: it holds no escapes, no empty segments, no dot segments, no query, and no capture within a word.
+//! `{name}` is one whole segment, `{*rest}` is the rest of the path, `*` is any method. A pattern that parses has only
+//! one meaning: it holds no escapes, no empty segments, no dot segments, no query, and no capture within a word.
 
 use std::fmt;
 

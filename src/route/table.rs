@@ -1,7 +1,7 @@
 //! The table of all routes of one contract and direction, in which the route of a request is looked up.
 //!
-//! Literal segments win over captures, and captures over tails. Of two routes with the same path, the one with fewer methods
-//! wins. No table can be built of routes for which these rules leave it open which of them a request takes.
+//! Literal segments win over captures, and captures over tails. Of two routes with the same path, the one with fewer
+//! methods wins. No table can be built of routes for which these rules leave it open which of them a request takes.
 
 use http::Method;
 use matchit::Router;
@@ -94,8 +94,8 @@ impl RouteTable {
         Ok(Self { by_method, patterns })
     }
 
-    /// The route of a request, by its canonical path without query. `None` when no route has this method and path, also where
-    /// a route has the path for other methods.
+    /// The route of a request, by its canonical path without query. `None` when no route has this method and path, also
+    /// where a route has the path for other methods.
     pub fn find(&self, method: &Method, path: &str) -> Option<(RouteIndex, Captures)> {
         let slot = &self.by_method[MethodSet::slot(method)?];
         if let Ok(found) = slot.exact.at(path) {

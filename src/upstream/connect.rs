@@ -1,4 +1,5 @@
-//! Connects to an upstream: resolves its name, checks every address, connects to one that is allowed, makes the TLS handshake.
+//! Connects to an upstream: resolves its name, checks every address, connects to one that is allowed, makes the TLS
+//! handshake.
 //!
 //! The address that was checked is the address that is connected to, so it does not help to change the name in between.
 

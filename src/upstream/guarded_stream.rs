@@ -1,7 +1,8 @@
-//! The stream between hyper and an upstream's socket. It has a deadline for an upstream that does not read, and resets the
-//! connection of an exchange that was broken off.
+//! The stream between hyper and an upstream's socket. It has a deadline for an upstream that does not read, and resets
+//! the connection of an exchange that was broken off.
 //!
-//! A reset makes the kernel throw away what it has not sent yet to a slow reader. What was sent before cannot be taken back.
+//! A reset makes the kernel throw away what it has not sent yet to a slow reader. What was sent before cannot be taken
+//! back.
 
 use std::future::Future;
 use std::io;
@@ -26,8 +27,8 @@ pub(super) struct ConnectionControl {
     task: OnceLock<Waker>,
     /// Whether `sending` is set, so that an exchange without a body takes no lock.
     sends: AtomicBool,
-    /// The registration of a request with a body: a kill of it ends the connection, and it is in flight until the socket is
-    /// closed.
+    /// The registration of a request with a body: a kill of it ends the connection, and it is in flight until the
+    /// socket is closed.
     sending: Mutex<Option<InFlight>>,
 }
 

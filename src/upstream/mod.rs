@@ -1,7 +1,8 @@
 //! Connections to the APIs that the gateway calls: the company's own, and those of vendors.
 //!
-//! Each vendor has its own pool of connections to each upstream, so that a slow upstream of one vendor never holds up another
-//! vendor. Never sends a request twice that may have arrived, and never connects to an address that was not checked.
+//! Each vendor has its own pool of connections to each upstream, so that a slow upstream of one vendor never holds up
+//! another vendor. Never sends a request twice that may have arrived, and never connects to an address that was not
+//! checked.
 
 mod connect;
 mod guarded_stream;

@@ -1,7 +1,8 @@
 //! The pool of one vendor's connections to one upstream, with a shard for each worker.
 //!
-//! A request takes the connection that was idle for the shortest time. The connection comes back when the last byte of the
-//! response has been read. When an exchange is broken off, its connection is reset, and what was not sent is thrown away.
+//! A request takes the connection that was idle for the shortest time. The connection comes back when the last byte of
+//! the response has been read. When an exchange is broken off, its connection is reset, and what was not sent is thrown
+//! away.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -157,15 +158,15 @@ impl UpstreamPool {
         self.body
     }
 
-    /// Sends a request that was admitted, and waits for the head of its response. `_permit` is the proof of the admission;
-    /// `now` is when the request is sent.
+    /// Sends a request that was admitted, and waits for the head of its response. `_permit` is the proof of the
+    /// admission; `now` is when the request is sent.
     ///
     /// A request that finds its idle connection closed already is sent again on another one, since not a byte of it was
     /// sent; any other failure is final.
     ///
     /// # Errors
-    /// [`SendError`], at the latest when the response timeout has passed since the end of the request. The time that the
-    /// body of the request takes is bounded by the limits on its sender and on its reader.
+    /// [`SendError`], at the latest when the response timeout has passed since the end of the request. The time that
+    /// the body of the request takes is bounded by the limits on its sender and on its reader.
     ///
     /// # No request without a permit
     /// Whoever holds a [`Permit`] can send:

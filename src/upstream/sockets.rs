@@ -1,7 +1,8 @@
-//! The number of sockets that the pools of all vendors share. It follows from the number of file descriptors, which callers'
-//! connections use too.
+//! The number of sockets that the pools of all vendors share. It follows from the number of file descriptors, which
+//! callers' connections use too.
 //!
-//! When no socket is left, the idle connections of all pools are closed, since an idle connection only saves a handshake.
+//! When no socket is left, the idle connections of all pools are closed, since an idle connection only saves a
+//! handshake.
 
 use std::sync::{Arc, Mutex, Weak};
 
