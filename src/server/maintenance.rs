@@ -196,6 +196,7 @@ fn read_vendors(helm: &GatewayControl) {
         vendor.metrics.limit_remaining(LimitLabel::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(LimitLabel::Records, left.records);
         vendor.metrics.limit_remaining(LimitLabel::Bytes, left.bytes);
+        vendor.metrics.limit_remaining(LimitLabel::Subjects, left.subjects.unwrap_or(f64::NAN));
         for (result, total) in vendor.reveals().results() {
             vendor.metrics.reveals(result, total);
         }

@@ -13,11 +13,13 @@ pub enum LimitLabel {
     Records,
     /// Bytes per window.
     Bytes,
+    /// Different subjects per window, where the contract limits them.
+    Subjects,
 }
 
 impl LimitLabel {
     /// Every limit, in the order of its number.
-    pub const ALL: [Self; 4] = [Self::Requests, Self::Concurrency, Self::Records, Self::Bytes];
+    pub const ALL: [Self; 5] = [Self::Requests, Self::Concurrency, Self::Records, Self::Bytes, Self::Subjects];
 
     /// The word used in config and metrics.
     pub const fn as_str(self) -> &'static str {
@@ -26,6 +28,7 @@ impl LimitLabel {
             Self::Concurrency => "concurrency",
             Self::Records => "records",
             Self::Bytes => "bytes",
+            Self::Subjects => "subjects",
         }
     }
 }

@@ -351,6 +351,7 @@ fn answers_carry_the_state_of_the_rate_limits() {
     let series = |limit: &str| format!(r#"vendorgate_limit_remaining_ratio{{vendor="acme",limit="{limit}"}}"#);
     let left = |limit: &str| gateway.series(&series(limit));
     assert!(left("requests") < 0.01 && left("records") > 0.99, "{} {}", left("requests"), left("records"));
+    assert_eq!(gateway.metric("vendorgate_limit_remaining_ratio", &[r#"limit="subjects""#]), None, "no such limit");
     let refused = gateway.get("/v1/orders", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (429, "rate_limited"));
     assert_eq!(refused.field("ratelimit").map(|field| field.starts_with(r#""vendor";r=0;t="#)), Some(true));
