@@ -1,6 +1,6 @@
 //! One admin call, from request to answer: guard, look up, authorize, read, do.
 //!
-//! Always answers, and tells [`AdminControl`] about every call that it refuses.
+//! Always answers, and reports every call that it refuses to [`RecordControl`](super::RecordControl).
 
 use std::sync::Arc;
 
@@ -40,7 +40,7 @@ impl<C> std::fmt::Debug for AdminApi<C> {
     }
 }
 
-/// What the audit trail is told of a call, as far as it is known.
+/// What the audit trail records of a refused call, as far as it is known.
 #[derive(Default)]
 struct CallTrace {
     call: Option<String>,
@@ -48,7 +48,7 @@ struct CallTrace {
 }
 
 impl<C: AdminControl> AdminApi<C> {
-    /// Calls that act through `control`, and nobody who may make them but by the Unix socket.
+    /// Calls that act through `control`. Until operators are set, only the Unix socket may make them.
     pub fn new(control: Arc<C>, metrics: Metrics, clock: Clock, hosts: AllowedHosts) -> Self {
         Self { control, metrics, clock, hosts, operators: ArcSwap::default() }
     }
@@ -75,7 +75,7 @@ impl<C: AdminControl> AdminApi<C> {
         reply
     }
 
-    /// What its clock says.
+    /// The moment by the API's clock.
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
     }

@@ -30,10 +30,10 @@ pub trait AdminControl:
 {
 }
 
-/// Who asked.
+/// The operator who makes a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
-    /// The operator's name; `uid:N` for whoever may open the Unix socket.
+    /// The operator's name; `uid:N` for a user of the Unix socket.
     pub name: String,
     /// What they may do.
     pub role: OperatorRole,
@@ -42,7 +42,7 @@ pub struct Actor {
 }
 
 impl Actor {
-    /// Whether this is one of the operators, and not whoever may open the Unix socket: the same person could be both.
+    /// Whether this is one of the operators, and not a user of the Unix socket: the same person could be both.
     pub fn is_named(&self) -> bool {
         self.name != self.peer.to_string()
     }
@@ -106,7 +106,7 @@ pub enum ControlError {
     /// So many of them are this operator's that one more would crowd the others out.
     #[error("too many kills that this operator ordered are to come")]
     ScheduleShare,
-    /// Several people are asked for, and this operator came or changed while the kill stood.
+    /// Several people are asked for, and this operator was added or changed while the kill was in force.
     #[error("this operator was added or changed while the kill stood")]
     OperatorNew,
     /// The new config has faults, so nothing changed.
@@ -115,7 +115,7 @@ pub enum ControlError {
     /// State could not be written or read.
     #[error("state cannot be used")]
     State,
-    /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not told.
+    /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not said.
     #[error("no vendor's keys open this token")]
     NotRevealed,
 }

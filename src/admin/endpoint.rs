@@ -1,4 +1,4 @@
-//! What an admin call is: method, path, role, types and handler, in one value. Each subject's file lists its own.
+//! An admin call as one value: method, path, role, types and handler. Each subject's file lists its own.
 //!
 //! Dispatch, roles, the API's description and the tests all read these values, so a call is written down once.
 
@@ -180,7 +180,7 @@ fn captured<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
     one_segment.then_some(vendor)
 }
 
-/// Reads an order and checks what JSON cannot say. What is told of a fault names keys and places, and never a value.
+/// Reads an order and checks what JSON cannot say. The text about a fault names keys and places, and never a value.
 pub(super) fn read_order<T: DeserializeOwned>(
     body: &[u8],
     check: fn(&T) -> Result<(), OrderError>,

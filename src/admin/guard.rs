@@ -1,4 +1,4 @@
-//! Who is asking, and whether it is a web page of another site that makes a browser ask.
+//! Authentication of operators, and the refusal of requests that a web page of another site made a browser send.
 //!
 //! A browser on an operator's machine can reach a loopback port for any page that it shows. Such a page cannot send
 //! JSON, an operator's token or our `Host` without help, so each of these is demanded.
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn only_json_is_json() {
+    fn only_the_content_type_of_json_counts_as_json() {
         for (value, json) in [
             ("application/json", true),
             ("Application/JSON; charset=utf-8", true),

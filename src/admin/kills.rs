@@ -38,7 +38,7 @@ pub struct OperatorOrder {
     /// Only say what a kill would cut, and cut nothing.
     #[serde(default, skip_serializing_if = "is_default")]
     pub dry_run: bool,
-    /// The names are right although nobody has been seen by them.
+    /// The names are meant, although the gateway has never seen them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unseen: bool,
     /// Not now but then: a time (RFC 3339), or how long from now (`2h`).
@@ -50,7 +50,7 @@ pub struct OperatorOrder {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct UnscheduleOrder {
-    /// Which.
+    /// The id of the kill to come.
     pub id: u64,
     /// Why, in words for the audit trail.
     pub reason: String,

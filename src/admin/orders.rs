@@ -8,7 +8,7 @@ use crate::model::{UnixTime, parse_rfc3339};
 /// Why an order that can be read cannot be followed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OrderError {
-    /// Nobody could say later why it was done.
+    /// An act without a reason cannot be explained later.
     #[error("write why: \"reason\" must be 1 to {REASON_BYTES_MAX} bytes, such as \"ticket 4711: key leaked\"")]
     Reason,
     /// An empty name would match nothing.
@@ -23,7 +23,7 @@ pub enum OrderError {
     /// The same word in another contract is not meant, and to leave it out would widen the order.
     #[error("{0:?} is one vendor's name: send the order for that vendor, or leave the key out")]
     OfOneVendor(&'static str),
-    /// What would be cut then, nobody knows now.
+    /// What would be cut at a later time cannot be known now.
     #[error("write \"dry_run\" or \"at\", not both")]
     DryRunLater,
     /// A kill cannot be put off to this time.

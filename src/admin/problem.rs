@@ -34,7 +34,7 @@ pub struct Problem {
     pub faults: Vec<String>,
 }
 
-/// A no to an admin call.
+/// Why an admin call is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum AdminError {
     /// Bytes that can be read in more than one way.

@@ -1,4 +1,4 @@
-//! The query of an admin call: only parameters of the table, each at most once.
+//! The query of an admin call: only parameters that its endpoint lists, each at most once.
 
 use percent_encoding::percent_decode_str;
 

@@ -19,9 +19,9 @@ use crate::telemetry::FailedRequest;
 /// Part of the audit trail, in the order of its lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AuditPage {
-    /// The entries.
+    /// The entries, in the order of their numbers.
     pub entries: Vec<AuditEntry>,
-    /// The number of the last line that was looked at: what comes next stands after it.
+    /// The number of the last line that was read: the next page begins after it.
     #[serde(default)]
     pub seen: Option<u64>,
     /// Lines met on the way that are none that a gateway writes: `audit verify` says which.
@@ -70,9 +70,9 @@ pub struct AuditQuery {
 /// A call that was refused.
 #[derive(Debug, Clone, Copy)]
 pub struct RefusedCall<'a> {
-    /// When.
+    /// When it was refused.
     pub at: UnixTime,
-    /// From where.
+    /// The other end of the connection.
     pub peer: AdminPeer,
     /// The operator, where the token was right.
     pub operator: Option<&'a str>,

@@ -1,4 +1,4 @@
-//! What goes back to whoever made an admin call.
+//! The responses to admin calls.
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};

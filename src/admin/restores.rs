@@ -12,7 +12,7 @@ use crate::config::OperatorRole;
 use crate::kill::RestoreReport;
 use crate::model::VendorId;
 
-/// Restores.
+/// Restores of one vendor, or of all.
 pub trait RestoreControl {
     /// Lets a vendor back, or a part of it.
     fn restore(

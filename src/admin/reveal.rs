@@ -43,7 +43,7 @@ impl RevealOrder {
 pub struct RevealReport {
     /// The vendor for whom the token was made.
     pub vendor: String,
-    /// The value.
+    /// The value that the token stands for.
     pub value: String,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for RevealReport {
 
 /// Tokens turned back into values.
 pub trait RevealControl {
-    /// Turns one token back into its value, for the operator who asks and for nobody else.
+    /// Turns one token back into its value, for the operator who asks.
     fn reveal(&self, actor: &Actor, order: &RevealOrder) -> impl Future<Output = ControlResult<RevealReport>> + Send;
 }
 

@@ -42,7 +42,7 @@ pub struct RevokeOrder {
 pub enum Revocable {
     /// One token, by its `jti`.
     Token(String),
-    /// A client.
+    /// The client of this id.
     Client(String),
     /// A signing key.
     Key(String),
@@ -75,7 +75,7 @@ pub struct RevokedItem {
     /// A token, by its id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jti: Option<String>,
-    /// A client.
+    /// The client of this id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
     /// A signing key.
@@ -100,14 +100,14 @@ impl From<&Revocable> for RevokedItem {
 /// The answer to a revocation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevokeReport {
-    /// Whose.
+    /// The vendor's id.
     pub vendor: String,
-    /// What.
+    /// What was revoked.
     pub revoked: RevokedItem,
     /// Whether a client, token or key of that name has been seen. Where not, it is kept all the same; a token is known
     /// only since the gateway started. Always true for a time.
     pub seen: bool,
-    /// Requests cut.
+    /// Requests that were severed.
     pub severed: u64,
     /// Microseconds from the order's arrival until the last of them had left.
     pub sever_micros: u64,
@@ -123,7 +123,7 @@ pub struct RevokeReport {
 /// The answer to a lift.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LiftReport {
-    /// Whose.
+    /// The vendor's id.
     pub vendor: String,
     /// What may be used again.
     pub lifted: RevokedItem,
@@ -136,7 +136,7 @@ pub struct LiftReport {
 /// What is taken back now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RevocationList {
-    /// Oldest first.
+    /// The revocations, oldest first.
     pub revocations: Vec<ActiveRevocation>,
 }
 
@@ -144,16 +144,16 @@ pub struct RevocationList {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "StandingRevocation")]
 pub struct ActiveRevocation {
-    /// Whose.
+    /// The vendor's id.
     pub vendor: String,
-    /// What.
+    /// What is revoked.
     pub revoked: RevokedItem,
-    /// Since when.
+    /// When it was revoked.
     pub at: Rfc3339Time,
     /// When it may be forgotten, because no token that it names can be valid then; nothing where a person must lift it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Rfc3339Time>,
-    /// Why.
+    /// The reason, in the operator's words.
     pub reason: String,
 }
 

@@ -1,7 +1,7 @@
 //! The admin API on a socket: HTTP/1.1, bounded in connections, time and size.
 //!
-//! Whoever comes gets a slot: those who have shown no operator's token make room, the oldest first, and never an operator
-//! who waits for an answer. Descriptors are held in hand for when the process has none left.
+//! Every connection gets a slot. Connections that have shown no operator's token make room, the oldest first; an
+//! operator who waits for an answer never does. Spare file descriptors are kept for when the process has none left.
 
 use std::convert::Infallible;
 use std::future::{Future, ready};
@@ -33,7 +33,7 @@ use crate::http::{
 
 /// After a failed accept: trying at once would only spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// After one for want of a descriptor, while whoever makes room closes.
+/// The pause after an accept that failed for want of a descriptor, while a connection that makes room closes.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
 /// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
@@ -61,7 +61,7 @@ pub async fn serve_tls<C: AdminControl>(
 
 /// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
 ///
-/// Whoever binds it must let only its owner open it. A call with a token is judged by the token.
+/// The caller must bind it so that only its owner can open it. A call with a token is judged by the token.
 pub async fn serve_unix<C: AdminControl>(
     listener: UnixListener,
     api: Arc<AdminApi<C>>,
@@ -235,7 +235,7 @@ async fn accept_until<C: AdminControl>(
     slots.wait_until_empty().await;
 }
 
-/// Those of one network share a bound; whoever may open the Unix socket is the same person.
+/// Connections of one network share a bound; all users of the Unix socket are the same person.
 fn group(peer: AdminPeer) -> Vec<(SlotGroup, usize)> {
     match peer {
         AdminPeer::Network(address) => vec![(SlotGroup::Sender(PeerNetwork::of(address.ip())), ADMIN_UNPROVEN_MAX)],

@@ -1,4 +1,4 @@
-//! File descriptors held in hand: given up, one by one, when an operator could not be accepted for want of one.
+//! Spare file descriptors: closed one by one when an operator's connection could not be accepted for want of one.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex};
@@ -11,19 +11,19 @@ use crate::model::Lock as _;
 pub(super) struct SpareDescriptors(Arc<Mutex<Vec<File>>>);
 
 impl SpareDescriptors {
-    /// Takes them while there are any.
+    /// Opens spare descriptors while the process can have more.
     pub(super) fn take() -> Self {
         let spare = Self(Arc::default());
         spare.refill();
         spare
     }
 
-    /// Closes one, so that the next accept finds it; false where none is left.
+    /// Closes one, so that the next accept can use it; false where none is left.
     pub(super) fn release_one(&self) -> bool {
         self.0.locked().pop().is_some()
     }
 
-    /// Takes back what was given up, as far as there is any.
+    /// Opens again what was closed, as far as the process can have more.
     pub(super) fn refill(&self) {
         let mut held = self.0.locked();
         while held.len() < DESCRIPTORS_SPARE {

@@ -30,7 +30,7 @@ pub struct VendorList {
 /// A vendor at a glance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorStatus {
-    /// Its id.
+    /// The vendor's id.
     pub vendor: String,
     /// Its name for people.
     pub name: String,
@@ -81,7 +81,7 @@ pub struct VendorStatus {
     /// Its limits in force, in each direction that has routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<VendorLimit>,
-    /// Its rules that have matched nothing, which may name fields that nobody sends.
+    /// Its rules that have matched nothing: they may name fields that are never sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unmatched_rules: Vec<UnmatchedRule>,
     /// Its routes with bodies of a shape that their rules were not written for.
@@ -98,7 +98,7 @@ pub struct VendorStatus {
 /// What passed in one direction since the process started.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Traffic {
-    /// Which way.
+    /// The direction of the traffic.
     pub direction: Direction,
     /// Exchanges that ended.
     pub requests: u64,
@@ -127,7 +127,7 @@ impl Traffic {
 pub struct LastDenial {
     /// The stable reason.
     pub reason: String,
-    /// When.
+    /// When it was refused or cut short.
     pub at: Rfc3339Time,
     /// Which way the request went.
     pub direction: Direction,

@@ -121,7 +121,7 @@ async fn every_call_answers_those_who_may_and_no_others() {
 }
 
 #[tokio::test]
-async fn a_kill_answers_what_is_promised() {
+async fn a_kill_answers_with_its_count_time_and_durability() {
     let listener = FakeListener::start().await;
     let body = r#"{"reason":"leak","direction":"egress","route":"GET /a","client":"c"}"#;
     let kill =
@@ -141,7 +141,7 @@ async fn a_kill_answers_what_is_promised() {
 }
 
 #[tokio::test]
-async fn bytes_with_two_readings_are_no_call() {
+async fn bytes_that_can_be_read_in_two_ways_are_refused() {
     let listener = FakeListener::start().await;
     let (admin, kill) = (bearer(OperatorRole::Admin), "/v1/vendors/acme/kill");
     let json = "Content-Type: application/json";

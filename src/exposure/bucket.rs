@@ -49,7 +49,7 @@ pub struct ExposureBucket {
 /// Values of one field that were treated in one way.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct FieldCount {
-    /// Where the value stood, as the contract writes it.
+    /// The field's place in the body, as the contract writes it.
     pub field: String,
     /// How it was treated.
     pub treatment: String,
@@ -90,7 +90,7 @@ impl ExposureBucket {
         }
     }
 
-    /// A key for an ordered store: a vendor's buckets stand together, in the order of time.
+    /// A key for an ordered store: a vendor's buckets are side by side, in the order of time.
     pub fn key(&self) -> String {
         format!("{}\u{0}{:010}\u{0}{}\u{0}{}\u{0}{:013}", self.vendor, self.hour, self.direction, self.route, self.run)
     }
@@ -127,7 +127,8 @@ impl SubjectSketch {
     }
 }
 
-/// Joins the sketches and the paths in clear of each route's day into its first bucket of that day, which makes old data small.
+/// Joins the sketches and the paths in clear of each route's day into its first bucket of that day, which makes old
+/// data small.
 ///
 /// Give it whole days that are over; the counts stay by the hour. Answers with the places of the buckets that changed.
 pub fn fold_day(buckets: &mut [ExposureBucket]) -> Vec<usize> {
@@ -209,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_by_vendor_and_time() {
+    fn keys_are_ordered_by_vendor_and_time() {
         let key = |vendor: &str, hour| {
             ExposureBucket { hour, ..ExposureBucket::new(vendor, Direction::Egress, "POST /x", 0, 7) }.key()
         };
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_survives_its_text() {
+    fn a_bucket_is_read_back_as_it_was_written() {
         let mut bucket = bucket("GET /a", 49, 1, 5..9);
         bucket.add_field("$.email", "tokenize", 3);
         bucket.add_field("$.email", "tokenize", 4);

@@ -109,7 +109,7 @@ impl ClearSum {
     pub(super) fn done(self) -> InClear {
         let others = self.paths.others();
         let count = |(path, values): (String, u64)| {
-            // One that only the sum has, since it has made one of many names, is no listed one.
+            // A path that only the sum has, because it merged many names into one, is not listed.
             let listed = self.listed.get(&path).copied().unwrap_or_default();
             ClearCount { path, values, listed }
         };

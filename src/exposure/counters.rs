@@ -1,8 +1,8 @@
 //! Counts what leaves while it leaves, and folds the counts into buckets of an hour.
 //!
 //! A body adds to cells that its route has resolved beforehand: atomic additions, no lock, no look-up. A roll moves the
-//! cells' counts into the open bucket of the hour in which they were last touched, so a count can stand one
-//! roll's interval before or after the full hour. What was not rolled and stored is lost in a crash.
+//! cells' counts into the open bucket of the hour in which they were last touched, so a count can fall one roll's
+//! interval before or after the full hour. What was not rolled and stored is lost in a crash.
 //!
 //! Never grows with traffic: cells and open buckets are as many as routes and rules.
 
@@ -65,7 +65,8 @@ struct RouteCells {
     first_ms: AtomicU64,
     last_ms: AtomicU64,
     subjects: LiveSketch,
-    /// Bodies since the last roll, and those of them that were looked at; and all of the hour, to know whose turn it is.
+    /// Bodies since the last roll, and those of them that were looked at; and all bodies of the hour, which decide what
+    /// is looked at.
     bodies: AtomicU64,
     looked_at: AtomicU64,
     turn: AtomicU64,
@@ -89,13 +90,14 @@ impl ExposureCounters {
         RouteCounters(cells)
     }
 
-    /// Folds what was counted since the last roll, and answers with every bucket that changed, each as a whole: the store
-    /// writes each over the one with the same [`ExposureBucket::key`]. Call it every few seconds, and once at the end.
+    /// Folds what was counted since the last roll, and answers with every bucket that changed, each as a whole: the
+    /// store writes each over the one with the same [`ExposureBucket::key`]. Call it every few seconds, and once at the
+    /// end.
     pub fn roll(&self, now: Moment) -> Vec<ExposureBucket> {
         let mut books = self.table.locked();
         let CounterTable { cells, open } = &mut *books;
         let rolled = cells.iter().filter_map(|cells| self.fold(cells, open)).collect();
-        // Cells of a route that a reload took away live on until their last body has ended.
+        // Cells of a route that a reload removed live on until their last body has ended.
         cells.retain(|cells| Arc::strong_count(cells) > 1 || cells.is_touched());
         if open.len() > cells.len() {
             let is_open = |name: &RouteKey| cells.iter().any(|cells| cells.name() == *name);
@@ -114,7 +116,7 @@ impl ExposureCounters {
         let ExposureProfile { vendor, direction, route, .. } = &cells.profile;
         let fresh = || ExposureBucket::new(vendor.as_str(), *direction, route, hour, self.run.as_millis());
         let bucket = open.entry(cells.name()).or_insert_with(fresh);
-        // Never back, also if the clock is: an hour that was written would be written over with less.
+        // Never go back an hour, even if the clock does: a stored hour would be overwritten with less.
         if hour > bucket.hour {
             *bucket = fresh();
             cells.turn.store(0, Ordering::Relaxed);
@@ -140,8 +142,8 @@ impl RouteCounters {
         self.0.values[rule].fetch_add(values, Ordering::Relaxed);
     }
 
-    /// Whether the next body is looked at for what leaves in clear: the first [`CLEAR_BODIES`] of each hour are, and each
-    /// [`CLEAR_EVERY`]th after them.
+    /// Whether the next body is looked at for what leaves in clear: the first [`CLEAR_BODIES`] of each hour are, and
+    /// each [`CLEAR_EVERY`]th after them.
     pub fn samples_next_body(&self) -> bool {
         let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
         turn < CLEAR_BODIES || turn.is_multiple_of(CLEAR_EVERY)

@@ -57,7 +57,7 @@ impl DistinctSketch {
         }
     }
 
-    /// Whether nobody was counted.
+    /// Whether no subject was counted.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(|rank| *rank == 0)
     }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sketch_survives_its_text_and_rubbish_is_refused() {
+    fn a_sketch_is_read_back_as_it_was_written_and_other_text_is_refused() {
         for count in [0, 5, 1_000, 100_000] {
             let sketch = of(3, 0..count);
             let text = serde_json::to_string(&sketch).unwrap();

@@ -49,17 +49,17 @@ fn check(name: &str, actual: &str, expected: &str) {
 }
 
 #[test]
-fn text_reads_as_agreed() {
+fn the_text_report_equals_its_golden_file() {
     check("the text", &sample().to_text(), include_str!("golden/report.txt"));
 }
 
 #[test]
-fn markdown_reads_as_agreed() {
+fn the_markdown_report_equals_its_golden_file() {
     check("the Markdown", &sample().to_markdown(), include_str!("golden/report.md"));
 }
 
 #[test]
-fn json_reads_as_agreed() {
+fn the_json_report_equals_its_golden_file() {
     check("the JSON", &(sample().to_json().unwrap() + "\n"), include_str!("golden/report.json"));
 }
 
@@ -127,7 +127,7 @@ fn paths_in_clear_add_up_over_hours_and_joined_days() {
 }
 
 #[test]
-fn nothing_left_is_said_so() {
+fn a_report_of_nothing_says_that_nothing_left() {
     let nobody = VendorId::parse("nobody").unwrap();
     let report = ExposureReport::of(&nobody, UnixTime::from_secs(0), UnixTime::from_secs(60), [customers(3, 0..9)]);
     assert!(report.to_text().contains("Nothing left."));

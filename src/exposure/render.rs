@@ -1,6 +1,6 @@
 //! A report for people: as text for a terminal, and as Markdown for a file that goes to a supervisory authority.
 //!
-//! Both say the same. Never rounds a count; only subjects are approximate, and say so.
+//! Both hold the same figures. Never rounds a count; only subjects are approximate, and are marked so.
 
 use std::fmt::Write as _;
 
@@ -214,7 +214,7 @@ fn to_the_second(time: &str) -> String {
     time.split_once('.').map_or_else(|| time.to_owned(), |(seconds, _)| format!("{seconds}Z"))
 }
 
-/// A name from a contract, so that it cannot break the table or the code span that it stands in.
+/// A name from a contract, without what could end its table cell or code span.
 fn code(name: &str) -> String {
     name.chars().filter(|c| !c.is_control() && *c != '`').collect::<String>().replace('|', "\\|")
 }

@@ -18,11 +18,11 @@ use crate::pii::{DETECT, TreatmentKind};
 /// What left to a vendor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ExposureReport {
-    /// To whom.
+    /// The vendor's id.
     pub vendor: String,
     /// From when: the hour of the time that was asked for.
     pub since: String,
-    /// Until when.
+    /// When the report was made.
     pub until: String,
     /// The first time that something left.
     #[serde(default)]
@@ -88,11 +88,11 @@ pub struct RouteExposure {
 /// What left of one field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldExposure {
-    /// Where it stood, as the contract writes it.
+    /// The field's place in the body, as the contract writes it.
     pub field: String,
     /// How it was treated.
     pub treatment: String,
-    /// What that makes of it for whoever has it.
+    /// What the treatment makes of the value for its receiver.
     pub left_as: Cow<'static, str>,
     /// Values that left so.
     pub values: u64,
@@ -254,7 +254,7 @@ fn time(ms: u64) -> String {
     UnixTime::from_millis(ms).to_string()
 }
 
-/// What a treated value is to whoever has it. The words come from stored buckets: one of a later version is unknown.
+/// What a treated value is to its receiver. The words come from stored buckets: one of a later version is unknown.
 fn left_as(field: &str, treatment: &str) -> &'static str {
     let Some(kind) = TreatmentKind::from_word(treatment) else {
         return "a value treated in a way that this version does not know";

@@ -78,7 +78,7 @@ impl From<KillState> for VendorState {
     }
 }
 
-/// What of an order nobody has been seen by.
+/// A part of an order that the gateway has never seen: probably a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unseen {
@@ -86,7 +86,7 @@ pub enum Unseen {
     Vendor,
     /// The contract has nothing that goes this way, for this client.
     Direction,
-    /// No line of the contract has been this route.
+    /// No route of the contract, now or before, is this one.
     Route,
     /// No client of the vendor by this name.
     Client,
@@ -111,7 +111,7 @@ impl Fleet {
 pub struct KillReport {
     /// Who was cut off.
     pub vendor: String,
-    /// How what the order named stands now: always `killed`.
+    /// The state of what the order named: always `killed`.
     pub state: VendorState,
     /// Grows with each kill and restore.
     pub generation: u64,
@@ -119,14 +119,14 @@ pub struct KillReport {
     pub severed: u64,
     /// Microseconds from the order to the end of the last of them.
     pub sever_micros: u64,
-    /// Whether the kill is on disk. When not, it stands until the process ends.
+    /// Whether the kill is on disk. When not, it is in force until the process ends.
     pub persisted: bool,
     /// Who else knows.
     pub fleet: Fleet,
     /// What the order named, where that is not the vendor whole.
     #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
     pub selector: KillSelector,
-    /// What of the order nobody has been seen by; it is kept all the same.
+    /// The parts of the order that the gateway has never seen; the kill is in force all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
@@ -139,15 +139,15 @@ pub struct KillReport {
 pub struct KillPreview {
     /// Who would be cut off, or `*`.
     pub vendor: String,
-    /// How it stands now.
+    /// The vendor's state now.
     pub state: VendorState,
-    /// Always true.
+    /// Always true, which tells a preview from a kill.
     pub dry_run: bool,
     /// Calls of the vendor in flight that would be cut.
     pub ingress: u64,
     /// Calls to the vendor in flight that would be cut.
     pub egress: u64,
-    /// What of the order nobody has been seen by.
+    /// The parts of the order that the gateway has never seen.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// What the order named, where that is not the vendor whole.
@@ -167,7 +167,7 @@ pub struct KillAllReport {
 pub struct RestoreReport {
     /// Who was let back.
     pub vendor: String,
-    /// What the vendor is now: killed still, while approvals are missing or another kill stands.
+    /// The vendor's state now: still killed while approvals are missing or another kill is in force.
     pub state: VendorState,
     /// Grows with each kill and restore.
     pub generation: u64,
@@ -199,11 +199,11 @@ pub struct ApprovalAnswer {
     /// What would be restored.
     #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
     pub selector: KillSelector,
-    /// Who.
+    /// The operator who agreed.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// When.
+    /// When the operator agreed.
     pub at: Rfc3339Time,
 }
 
@@ -231,7 +231,7 @@ pub struct DrillReport {
     pub persist_micros: u64,
     /// Whether the kill was on disk.
     pub persisted: bool,
-    /// How the vendor stands after it.
+    /// The vendor's state after the drill.
     pub state: VendorState,
 }
 
@@ -250,22 +250,22 @@ impl From<DrillRecord> for DrillReport {
     }
 }
 
-/// A kill that stands.
+/// A kill in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Standing")]
 pub struct KillStatus {
     /// What is killed.
     #[serde(rename = "scope")]
     pub selector: KillSelector,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// Who.
+    /// The operator who ordered it, or the gateway.
     pub by: String,
-    /// When.
+    /// When it was ordered.
     pub at: Rfc3339Time,
     /// The kill's own generation.
     pub generation: u64,
-    /// Whether no line of the contract matches it any more: it stands, and cuts off nothing for now.
+    /// Whether no route of the contract matches it any more: it stays in force, and cuts off nothing for now.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unmatched: bool,
 }
@@ -294,14 +294,14 @@ pub struct ScheduledKill {
     /// What of it, where that is not the vendor whole.
     #[serde(rename = "scope", default, skip_serializing_if = "KillSelector::is_whole")]
     pub selector: KillSelector,
-    /// What of the order nobody had been seen by when it was given; it is kept all the same.
+    /// The parts of the order that the gateway had never seen when it was given; it is kept all the same.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// When, to about a second.
     pub at: Rfc3339Time,
     /// Who ordered it.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
 }
 

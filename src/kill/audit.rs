@@ -1,4 +1,4 @@
-//! Who hears of what happens at the switch: the audit trail, and whoever else is listed.
+//! Events of the kill switch as records of the audit trail.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::event::{EventListener, KillEvent, KillEventKind};
 use crate::audit::{self, AuditRecord, AuditTrail};
 
-/// Tells each of these, in order.
-pub fn notify_all(witnesses: Vec<EventListener>) -> EventListener {
-    Arc::new(move |event| witnesses.iter().for_each(|witness| witness(event)))
+/// Calls each of these listeners, in order.
+pub fn notify_all(listeners: Vec<EventListener>) -> EventListener {
+    Arc::new(move |event| listeners.iter().for_each(|listener| listener(event)))
 }
 
 /// Records events in the audit trail. The trail's own thread writes; the switch does not wait for it.
@@ -18,7 +18,7 @@ pub fn audit_listener(audit: Arc<AuditTrail>) -> EventListener {
 }
 
 impl KillEvent {
-    /// The event as a line of the audit trail.
+    /// The event as a record of the audit trail.
     pub fn audit_entry(&self) -> AuditRecord {
         AuditRecord {
             at: self.at,

@@ -2,7 +2,7 @@
 //!
 //! Exact, without a lock: a ring holds the times of the last denials, and the one that makes the burst finds the
 //! first of it in its own place. Two threads that race may swap neighbours, which moves the window by the time
-//! between them and loses none. Never kills: whoever asks does.
+//! between them and loses none. Never kills: the caller does.
 
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -41,7 +41,7 @@ impl DenialBurst {
         first != 0 && now.monotonic_ns.saturating_sub(first - 1) <= self.window_ns
     }
 
-    /// Forgets what it has seen, as after a restore.
+    /// Forgets the denials so far, as after a restore.
     pub fn reset(&self) {
         self.ring.iter().for_each(|time| time.store(0, Ordering::Relaxed));
     }
@@ -79,7 +79,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_agrees_with_counting(denials in 1..8_u32, window in 1..50_u64, gaps in prop::collection::vec(0..20_u64, 1..60)) {
+        fn a_burst_is_noticed_exactly_when_a_count_of_the_window_says_so(denials in 1..8_u32, window in 1..50_u64, gaps in prop::collection::vec(0..20_u64, 1..60)) {
             let rule = rule(denials, window);
             let mut times = Vec::new();
             let mut now = 0;

@@ -1,9 +1,9 @@
-//! An exercise: the switch is thrown on purpose, timed, and turned back.
+//! An exercise of the kill switch: it kills on purpose, measures, and restores.
 //!
-//! A drill on real traffic cuts it. A shadow drill cuts nothing of the vendor's: it severs as many stand-ins as the
-//! vendor has in flight, on a line of its own, and writes as a kill would. A crash in the middle of a real drill
-//! leaves the vendor killed, as any crash does. An order that falls into a drill is its own kill: it stands when the
-//! drill is over, and the drill says so.
+//! A drill on real traffic severs it. A shadow drill severs nothing of the vendor's: it severs as many stand-ins as the
+//! vendor has in flight, on a gate of its own, and writes as a kill would. A crash in the middle of a real drill leaves
+//! the vendor killed, as any crash does. A kill that is ordered during a drill is its own kill: it stays in force when
+//! the drill is over, and the report says so.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ use crate::store::{Store, StoreRow, StoreTable, WriteBatch};
 /// What a drill found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DrillRecord {
-    /// The vendor.
+    /// The vendor's id.
     pub vendor: String,
     /// Whether nothing was cut.
     pub shadow: bool,
@@ -47,7 +47,7 @@ pub struct DrillRecord {
     pub severed: u64,
     /// Whether the kill was durable.
     pub persisted: bool,
-    /// How the vendor stands after it.
+    /// The vendor's state after the drill.
     pub state: KillState,
 }
 
@@ -64,10 +64,10 @@ impl DrillRecord {
 }
 
 impl KillSwitch {
-    /// Drills. Hooks are not told; the audit trail is.
+    /// Drills. Hooks are not notified; the audit trail has it.
     ///
     /// # Errors
-    /// [`KillError::UnknownVendor`]; [`KillError::AlreadyKilled`] where anything stands against the vendor;
+    /// [`KillError::UnknownVendor`]; [`KillError::AlreadyKilled`] where any kill is in force against the vendor;
     /// [`KillError::NotPersisted`] where it could not be turned back, and is killed now.
     pub async fn drill(
         &self,
@@ -112,7 +112,7 @@ impl KillSwitch {
         })
     }
 
-    /// Decides and kills under one lock, so that no kill can stand that the drill has not seen.
+    /// Decides and kills under one lock, so that no kill can come in between that the drill has not seen.
     pub(super) fn begin_drill(
         &self,
         vendor: &VendorId,
@@ -135,7 +135,7 @@ impl KillSwitch {
         Ok(self.sever(order, applied, table, None))
     }
 
-    /// Begins to lift the drill's own kill: one that came meanwhile stands.
+    /// Begins to lift the drill's own kill: one that came meanwhile stays in force.
     pub(super) fn end_drill(&self, vendor: &VendorId, by: &str, generation: u64) -> (RestoreOrder, PendingRestore) {
         let order = RestoreOrder {
             target: KillTarget::Vendor(vendor.clone()),
@@ -170,7 +170,7 @@ impl KillSwitch {
         let persisted = self.write_probe(vendor).await && self.store.is_durable();
         let kept = self.clock.now();
         for standin in standins {
-            // It left by itself; there is nothing to learn from how.
+            // A stand-in cannot fail in a way that matters here.
             let _ = standin.await;
         }
         let micros = |until: Moment| until.monotonic_ns.saturating_sub(start.monotonic_ns) / 1000;
@@ -200,7 +200,7 @@ impl KillSwitch {
     async fn remember(&self, target: &KillTarget, vendor: &VendorId, reason: &str, report: &DrillRecord) {
         let mut batch = WriteBatch::new();
         if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
-            // A drill that is forgotten is drilled again.
+            // If this write is lost, the drill counts as not done and is due again.
             let _ = self.store.write(batch).await;
         }
         let event = KillEvent::of(KillEventKind::Drill, target, &report.by, reason, report.at, 0);
@@ -208,7 +208,7 @@ impl KillSwitch {
     }
 }
 
-/// Tasks that hold a place on the line until they are severed, all of them waiting when this returns.
+/// Tasks that are registered at the gate until they are severed, all of them waiting when this returns.
 async fn spawn_standins(gate: &VendorGate, count: usize) -> Vec<tokio::task::JoinHandle<()>> {
     let tasks: Vec<_> =
         (0..count).map(|_| tokio::spawn(standin(gate.register(Direction::Ingress, RouteTag::NONE, None)))).collect();

@@ -6,14 +6,14 @@ use crate::store::StoreError;
 /// Why a kill, a restore or a drill did not happen.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum KillError {
-    /// No contract names this vendor and nothing ever stood against it.
+    /// No contract names this vendor, and no kill of it was ever in force.
     #[error("there is no vendor of this name")]
     UnknownVendor,
     /// A restore needs a reason and a person's name.
     #[error("a restore needs a person and a reason")]
     Unexplained,
-    /// Nothing that the order covers stands.
-    #[error("nothing of this stands against the vendor")]
+    /// No kill that the order covers is in force.
+    #[error("no such kill of the vendor is in force")]
     NotKilled,
     /// A drill of a vendor that is killed would measure nothing.
     #[error("the vendor is killed; restore it before a drill")]

@@ -7,14 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
 use crate::model::UnixTime;
 
-/// Hears of every event, on the thread where it happens: it must not wait.
+/// Is called for every event, on the thread where it happens, so it must not wait.
 pub type EventListener = Arc<dyn Fn(&KillEvent) + Send + Sync>;
 
-/// What happened.
+/// The kind of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KillEventKind {
-    /// A kill that did not stand before.
+    /// A kill that was not in force before.
     Kill,
     /// The same kill again.
     KillAgain,
@@ -28,7 +28,7 @@ pub enum KillEventKind {
     Unschedule,
     /// A drill ended.
     Drill,
-    /// A hook was told of an event, or given up on.
+    /// A hook was notified of an event, or given up on.
     Hook,
 }
 
@@ -51,15 +51,15 @@ impl KillEventKind {
 /// One thing that happened at the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillEvent {
-    /// What.
+    /// The kind of the event.
     pub act: KillEventKind,
     /// The vendor, or `*`.
     pub vendor: String,
-    /// Who.
+    /// The operator's name, or the gateway's.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// When.
+    /// When it happened.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The generation that it made, or belongs to.
@@ -85,7 +85,8 @@ pub struct KillEvent {
 }
 
 impl KillEvent {
-    /// What an order came to: who and why are those of the order, also where the same kill stood already.
+    /// The event of an order: operator and reason are those of the order, also where the same kill was in force
+    /// already.
     pub(super) fn kill(order: &KillOrder, kill: &Kill, is_new: bool, severed: u64) -> Self {
         Self {
             act: if is_new { KillEventKind::Kill } else { KillEventKind::KillAgain },
@@ -128,7 +129,7 @@ impl KillEvent {
         }
     }
 
-    /// Whether hooks are told of it: of kills and restores that are meant, not of an exercise.
+    /// Whether hooks are notified of it: of kills and restores that are meant, not of an exercise.
     pub fn is_for_hooks(&self) -> bool {
         matches!(self.act, KillEventKind::Kill | KillEventKind::Restore) && self.origin != Some(KillOrigin::Drill)
     }

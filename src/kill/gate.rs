@@ -1,9 +1,9 @@
-//! One vendor's line: what stands against it, and all that it has in flight.
+//! One vendor's gate: the kills in force against it, and the registry of its requests in flight.
 //!
-//! A request registers **before** it asks whether it may pass, and a kill writes its verdict before it looks for what
-//! is in flight. Whichever comes first, one sees the other: nothing slips between. A line lives as long as the
-//! process, so that reloads never lose what is in flight. Registering, asking and leaving take three short locks that
-//! no other thread wants, and no memory of their own.
+//! A request registers **before** it asks whether it may pass, and a kill is put in force before it looks for what is
+//! in flight. Whichever comes first, one sees the other, so no request slips between. A gate lives as long as the
+//! process, so that reloads never lose what is in flight. To register, to ask and to leave take three short locks that
+//! no other thread wants, and allocate nothing.
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub struct VendorGate {
     severed_total: AtomicU64,
 }
 
-/// What stands against a vendor.
+/// The kills in force against a vendor, as requests read them.
 #[derive(Default)]
 pub(super) struct ActiveKills {
     /// Whether `kills` holds anything: all that a request of a vendor in good standing reads.
@@ -51,7 +51,7 @@ impl VendorGate {
         Self { vendor, active, shards, severed_total: AtomicU64::new(0) }
     }
 
-    /// Whose line this is.
+    /// The vendor whose gate this is.
     pub const fn vendor(&self) -> &VendorId {
         &self.vendor
     }
@@ -68,7 +68,7 @@ impl VendorGate {
         })
     }
 
-    /// As [`Self::register`], with what the request stands on, so that it can be asked again whether it still may.
+    /// As [`Self::register`], with the proof that let the request in, so that it can be checked again later.
     pub fn register_request(&self, held: &RegisteredRequest<'_>) -> InFlight {
         RegistryShard::register(&self.shards[thread_index() % KILL_SHARDS], held)
     }
@@ -78,7 +78,7 @@ impl VendorGate {
         self.count(&KillSelector::default())
     }
 
-    /// Requests in flight that a reach covers, by [`Direction::index`].
+    /// Requests in flight that a selector covers, by [`Direction::index`].
     pub fn count(&self, selector: &KillSelector) -> [usize; 2] {
         let target = CompiledSelector::from(selector);
         self.shards
@@ -92,9 +92,10 @@ impl VendorGate {
         self.severed_total.load(Ordering::Relaxed)
     }
 
-    /// Asks of each request in flight whether it still may, and severs those that may not.
+    /// Checks each request in flight again, and severs those that the judge denies.
     ///
-    /// The judge is asked under the locks that requests register under: it must be quick, and never come back here.
+    /// The judge is called under the locks that requests register under: it must be quick, and never call back into the
+    /// gate.
     pub fn recheck(
         &self,
         judge: &mut dyn FnMut(&RegisteredRequest<'_>) -> Result<(), Reason>,
@@ -114,23 +115,24 @@ impl VendorGate {
         self.shards.iter().any(|shard| shard.holds(&mut is_it))
     }
 
-    /// Whether anything stands against this vendor, in whole or in part.
+    /// Whether any kill is in force against this vendor, of it whole or of a part.
     pub fn is_armed(&self) -> bool {
         self.active.armed.load(Ordering::Acquire)
     }
 
-    /// Severs what is in flight in a direction, or in both (`None`), but `spared`, and kills nothing: what comes next is judged as ever. For a budget
-    /// whose overrun severs, where the caller itself ends the request that it spares, at the record that was too many:
-    /// severed like the others, that one would lose what was let through, charged and not yet written.
+    /// Severs what is in flight in a direction, or in both (`None`), except `spared`, and kills nothing: later requests
+    /// are let in as before. For a budget whose overrun severs. The caller itself ends the request that it spares, at
+    /// the record that was too many: severed like the others, that request would lose what was let through, charged and
+    /// not yet written.
     ///
     /// Returns how many had not been severed before; [`InFlight::killed`] of each gives `why`, generation 0.
     pub fn sever_in_flight(&self, why: &str, direction: Option<Direction>, now: UnixTime, spared: &InFlight) -> u64 {
         let cause = Kill { selector: KillSelector { direction, ..KillSelector::default() }, ..cut(why, now) };
-        // Nobody waits for them to leave.
+        // The latch is not waited for.
         self.sever(&Arc::new(cause), &CountdownLatch::new(), Some(spared))
     }
 
-    /// Makes these the kills that stand. Refuses what is new from here on; severs nothing.
+    /// Puts these kills in force. Refuses what is new from here on; severs nothing.
     pub(super) fn set_active(&self, kills: impl Iterator<Item = Arc<Kill>>) {
         let kills: Vec<_> =
             kills.map(|kill| ActiveKill { target: CompiledSelector::from(&kill.selector), kill }).collect();
@@ -142,14 +144,14 @@ impl VendorGate {
     /// Severs what is in flight under the kill and wakes it. Returns how many had not been severed before; the latch
     /// opens when all that match are gone, those too that were severed earlier and have not left.
     pub(super) fn sever(&self, kill: &Arc<Kill>, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
-        let standing = ActiveKill { target: CompiledSelector::from(&kill.selector), kill: Arc::clone(kill) };
-        let severed = self.shards.iter().map(|shard| shard.sever(&standing, latch, spared)).sum();
+        let active = ActiveKill { target: CompiledSelector::from(&kill.selector), kill: Arc::clone(kill) };
+        let severed = self.shards.iter().map(|shard| shard.sever(&active, latch, spared)).sum();
         self.severed_total.fetch_add(severed, Ordering::Relaxed);
         severed
     }
 }
 
-/// The cause of a cut after which nothing stands against the vendor.
+/// The cause of a severing that leaves no kill in force.
 fn cut(why: &str, at: UnixTime) -> Kill {
     Kill {
         generation: 0,
@@ -184,7 +186,7 @@ impl ActiveKills {
         client: Option<&ClientId>,
     ) -> Option<Arc<Kill>> {
         let kills = self.kills.load();
-        let found = kills.iter().find(|standing| standing.target.covers(direction, route, client));
-        found.map(|standing| Arc::clone(&standing.kill))
+        let found = kills.iter().find(|active| active.target.covers(direction, route, client));
+        found.map(|active| Arc::clone(&active.kill))
     }
 }

@@ -1,6 +1,6 @@
-//! A request's hold on its vendor's line: whether it may begin, and the signal that ends it.
+//! A request's place in the registry of its vendor's gate: whether it may begin, and the signal that ends it.
 //!
-//! Whoever streams part of a request holds a handle of it ([`InFlight::share`]), and the request is in flight until
+//! Each part of a request that streams holds a handle of it ([`InFlight::share`]), and the request is in flight until
 //! the last one is dropped. A body asks [`InFlight::is_severed`] before each frame, and leaves its waker with
 //! [`InFlight::poll_severed`] while it waits for a peer, so that a slow one cannot keep it alive. Never fails open: a
 //! handle once severed stays severed, also after a restore.
@@ -21,7 +21,7 @@ pub struct InFlight {
     shard: Arc<RegistryShard>,
     slot: Arc<SeverSignal>,
     index: u32,
-    /// Where this handle's waker stands.
+    /// The place of this handle's waker among those of the request.
     lane: u32,
 }
 
@@ -81,7 +81,7 @@ impl InFlight {
         self.shard.verdict(self.index)
     }
 
-    /// The reason for which it was severed: the kill switch, or the loss of what it stood on.
+    /// The reason for which it was severed: the kill switch, or the proof that it had lost.
     pub fn sever_reason(&self) -> Reason {
         self.shard.lost(self.index).unwrap_or(Reason::VendorKilled)
     }
@@ -99,7 +99,7 @@ impl InFlight {
     }
 }
 
-/// The last handle takes the request off the line, and whoever waits for that hears of it.
+/// The last handle takes the request out of the registry, which opens the latches that wait for it.
 impl Drop for InFlight {
     fn drop(&mut self) {
         if self.slot.holders.fetch_sub(1, Ordering::AcqRel) == 1 {

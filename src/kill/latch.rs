@@ -1,11 +1,12 @@
 //! Opens when all that was severed has left.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
-/// Counts what has been told to leave and is still here. Made with one count for whoever is still adding.
+/// Counts the severed requests that have not left. Made with one count for its maker, who is still adding.
 pub(super) struct CountdownLatch {
     remaining: AtomicUsize,
     open: Notify,
@@ -39,5 +40,11 @@ impl CountdownLatch {
             }
             opened.await;
         }
+    }
+}
+
+impl fmt::Debug for CountdownLatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} to leave", self.remaining())
     }
 }

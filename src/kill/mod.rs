@@ -1,9 +1,13 @@
 //! The kill switch: refuses what is new, severs what is in flight.
 //!
-//! A request registers on its vendor's [`VendorGate`] and then asks; a [`KillSwitch`] holds the lines, the kills that stand and
-//! the order in which things happen. `order` has the words, `ledger` the state, `shard` and `in_flight` the registry,
-//! `ground` what a request stands on and who loses it, `severing` the wait for the answer, `restore` the way back, `schedule` and `burst` the kills that no person orders
-//! at the time, `drill` the exercise, `hooks` who is told, `witness` the line to the audit trail. Never fails open, and never waits for anything before it has severed.
+//! A request registers on its vendor's [`VendorGate`] and then asks whether it may begin; a [`KillSwitch`] holds the
+//! gates and the kills in force, and does things in the right order: refuse, sever, write. Never fails open, and never
+//! waits for anything before it has severed.
+//!
+//! `order` has orders and kills, `table` the kills in force and their rows, `shard` and `in_flight` the registry,
+//! `recheck` the severing of requests whose proof no longer holds, `pending` the wait for the answer, `restore` the way
+//! back, `schedule` and `burst` the kills that no person orders at the time, `drill` the exercise, `hooks` the
+//! notifications, `audit` the records of the audit trail, `answer` the JSON of the admin API.
 
 mod answer;
 mod audit;

@@ -1,4 +1,4 @@
-//! What is killed, by whom and why: the words of an order, and the record that is kept of it.
+//! Orders to kill: their target, selector, origin and reason, and the record that is kept of a kill.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
 
-/// Who an order is about.
+/// Whose traffic an order is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KillTarget {
-    /// One vendor.
+    /// The vendor of this id.
     Vendor(VendorId),
     /// Every vendor, those of tomorrow's contracts too.
     Everything,
@@ -118,11 +118,11 @@ pub enum KillOrigin {
     Trip,
     /// An order given earlier, for this time.
     Schedule,
-    /// An exercise.
+    /// An exercise of the kill switch.
     Drill,
     /// State could not be read at the start.
     StateUnreadable,
-    /// None: a budget was overrun, and what was in flight was cut. Nothing stands against the vendor.
+    /// No kill: a budget was overrun, and what was in flight was severed. New requests of the vendor are still let in.
     Cut,
 }
 
@@ -140,13 +140,13 @@ impl KillOrigin {
     }
 }
 
-/// What the gateway saw that made it kill, or that it saw while the kill stood.
+/// What the gateway saw that made it kill, or that it saw while the kill was in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
-    /// When.
+    /// When the gateway saw it.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
-    /// What, in a word that is stable: `records_exceeded`, `denial_burst`, or an [`KillOrigin`]'s.
+    /// The kind of evidence, in a stable word: `records_exceeded`, `denial_burst`, or a [`KillOrigin`]'s.
     pub kind: String,
     /// Figures and names for a person. Never a secret or a personal value.
     pub detail: String,
@@ -155,7 +155,7 @@ pub struct Evidence {
 /// An order to kill.
 #[derive(Debug, Clone)]
 pub struct KillOrder {
-    /// Whom.
+    /// The vendor, or all of them.
     pub target: KillTarget,
     /// How much of the vendor.
     pub selector: KillSelector,
@@ -163,16 +163,16 @@ pub struct KillOrder {
     pub origin: KillOrigin,
     /// The operator's name, or the gateway's.
     pub by: String,
-    /// Why, in that person's words.
+    /// The reason, in that person's words.
     pub reason: String,
-    /// What was seen; where there is nothing, who said so and why stands for it.
+    /// What was seen; where nothing was, the evidence of the kill is who ordered it and why.
     pub evidence: Option<Evidence>,
     /// When the order arrived: the times in the answer count from here.
     pub at: Moment,
 }
 
 impl KillOrder {
-    /// Whether somebody said so, now or earlier, and the gateway did not see it by itself.
+    /// Whether a person ordered it, now or earlier, and it is not the gateway's own finding.
     pub(super) fn is_ordered(&self) -> bool {
         self.origin != KillOrigin::Trip
     }
@@ -185,7 +185,7 @@ impl KillOrder {
     }
 }
 
-/// A kill that stands.
+/// A kill in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kill {
     /// Grows by each change of any vendor's state, and never repeats.
@@ -196,12 +196,12 @@ pub struct Kill {
     /// Whether it came with an order for every vendor.
     #[serde(default)]
     pub everything: bool,
-    /// When.
+    /// When it was ordered.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
-    /// Who.
+    /// The operator's name, or the gateway's.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
     /// What made it happen.
     pub origin: KillOrigin,
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn reaches_are_read_and_written_as_they_are_spoken() {
+    fn a_selector_is_written_as_it_was_read() {
         for json in ["{}", r#"{"direction":"egress"}"#, r#"{"direction":"ingress","route":"GET /a","client":"c"}"#] {
             assert_eq!(serde_json::to_string(&selector(json)).unwrap(), json);
         }
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn evidence_says_when_as_people_read_it() {
+    fn evidence_holds_its_time_as_rfc_3339() {
         let at = UnixTime::from_millis(1_800_000_000_123);
         let json = r#"{"at":"2027-01-15T08:00:00.123Z","kind":"trip","detail":"d"}"#;
         let evidence = Evidence { at, kind: "trip".to_owned(), detail: "d".to_owned() };
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reach_contains_what_is_narrower() {
+    fn a_selector_contains_every_narrower_one() {
         let table = [
             ("{}", r#"{"client":"c"}"#, true),
             (r#"{"client":"c"}"#, "{}", false),

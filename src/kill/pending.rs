@@ -1,4 +1,4 @@
-//! A kill on its way: everything is refused and told to leave; what is left is to wait for it and for the disk.
+//! A kill in force, whose severed requests have not all left and whose write the disk has not confirmed yet.
 
 use std::sync::Arc;
 
@@ -15,19 +15,19 @@ use crate::store::WriteAck;
 
 /// A kill that is in force. Dropping it loses nothing but the answer: severing and writing go on.
 #[derive(Debug)]
-#[must_use = "finish it for the answer, or drop it where nobody asked"]
+#[must_use = "finish it for the report, or drop it where none is needed"]
 pub struct PendingKill {
     order: KillOrder,
     kill: Arc<Kill>,
     severed: u64,
-    latch: LatchWait,
+    latch: Arc<CountdownLatch>,
     ack: Option<WriteAck>,
-    /// Whether the state is already kept, where there was nothing to write.
-    kept: bool,
+    /// Whether the state is on disk already, where there was nothing to write.
+    was_persisted: bool,
     durable: bool,
     refused: Moment,
     clock: Clock,
-    unwritten: Arc<UnconfirmedWrites>,
+    unconfirmed: Arc<UnconfirmedWrites>,
 }
 
 /// How long each step took, from the order's arrival, in microseconds.
@@ -51,18 +51,18 @@ impl PendingKill {
         ack: Option<WriteAck>,
         refused: Moment,
     ) -> Self {
-        let kept = ack.is_none() && !switch.unconfirmed.holds(&order.target);
+        let was_persisted = ack.is_none() && !switch.unconfirmed.holds(&order.target);
         Self {
-            kept,
+            was_persisted,
             order,
             kill,
             severed,
-            latch: LatchWait(latch),
+            latch,
             ack,
             durable: switch.store.is_durable(),
             refused,
             clock: switch.clock.clone(),
-            unwritten: Arc::clone(&switch.unconfirmed),
+            unconfirmed: Arc::clone(&switch.unconfirmed),
         }
     }
 
@@ -72,7 +72,7 @@ impl PendingKill {
         &self.kill
     }
 
-    /// How many requests were told to leave.
+    /// How many requests were severed.
     #[cfg(test)]
     pub const fn severed(&self) -> u64 {
         self.severed
@@ -87,12 +87,12 @@ impl PendingKill {
 
     /// [`PendingKill::finish`] with the time of each step.
     pub async fn finish_timed(mut self) -> (KillReport, KillTimings) {
-        if self.latch.0.remaining() > 0 {
-            // At the deadline the answer counts those that linger.
-            let _ = timeout(SEVER_DEADLINE, self.latch.0.wait()).await;
+        if self.latch.remaining() > 0 {
+            // At the deadline the report counts those that have not left.
+            let _ = timeout(SEVER_DEADLINE, self.latch.wait()).await;
         }
         let left = self.clock.now();
-        let lingering = self.latch.0.remaining() as u64;
+        let lingering = self.latch.remaining() as u64;
         let persisted = self.persisted().await && self.durable;
         let timings = KillTimings {
             refuse_micros: self.micros(self.refused),
@@ -103,11 +103,11 @@ impl PendingKill {
     }
 
     async fn persisted(&mut self) -> bool {
-        let Some(ack) = &mut self.ack else { return self.kept };
+        let Some(ack) = &mut self.ack else { return self.was_persisted };
         let Ok(written) = timeout(PERSIST_DEADLINE, ack).await else { return false };
         self.ack = None;
         if written.is_err() {
-            self.unwritten.failed(self.order.target.clone());
+            self.unconfirmed.failed(self.order.target.clone());
         }
         written.is_ok()
     }
@@ -132,19 +132,11 @@ impl PendingKill {
     }
 }
 
-/// A write that is not waited for any more is still looked after.
+/// A write that is no longer waited for is still retried.
 impl Drop for PendingKill {
     fn drop(&mut self) {
         if let Some(ack) = self.ack.take() {
-            self.unwritten.pending(self.order.target.clone(), ack);
+            self.unconfirmed.pending(self.order.target.clone(), ack);
         }
-    }
-}
-
-struct LatchWait(Arc<CountdownLatch>);
-
-impl std::fmt::Debug for LatchWait {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} to leave", self.0.remaining())
     }
 }

@@ -1,4 +1,4 @@
-//! What others ask of what stands: whether a name is known, what is cut off of a vendor, how far the generations are.
+//! Questions about the state of the switch: what is known, what is killed, since when, and the status of each vendor.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::model::{UnixTime, VendorId};
 /// The kills, approvals and last drill of one vendor.
 #[derive(Debug, Clone)]
 pub struct VendorKillStatus {
-    /// The vendor.
+    /// The vendor's id.
     pub vendor: String,
     /// How much of it is killed.
     pub state: KillState,
@@ -31,8 +31,8 @@ pub struct VendorKillStatus {
 }
 
 impl KillSwitch {
-    /// Whether a vendor has traffic or history here: a contract in this process, an order that stood or is to come, or
-    /// a drill.
+    /// Whether a vendor has traffic or history here: a contract in this process, a kill that was in force or is to
+    /// come, or a drill.
     pub fn knows(&self, vendor: &VendorId) -> bool {
         let target = KillTarget::Vendor(vendor.clone());
         self.require_known(&self.table(), &target).is_ok()
@@ -40,12 +40,12 @@ impl KillSwitch {
             || DrillRecord::last(&self.store, vendor.as_str()).is_some()
     }
 
-    /// The kills that stand against a vendor or against everything, oldest first.
+    /// The kills in force against a vendor or against everything, oldest first.
     pub fn active_kills(&self, target: &KillTarget) -> Vec<Arc<Kill>> {
         self.table().entry(target).kills.clone()
     }
 
-    /// Whether a kill stands that covers this and that no drill is about to end.
+    /// Whether a kill is in force that covers this and that no drill is about to end.
     pub fn covers(&self, target: &KillTarget, selector: &KillSelector) -> bool {
         self.active_kills(target)
             .iter()
@@ -62,22 +62,22 @@ impl KillSwitch {
         self.table().generation()
     }
 
-    /// Sees to it that no generation up to this one is given out again.
+    /// Ensures that no generation up to this one is given out again.
     pub fn raise_generation(&self, generation: u64) {
         self.table().raise_generation(generation);
     }
 
-    /// Every vendor at a glance, by name: those with a line, and those against whom anything ever stood.
+    /// The status of every vendor, by name: those with a contract in this process, and those that were ever killed.
     pub fn status(&self) -> Vec<VendorKillStatus> {
         let mut all = self.status_without_drills();
-        // The disk is asked when no lock is held that a kill wants.
+        // The store is read when no lock is held that a kill needs.
         for status in &mut all {
             status.last_drill = DrillRecord::last(&self.store, &status.vendor);
         }
         all
     }
 
-    /// Whether everything is killed because state could not be read and nobody has decided yet: not ready.
+    /// Whether everything is killed because state could not be read, and no person has restored it yet: not ready.
     pub fn is_undecided(&self) -> bool {
         let table = self.table();
         table.entry(&KillTarget::Everything).kills.iter().any(|kill| kill.origin == KillOrigin::StateUnreadable)

@@ -1,8 +1,8 @@
-//! What a request in flight stands on, and the severing of those that have lost it.
+//! The proof by which a request in flight was let in, and the severing of those whose proof no longer holds.
 //!
-//! A kill names what it cuts. All else that ends the right to run (a token revoked, a contract changed or over, a key
-//! withdrawn) is judged by whoever let the request in: the registry keeps what that judge needs, and asks it again. Never
-//! decides itself.
+//! A kill names what it cuts. All else that ends the right of a request to go on (a token revoked, a contract changed
+//! or over, a key withdrawn) is decided by the room that let the request in: the registry keeps the proof, and asks
+//! that room again. Never decides itself.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -37,7 +37,7 @@ pub struct RegisteredRequest<'a> {
     pub is_websocket: bool,
 }
 
-/// What was severed because it had lost what it stood on.
+/// The requests that were severed because their proof no longer held.
 pub struct SeveredRequests {
     pub(super) by_vendor: BTreeMap<VendorId, BTreeMap<Reason, u64>>,
     pub(super) latch: Arc<CountdownLatch>,
@@ -82,7 +82,7 @@ impl std::fmt::Debug for SeveredRequests {
 }
 
 impl KillSwitch {
-    /// Every vendor's line, those of contracts that are gone too.
+    /// Every vendor's gate, also those of contracts that are gone.
     pub fn gates(&self) -> Vec<Arc<VendorGate>> {
         self.gates_of(&KillTarget::Everything)
     }

@@ -1,4 +1,5 @@
-//! The way back: by a named person with a reason, where asked by two, and durable before anything is let in.
+//! Restores: by a named person with a reason, by two where the contract asks for it, and durable before anything is let
+//! in.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -21,17 +22,17 @@ pub struct RestoreOrder {
     pub selector: KillSelector,
     /// The operator's name.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
     /// How many different people must agree.
     pub approvals: NonZeroU32,
-    /// When.
+    /// When the order arrived.
     pub at: Moment,
 }
 
-/// What a restore came to, decided under one lock.
+/// The decision about a restore, made under one lock.
 pub(super) enum RestoreDecision {
-    /// More people must agree; what this one said is being written.
+    /// More people must agree; this one's approval is being written.
     Waiting(ApprovalProgress, Result<WriteAck, RowError>),
     /// These kills end when that is on disk.
     Lifting(Box<PendingRestore>),
@@ -47,8 +48,8 @@ pub(super) struct PendingRestore {
 impl KillSwitch {
     /// Restores, or records this person's approval where more are needed.
     ///
-    /// Lifts the kills that stand when this is called, and no others. The state is durable before anything is let in; a
-    /// kill that arrives meanwhile stands.
+    /// Lifts the kills that are in force when this is called, and no others. The state is durable before anything is
+    /// let in; a kill that arrives meanwhile stays in force.
     ///
     /// # Errors
     /// [`KillError`]; whatever it is, the vendor is as killed as it was.
@@ -82,7 +83,7 @@ impl KillSwitch {
         Ok(RestoreDecision::Lifting(Box::new(self.begin_restore(&mut table, order, &kills, KillOrigin::Operator))))
     }
 
-    /// Begins to lift those of these kills that stand.
+    /// Begins to lift those of these kills that are in force.
     pub(super) fn begin_restore(
         &self,
         table: &mut KillTable,
@@ -110,7 +111,8 @@ impl KillSwitch {
         table.end_restore(&order.target, &event.lifted, result.is_ok());
         if let Err(error) = result {
             drop(table);
-            // What the disk holds is not certain now; it shall say that the vendor is killed.
+            // The write failed, so the row may or may not still hold the kill. Queue a write that records the vendor as
+            // killed.
             self.unconfirmed.failed(order.target.clone());
             return Err(error);
         }

@@ -1,4 +1,4 @@
-//! Kills ordered for a time to come, kept until they have happened or are taken back.
+//! Kills ordered for a time to come, kept until they have been carried out or are taken back.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -26,12 +26,12 @@ pub struct ScheduledKillRow {
     /// How much of the vendor.
     #[serde(rename = "reach", default, skip_serializing_if = "KillSelector::is_whole")]
     pub selector: KillSelector,
-    /// When.
+    /// When the kill is to be carried out.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who ordered it.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
 }
 
@@ -87,7 +87,7 @@ impl ScheduledOrders {
 }
 
 impl ScheduledKillRow {
-    /// The kill that it has become. One of a vendor whose contract is gone finds nobody, and waits for it to come back.
+    /// The order that is carried out. One of a vendor whose contract is gone waits until the contract is back.
     fn order(&self, now: Moment) -> Option<KillOrder> {
         Some(KillOrder {
             target: self.target().ok()?,
@@ -133,7 +133,7 @@ impl KillSwitch {
     /// Takes such an order back.
     ///
     /// # Errors
-    /// [`KillError::NotScheduled`] where there is none, [`KillError::NotPersisted`] where it stands all the same.
+    /// [`KillError::NotScheduled`] where there is none, [`KillError::NotPersisted`] where it is still to come.
     pub async fn unschedule(
         &self,
         id: u64,
@@ -162,7 +162,7 @@ impl KillSwitch {
     /// so that a crash between the two repeats it and never loses it.
     pub async fn kill_due(&self, now: Moment) -> Vec<KillReport> {
         let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
-        // All of them are in force before the disk is waited for.
+        // All of them are in force before any write is waited for.
         let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();
         let mut answers = Vec::new();
         for (id, severing) in begun {

@@ -1,7 +1,7 @@
-//! The registry of what is in flight, one part per thread: a slab whose places are used again and again.
+//! The registry of requests in flight, one part per thread: a slab whose entries are used again and again.
 //!
-//! Everything that gives a place away or takes it back happens under the part's lock, severing too, so a signal can
-//! never reach the request that came after. Never wakes anyone under the lock.
+//! A place is given away, taken back and severed under the part's lock alone, so a signal can never reach the request
+//! that came after. Never wakes a task under the lock.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ use super::order::{Kill, KillSelector, RouteTag};
 use super::recheck::{AdmissionProof, RegisteredRequest};
 use crate::model::{ClientId, Direction, Lock as _, Reason};
 
-/// One part of a line's registry. Aligned so that two workers' locks share no cache line.
+/// One part of a gate's registry. Aligned so that two workers' locks share no cache line.
 #[repr(align(128))]
 pub(super) struct RegistryShard {
     pub(super) active: Arc<ActiveKills>,
@@ -42,13 +42,13 @@ struct ShardEntry {
     slot: Arc<SeverSignal>,
     /// The kill that severed it.
     cause: Option<Arc<Kill>>,
-    /// Why it was severed, where that was no kill but the loss of what it stood on.
+    /// Why it was severed, where that was no kill but a proof that no longer held.
     lost: Option<Reason>,
     /// Who waits for it to leave.
     latches: Vec<Arc<CountdownLatch>>,
 }
 
-/// A reach in the form in which traffic is compared with it.
+/// A selector in the form in which traffic is compared with it: the route as its tag.
 #[derive(Clone)]
 pub(super) struct CompiledSelector {
     direction: Option<Direction>,
@@ -102,26 +102,26 @@ impl RegistryShard {
         }
     }
 
-    /// The kill that covers the request in this place, by which it was severed or under which it now stands.
+    /// The kill that severed the request in this place, or that covers it now.
     pub(super) fn verdict(&self, index: u32) -> Option<Arc<Kill>> {
         let places = self.entries();
         let place = &places.all[index as usize];
-        let standing = || self.active.covering(place.direction, place.route, place.client.as_ref());
-        place.cause.clone().or_else(standing)
+        let active = || self.active.covering(place.direction, place.route, place.client.as_ref());
+        place.cause.clone().or_else(active)
     }
 
     /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed before.
-    pub(super) fn sever(&self, standing: &ActiveKill, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
+    pub(super) fn sever(&self, active: &ActiveKill, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
         let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
         let mut severed = 0;
         let mut places = self.entries();
         let is_spared = |place: &ShardEntry| spared.is_some_and(|spared| spared.is_of(&place.slot));
-        for place in places.all.iter_mut().filter(|place| place.matches(&standing.target) && !is_spared(place)) {
+        for place in places.all.iter_mut().filter(|place| place.matches(&active.target) && !is_spared(place)) {
             latch.count_up();
             place.latches.push(Arc::clone(latch));
             if place.cause.is_none() {
                 severed += 1;
-                place.cause = Some(Arc::clone(&standing.kill));
+                place.cause = Some(Arc::clone(&active.kill));
             }
             place.slot.sever(&mut first, &mut last);
         }
@@ -131,9 +131,10 @@ impl RegistryShard {
         severed
     }
 
-    /// Severs each request that the judge says no to. Adds to `lost` how many for which reason.
+    /// Severs each request that the judge denies. Adds to `lost` how many for which reason.
     ///
-    /// The judge is asked under the lock that requests register under: it must be quick, and never come back here.
+    /// The judge is called under the lock that requests register under: it must be quick, and never call back into the
+    /// gate.
     pub(super) fn recheck(
         &self,
         judge: &mut dyn FnMut(&RegisteredRequest<'_>) -> Result<(), Reason>,
@@ -206,7 +207,7 @@ impl ShardEntry {
         }
     }
 
-    /// Writes down what a request is. What the one before it held too is not counted up again.
+    /// Records what a request is. A client or proof that the request before it had too is not cloned again.
     fn fill(&mut self, held: &RegisteredRequest<'_>) {
         self.direction = held.direction;
         self.route = held.route;

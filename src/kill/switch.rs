@@ -1,9 +1,9 @@
-//! The switch: a table of what stands against whom, and the hand that severs.
+//! The kill switch: which kills are in force against whom, and the severing of what is in flight.
 //!
 //! An order first refuses what is new, then severs what is in flight, then hands the state to the disk; the caller
-//! waits for both in [`PendingKill::finish`]. Nothing that can fail or wait stands before the severing: a full disk, a
+//! waits for both in [`PendingKill::finish`]. Nothing that can fail or wait comes before the severing: a full disk, a
 //! hook or a dead fleet never delays it. A restore goes the other way: durable first, then open. Never reads the
-//! traffic, and decides nothing but whether a kill stands.
+//! traffic, and decides nothing but whether a kill is in force.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,7 +25,7 @@ use super::unconfirmed::UnconfirmedWrites;
 use crate::model::{Clock, Lock as _, Moment, VendorId};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
-/// Who the gateway is when it acts by itself.
+/// The gateway's name where it acts by itself.
 pub const GATEWAY_ACTOR: &str = "vendorgate";
 
 /// The kill switch of this gateway. Shared by everything, behind one `Arc`.
@@ -35,7 +35,7 @@ pub struct KillSwitch {
     pub(super) listener: EventListener,
     pub(super) schedule: KillSchedule,
     pub(super) unconfirmed: Arc<UnconfirmedWrites>,
-    /// Locked before `lines`, never after.
+    /// Locked before an entry of `gates`, never after.
     table: Mutex<KillTable>,
     /// Read at load and by orders, never per request: a request holds its vendor's gate.
     pub(super) gates: DashMap<VendorId, Arc<VendorGate>>,
@@ -44,33 +44,33 @@ pub struct KillSwitch {
 }
 
 impl KillSwitch {
-    /// The switch as it was left: every stored kill stands before this returns.
+    /// The switch as it was left: every stored kill is in force before this returns.
     ///
     /// # Errors
     /// [`KillLoadError`] when the kills cannot be read; the caller then takes [`KillSwitch::all_killed`].
-    pub fn load(store: Store, clock: Clock, witness: EventListener) -> Result<Self, KillLoadError> {
+    pub fn load(store: Store, clock: Clock, listener: EventListener) -> Result<Self, KillLoadError> {
         let rows = store.range::<KillsRow>(b"", None, usize::MAX)?;
         let table = KillTable::load(rows)?;
         let schedule = KillSchedule::load(&store)?;
-        Ok(Self::with(store, clock, witness, table, schedule))
+        Ok(Self::with(store, clock, listener, table, schedule))
     }
 
-    /// The switch for whatever came of opening the state: as it was left, or with everything killed where that cannot
-    /// be read. In the second case state is in memory alone, and stays so until a person has moved the folder away or
-    /// put a good one in its place: what they restore holds until the process ends.
+    /// The switch after an attempt to open the state: as it was left, or with everything killed where the state cannot
+    /// be read. In the second case state is in memory alone until a person has moved the folder away or put a good one
+    /// in its place: what they restore holds until the process ends.
     ///
     /// # Errors
     /// [`StoreError`] where the process must not start at all: another one holds the state, or memory fails too.
-    pub fn start(opened: Result<Store, StoreError>, clock: Clock, witness: EventListener) -> Result<Self, StoreError> {
+    pub fn start(opened: Result<Store, StoreError>, clock: Clock, listener: EventListener) -> Result<Self, StoreError> {
         let why = match opened {
-            Ok(store) => match Self::load(store, clock.clone(), Arc::clone(&witness)) {
+            Ok(store) => match Self::load(store, clock.clone(), Arc::clone(&listener)) {
                 Ok(switch) => return Ok(switch),
                 Err(error) => error.to_string(),
             },
             Err(error) if error.is_unreadable() => error.to_string(),
             Err(error) => return Err(error),
         };
-        Ok(Self::all_killed(Store::in_memory()?, clock, witness, &why))
+        Ok(Self::all_killed(Store::in_memory()?, clock, listener, &why))
     }
 
     /// The store that the kills are kept in, for the other rooms' tables.
@@ -79,8 +79,8 @@ impl KillSwitch {
     }
 
     /// A switch with everything killed, for when state cannot be read. A person restores what they decide to.
-    pub fn all_killed(store: Store, clock: Clock, witness: EventListener, why: &str) -> Self {
-        let switch = Self::with(store, clock, witness, KillTable::default(), KillSchedule::default());
+    pub fn all_killed(store: Store, clock: Clock, listener: EventListener, why: &str) -> Self {
+        let switch = Self::with(store, clock, listener, KillTable::default(), KillSchedule::default());
         let order = KillOrder {
             target: KillTarget::Everything,
             selector: KillSelector::default(),
@@ -90,14 +90,14 @@ impl KillSwitch {
             evidence: None,
             at: switch.clock.now(),
         };
-        // Everything is always known, so there is nothing to refuse and nobody to wait for.
+        // A kill of every vendor cannot name an unknown vendor, so it cannot fail, and its report is not needed.
         drop(switch.kill(order));
         switch
     }
 
-    /// A vendor's line, made when it is first asked for. Take it at load, not per request.
+    /// A vendor's gate, made when it is first asked for. Take it at load, not per request.
     pub fn gate(&self, vendor: &VendorId) -> Arc<VendorGate> {
-        // The ledger first, so that no kill falls between the reading of it and the line's first appearance.
+        // The table is locked first, so that no kill falls between the reading of it and the gate's first appearance.
         let table = self.table();
         let gate = self.gates.entry(vendor.clone()).or_insert_with(|| {
             let gate = VendorGate::new(vendor.clone());
@@ -107,7 +107,7 @@ impl KillSwitch {
         Arc::clone(&gate)
     }
 
-    /// Kills. When this returns, nothing new is let in and all that was in flight has been told to leave.
+    /// Kills. When this returns, nothing new is let in and all that was in flight has been severed.
     ///
     /// Does not wait, so the hot path may call it. The same order again changes nothing but the evidence.
     ///
@@ -140,8 +140,8 @@ impl KillSwitch {
         PendingKill::new(self, order, applied.kill, severed, latch, ack, refused)
     }
 
-    /// Kills by the gateway's own hand, on evidence. Never waits and never fails: made for the middle of a body. Of a
-    /// thousand streams that trip at once the first severs them all, and the others only add to the evidence.
+    /// Kills on the gateway's own evidence. Never waits and never fails: made for the middle of a body. Of a thousand
+    /// streams that trip at once the first severs them all, and the others only add to the evidence.
     ///
     /// `spared` is the request whose own meter has ended it, and that shall still get what its budget had room for.
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, spared: Option<&InFlight>, now: Moment) {
@@ -155,13 +155,13 @@ impl KillSwitch {
             at: now,
         };
         let mut table = self.table();
-        // A vendor without a line has nothing to trip on.
+        // A vendor without a gate has no traffic that could trip.
         if self.require_known(&table, &order.target).is_err() {
             return;
         }
         let applied = table.kill(&order);
         if applied.is_new {
-            // What was severed leaves by itself, and the write is looked after.
+            // The severed requests leave by themselves, and a failed write is retried.
             drop(self.sever(order, applied, table, spared));
         } else if applied.changed {
             self.add_evidence(&order.target, &table);
@@ -264,9 +264,9 @@ impl KillSwitch {
 /// An event that waits for hooks, by its generation.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QueuedEvent {
-    /// What they are told.
+    /// What the hooks are notified of.
     pub event: KillEvent,
-    /// The hooks that have been told, or given up on.
+    /// The names of the hooks that have been notified, or given up on.
     pub done: Vec<String>,
 }
 
@@ -281,7 +281,7 @@ impl fmt::Debug for KillSwitch {
     }
 }
 
-/// Makes the lines refuse what the ledger says.
+/// Puts the kills of the table in force at these gates.
 pub(super) fn apply_kills(gates: &[Arc<VendorGate>], table: &KillTable) {
     for gate in gates {
         gate.set_active(table.entry(&KillTarget::Vendor(gate.vendor().clone())).kills.iter().cloned());

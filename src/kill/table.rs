@@ -1,8 +1,8 @@
-//! Which kills stand against whom: the state behind the switch, and the rows that it is kept in.
+//! Which kills are in force against whom: the state behind the switch, and the rows that it is stored in.
 //!
-//! Pure: no clock, no lock, no file. A kill of everything is a kill of each vendor known, so that they can be let
-//! back one by one, and of every vendor still to come. Generations only grow. A kill is known by its generation, never
-//! by what it covers: a restore lifts the kills that stood when it was decided, a drill lifts its own, and nothing else.
+//! Pure: no clock, no lock, no file. A kill of everything is a kill of each vendor known, so that they can be restored
+//! one by one, and of every vendor still to come. Generations only grow. A kill is known by its generation, never by
+//! what it covers: a restore lifts the kills that were in force when it was decided, a drill lifts its own kill only.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,16 +14,16 @@ use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
 use crate::model::{UnixTime, VendorId};
 use crate::store::{RowError, StoreRow, StoreTable, WriteBatch};
 
-/// All that stands.
+/// The kills in force and the approvals of all vendors.
 #[derive(Debug, Default)]
 pub(super) struct KillTable {
     vendors: BTreeMap<VendorId, VendorKills>,
-    /// What stands against vendors that have no entry.
+    /// The kills of everything, which hold for vendors that have no entry.
     everything: VendorKills,
     generation: u64,
 }
 
-/// What stands against one vendor.
+/// The kills in force against one vendor, and the approvals of their end.
 #[derive(Debug, Default, Clone)]
 pub(super) struct VendorKills {
     pub(super) kills: Vec<Arc<Kill>>,
@@ -35,14 +35,14 @@ pub(super) struct VendorKills {
 /// A first person's yes to a restore that needs more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreApproval {
-    /// Who.
+    /// The operator who agreed.
     pub by: String,
-    /// Why.
+    /// The reason, in that person's words.
     pub reason: String,
     /// When; it lapses after a day.
     #[serde(with = "rfc3339")]
     pub at: UnixTime,
-    /// What would be restored: approvals of different reaches do not add up.
+    /// What would be restored: approvals of different selectors do not add up.
     #[serde(rename = "reach", default)]
     pub selector: KillSelector,
     /// The generations of the kills that it was given for; a kill that came later is not approved by it.
@@ -64,10 +64,10 @@ impl StoreRow for KillsRow {
     const VERSION: u8 = 1;
 }
 
-/// What an order came to.
+/// The effect of an order on the table.
 pub(super) struct AppliedKill {
     pub(super) kill: Arc<Kill>,
-    /// False where the same kill stood already.
+    /// False where the same kill was in force already.
     pub(super) is_new: bool,
     /// False where nothing changed that is worth writing.
     pub(super) changed: bool,
@@ -94,7 +94,7 @@ impl KillTable {
         Ok(table)
     }
 
-    /// A row that was written before a kill of everything says nothing about that kill, so the kill stands.
+    /// A row that was written before a kill of everything says nothing about that kill, so the kill is put in force.
     fn catch_up(&mut self, written_at: &BTreeMap<VendorId, u64>) {
         for (vendor, entry) in &mut self.vendors {
             let generation = written_at.get(vendor).copied().unwrap_or_default();
@@ -120,7 +120,7 @@ impl KillTable {
         self.vendors.keys()
     }
 
-    /// What stands against a vendor, or against everything.
+    /// The kills in force against a vendor, or against everything.
     pub(super) fn entry(&self, target: &KillTarget) -> &VendorKills {
         match target {
             KillTarget::Vendor(vendor) => self.vendors.get(vendor).unwrap_or(&self.everything),
@@ -151,8 +151,9 @@ impl KillTable {
         applied
     }
 
-    /// The kill that says the same already and will last: not a drill's, which ends by itself; not one whose end is
-    /// being written; and of a kill of everything only one that every vendor still stands under.
+    /// The kill that a new order only adds evidence to: one of the same target and selector that lasts. A drill's kill
+    /// does not, since it ends by itself; nor does one whose end is being written; and a kill of everything must still
+    /// be in force against every vendor.
     fn reusable(&self, order: &KillOrder, everything: bool) -> Option<u64> {
         let entry = self.entry(&order.target);
         let same = |kill: &&Arc<Kill>| {
@@ -166,7 +167,7 @@ impl KillTable {
         entry.kills.iter().find(same).map(|kill| kill.generation)
     }
 
-    /// Those of these kills that stand.
+    /// Those of these kills that are in force.
     pub(super) fn active(&self, target: &KillTarget, kills: &[u64]) -> Vec<Arc<Kill>> {
         let entry = self.entry(target);
         entry.kills.iter().filter(|kill| kills.contains(&kill.generation)).cloned().collect()
@@ -199,7 +200,7 @@ impl KillTable {
         self.generation
     }
 
-    /// Ends them; or, where that could not be written, lets them stand.
+    /// Ends them; or, where that could not be written, leaves them in force.
     pub(super) fn end_restore(&mut self, target: &KillTarget, kills: &[u64], written: bool) {
         self.each(target, |entry| {
             for kill in kills {
@@ -214,11 +215,11 @@ impl KillTable {
         });
     }
 
-    /// The rows of a subject as they shall be found after a restart.
+    /// The rows of a vendor or of all, as they must be found after a restart.
     pub(super) fn write(&self, target: &KillTarget, batch: &mut WriteBatch) -> Result<(), RowError> {
         match target {
-            // A vendor without an entry stands under what stands against everything, and has no row: one would hide it
-            // from the next kill of everything.
+            // A vendor without an entry is killed by the kills of everything, and has no row: a row would hide it from
+            // the next kill of everything.
             KillTarget::Vendor(vendor) => match self.vendors.get(vendor) {
                 Some(entry) => self.write_entry(vendor.as_str(), entry, batch),
                 None => self.write_entry(KillTarget::Everything.as_str(), &self.everything, batch),
@@ -237,11 +238,11 @@ impl KillTable {
         batch.put(key.as_bytes(), &KillsRow { generation: self.generation, kills, approvals })
     }
 
-    /// A vendor's own entry, which begins with what stands against everything.
+    /// A vendor's own entry, which begins with the kills of everything.
     fn entry_mut(&mut self, target: &KillTarget) -> &mut VendorKills {
         match target {
             KillTarget::Vendor(vendor) => {
-                // Whoever agreed to let everything back has said nothing about this vendor alone.
+                // An approval to restore everything says nothing about this vendor alone.
                 let fresh = || VendorKills { approvals: Vec::new(), ..self.everything.clone() };
                 self.vendors.entry(vendor.clone()).or_insert_with(fresh)
             }
@@ -262,7 +263,7 @@ impl VendorKills {
         self.kills.iter().any(|kill| kill.generation == generation)
     }
 
-    /// Whether the kill stands here and no restore is about to end it.
+    /// Whether the kill is in force here and no restore is about to end it.
     fn holds_lastingly(&self, generation: u64) -> bool {
         self.holds(generation) && !self.restoring.contains(&generation)
     }

@@ -1,6 +1,6 @@
-//! What the disk has not confirmed: writes that nobody waits for, and changes that it refused.
+//! Changes that are not known to be on disk: writes that are no longer waited for, and changes that the disk refused.
 //!
-//! Never gives up: a refused change is written again until it is kept, since the vendor is killed all the same.
+//! Never gives up: a refused change is written again until it is on disk, since the vendor is killed all the same.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -20,7 +20,7 @@ struct WriteLists {
 }
 
 impl UnconfirmedWrites {
-    /// A write that nobody waits for any more.
+    /// Adds a write that is not waited for any more.
     pub(super) fn pending(&self, target: KillTarget, ack: WriteAck) {
         self.with(|lists| lists.pending.push((target, ack)));
     }
@@ -30,7 +30,7 @@ impl UnconfirmedWrites {
         self.with(|lists| lists.refused.insert(target));
     }
 
-    /// Whether a vendor's state may not be on disk, by itself or as one of all.
+    /// Whether a change of a vendor's state may not be on disk, of it alone or of all.
     pub(super) fn holds(&self, target: &KillTarget) -> bool {
         let concerns = |other: &KillTarget| other == target || *other == KillTarget::Everything;
         self.with(|lists| {
@@ -44,7 +44,7 @@ impl UnconfirmedWrites {
 }
 
 impl KillSwitch {
-    /// Sees to it that every change is kept. Returns whether all are; call it every second or so.
+    /// Writes every refused change again. Returns whether all are on disk; call it every second or so.
     pub async fn retry_unconfirmed(&self) -> bool {
         let pending = self.unconfirmed.with(|lists| std::mem::take(&mut lists.pending));
         for (target, ack) in pending {

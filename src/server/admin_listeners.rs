@@ -1,8 +1,8 @@
-//! Where operators come in: the admin listener, in clear or under TLS, and the Unix socket beside the state.
+//! The listeners for operators: the admin listener, in clear or under TLS, and the Unix socket in the state folder.
 //!
-//! Each has a thread and slots of its own: neither vendors' traffic nor the other's crowd can make it wait.
-//! The socket is the way in when tokens are lost or no listener is set: whoever may open it is an administrator, so it
-//! is its owner's alone from its first moment. Never stands on a data port.
+//! Each has a thread and slots of its own, so that neither vendors' traffic nor a crowd on the other makes it wait. The
+//! socket serves where tokens are lost or no listener is set: every user who may open it is an administrator, so it
+//! belongs to its owner alone from its first moment. Never on a data port.
 
 use std::fs::{self, DirBuilder, Permissions};
 use std::future::Future;
@@ -30,7 +30,7 @@ use crate::telemetry::{ConnectionCounts, ListenerGroup, Metrics};
 
 /// The socket's name in the state folder.
 const SOCKET: &str = "admin.sock";
-/// Where it is made, so that nobody can open it before its permissions are right.
+/// The folder in which the socket is made, so that it cannot be opened before its permissions are right.
 const STAGING: &str = "admin.new";
 
 /// The admin sockets, bound and not yet served.
@@ -72,13 +72,13 @@ impl AdminListeners {
         self.tls.clone()
     }
 
-    /// Serves in the background until told to close; either listener has so many connections at once.
+    /// Serves in the background until `closing`; either listener has so many connections at once.
     ///
     /// # Errors
     /// [`StartError::Worker`] when the machine gives no thread.
     pub(super) async fn serve(
         self,
-        helm: &Arc<GatewayControl>,
+        control: &Arc<GatewayControl>,
         metrics: &Metrics,
         clock: &Clock,
         closing: &watch::Receiver<bool>,
@@ -86,20 +86,20 @@ impl AdminListeners {
     ) -> Result<AdminThreads, StartError> {
         let hosts =
             self.address().map_or(AllowedHosts::Listed(Vec::new()), |address| AllowedHosts::for_bind(address.ip()));
-        let api = Arc::new(AdminApi::new(Arc::clone(helm), metrics.clone(), clock.clone(), hosts));
-        helm.set_api(&api);
-        helm.set_operators(&*helm.config.lock().await);
+        let api = Arc::new(AdminApi::new(Arc::clone(control), metrics.clone(), clock.clone(), hosts));
+        control.set_api(&api);
+        control.set_operators(&*control.config.lock().await);
         let closed = || {
             let mut closing = closing.clone();
             async move {
                 let _ = closing.wait_for(|closing| *closing).await;
             }
         };
-        let mut staff = AdminThreads::default();
+        let mut threads = AdminThreads::default();
         if let Some(listener) = self.listener {
             let slots = slots_of(metrics, ListenerGroup::Admin, connections);
             let (tls, api, closed) = (self.tls, Arc::clone(&api), closed());
-            staff.spawn("admin", async move {
+            threads.spawn("admin", async move {
                 // It was made non-blocking, which is all that can be wrong with it.
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 match tls {
@@ -111,13 +111,13 @@ impl AdminListeners {
         if let Some((socket, file)) = self.socket {
             let slots = slots_of(metrics, ListenerGroup::Socket, connections);
             let closed = closed();
-            staff.spawn("admin-socket", async move {
+            threads.spawn("admin-socket", async move {
                 let Ok(socket) = UnixListener::from_std(socket) else { return };
                 admin::serve_unix(socket, api, slots, closed).await;
                 drop(file);
             })?;
         }
-        Ok(staff)
+        Ok(threads)
     }
 }
 
@@ -140,14 +140,14 @@ impl AdminThreads {
     }
 }
 
-/// Slots for so many connections, whose state is told at each scrape.
+/// Slots for so many connections, whose counts each scrape shows.
 fn slots_of(metrics: &Metrics, listeners: ListenerGroup, connections: usize) -> Arc<SlotPool> {
     let slots = SlotPool::new(connections);
     report_slots(metrics, listeners, &slots);
     slots
 }
 
-/// Has each scrape told how the connections of some listeners stand.
+/// Shows the counts of a listener's connections at each scrape.
 pub(super) fn report_slots(metrics: &Metrics, listeners: ListenerGroup, slots: &Arc<SlotPool>) {
     let (told, slots) = (metrics.clone(), Arc::clone(slots));
     metrics.before_scrape(move || {
@@ -167,7 +167,7 @@ pub(super) fn report_slots(metrics: &Metrics, listeners: ListenerGroup, slots: &
 struct SocketFile(PathBuf);
 
 impl SocketFile {
-    /// Binds the socket in a folder that nobody else can enter, and moves it into place; an old one's file gives way.
+    /// Binds the socket in a folder that only its owner can enter, and moves it into place over an old one's file.
     ///
     /// The state is locked by then, so no other gateway serves the old one.
     fn bind(state: &Path) -> io::Result<(StdUnixListener, Self)> {

@@ -1,7 +1,8 @@
-//! Since when each operator has been as it is: whoever comes while a kill stands is no second person to end it.
+//! Since when each operator has had its token and role: an operator who is added or changed while a kill is in force
+//! does not count as a second person for its end.
 //!
-//! Kept in the state, not in the config: whoever can write operators into the config must not be two people thereby. An
-//! operator whose token or role changed is a new one. After a day it counts as anybody.
+//! Kept in the state, not in the config: a person who can write operators into the config must not become two people
+//! that way. An operator whose token or role changed is a new one. After a day a new operator counts as any other.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +11,8 @@ use crate::config::Operator;
 use crate::model::UnixTime;
 use crate::store::{Store, StoreError, StoreRow, StoreTable, WriteBatch};
 
-/// Stands since operators are noted, also while there are none; no operator can be called so.
+/// The key of a row that is written at the first start, even where there are no operators. No operator can have this
+/// name.
 const FIRST_START: &[u8] = b"*";
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,7 +61,7 @@ pub(super) fn record(store: &Store, operators: &[Operator], now: UnixTime) -> Re
     Ok(())
 }
 
-/// Whether this operator's yes counts for the end of kills that stand since a time.
+/// Whether this operator's approval counts for the end of kills that have been in force since a time.
 pub(super) fn counts(store: &Store, name: &str, standing_since: Option<UnixTime>, now: UnixTime) -> bool {
     let Ok(Some(known)) = store.get::<KnownOperator>(name.as_bytes()) else { return false };
     let since = UnixTime::from_millis(known.since_ms);
@@ -76,12 +78,12 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_or_changes_while_a_kill_stands_counts_after_a_day() {
+    fn an_operator_added_or_changed_during_a_kill_counts_after_a_day() {
         let store = Store::in_memory().unwrap();
         let at = UnixTime::from_secs;
         let note = |operators: &[Operator], now| {
             record(&store, operators, at(now)).unwrap();
-            // A write stands behind all that were queued before it.
+            // A blocking write comes after all that were queued before it.
             store.write_blocking(WriteBatch::new()).unwrap();
         };
         let counts = |name: &str, now| counts(&store, name, Some(at(1_000)), at(now));

@@ -1,7 +1,7 @@
 //! The audit trail of a running gateway: its key, and the lines that admin acts become.
 //!
-//! The key is 32 random bytes in a file of its own, made at the first start. It is not derived from the master key: that
-//! may be rotated or missing, and a trail must stay verifiable all the same. It never stands in the trail's folder.
+//! The key is 32 random bytes in a file of its own, made at the first start. It is not derived from the master key:
+//! that may be rotated or missing, and a trail must stay verifiable all the same. It is never in the trail's folder.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -24,9 +24,9 @@ pub enum AuditOpenError {
     /// The key's file cannot be made or read.
     #[error("the key of the audit trail in {path} cannot be used", path = path.display())]
     Key {
-        /// The file.
+        /// The key's file.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         #[source]
         source: io::Error,
     },

@@ -1,7 +1,7 @@
-//! What vendors have used of their limits, over restarts.
+//! Stores what vendors have used of their limits, so that a restart does not refill their budgets.
 //!
-//! Kept every second or so where it has changed, and at the end. A vendor whose row cannot be read is killed until a
-//! person decides: its budget must not be refilled by a damaged disk. Never writes what is unchanged.
+//! Written every second or so where it has changed, and at the end. A vendor whose row cannot be read is killed until a
+//! person decides: its budget must not be refilled by a damaged disk.
 
 use std::collections::HashMap;
 
@@ -16,12 +16,12 @@ impl StoreRow for LedgerSnapshot {
     const VERSION: u8 = 1;
 }
 
-/// What was written last under each key and when, so that rest costs nothing.
+/// The snapshot last written under each key and when, so that an unchanged ledger is not written again.
 #[derive(Debug, Default)]
 pub(super) struct SavedBudgets(HashMap<String, (LedgerSnapshot, Moment)>);
 
 impl SavedBudgets {
-    /// Hands what has changed to the store; none where nothing has.
+    /// Gives what has changed to the store; `None` where nothing has.
     pub(super) fn save<'a>(
         &mut self,
         vendors: impl Iterator<Item = &'a std::sync::Arc<VendorRuntime>>,
@@ -32,7 +32,7 @@ impl SavedBudgets {
         for vendor in vendors {
             for (direction, snapshot) in vendor.ledgers.snapshots(now) {
                 let key = key(vendor.id(), direction);
-                // That time has gone by is no change: what was written says when it was taken.
+                // A snapshot that has only aged is unchanged: the stored row says when it was taken.
                 let is_kept = self.0.get(&key).is_some_and(|(kept, at)| snapshot.is_aged(now, kept, *at));
                 if !is_kept && batch.put(key.as_bytes(), &snapshot).is_ok() {
                     self.0.insert(key, (snapshot, now));
@@ -48,7 +48,7 @@ impl SavedBudgets {
     }
 }
 
-/// Takes up what an earlier run had used of a vendor's limits.
+/// Restores what an earlier run had used of a vendor's limits.
 pub(super) fn restore(vendor: &VendorRuntime, store: &Store, switch: &KillSwitch, now: Moment) {
     let get = |direction| store.get::<LedgerSnapshot>(key(vendor.id(), direction).as_bytes());
     let kept = get(Direction::Ingress).and_then(|ingress| Ok((ingress, get(Direction::Egress)?)));
@@ -65,7 +65,8 @@ pub(super) fn restore(vendor: &VendorRuntime, store: &Store, switch: &KillSwitch
                 evidence: None,
                 at: now,
             };
-            // The line is there, so it is known, and nobody waits for its traffic: there is none yet.
+            // The vendor has a gate, so it is known and the kill cannot fail. There is no traffic yet that could be
+            // waited for.
             drop(switch.kill(order));
         }
     }

@@ -1,9 +1,10 @@
 //! What each contract matched when it was last in force, so that an order binds to what is matched and not to its name.
 //!
-//! A kill of a vendor is about whoever proves itself as that vendor did, and a kill of a route about the requests that it
-//! matched. Where a new config gives these to another vendor or to another line, the kill is made to stand there too, and
-//! told. The config is not refused for it: it may carry other changes that an incident needs, and at a start there is
-//! nothing that could go on instead. Compared with what is stored, so a restart sees what a reload sees.
+//! A kill of a vendor holds for every caller that proves itself as that vendor did, and a kill of a route for the
+//! requests that it matched. Where a new config gives these to another vendor or to another route, the kill is put in
+//! force there too, and reported. The config is not refused for it: it may carry other changes that an incident needs,
+//! and at a start there is no older config to go on with. What is compared is stored, so a restart sees what a reload
+//! sees.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU32;
@@ -27,7 +28,7 @@ pub(super) struct ContractMatch {
     ingress: BTreeSet<String>,
     #[serde(default)]
     egress: BTreeSet<String>,
-    /// How many must agree to a restore: the most that any contract asked for while a kill stood.
+    /// How many must agree to a restore: the most that any contract asked for while a kill was in force.
     #[serde(default)]
     approvals: u32,
 }
@@ -37,13 +38,13 @@ impl StoreRow for ContractMatch {
     const VERSION: u8 = 1;
 }
 
-/// How many must agree to let a vendor back, as far as is remembered.
+/// How many must agree to a restore of the vendor, as far as it is stored.
 pub(super) fn approvals(store: &Store, vendor: &VendorId) -> Option<NonZeroU32> {
     ContractMatch::read(store, vendor).and_then(|row| NonZeroU32::new(row.approvals))
 }
 
 impl ContractMatch {
-    /// What is remembered of a vendor; nothing where it cannot be read, since it is only ever added to an order.
+    /// What is stored of a vendor; `None` where it cannot be read, since it is only ever added to an order.
     pub(super) fn read(store: &Store, vendor: &VendorId) -> Option<Self> {
         store.get(vendor.as_str().as_bytes()).ok().flatten()
     }
@@ -93,8 +94,9 @@ impl ContractMatch {
     }
 }
 
-/// Puts what a config matches in the place of what was matched before. Kills that would lose their object to another
-/// vendor or line stand there too; returns these in words. Call it before the config is in force. May block.
+/// Stores what a config matches in the place of what was matched before. Kills that would lose their traffic to another
+/// vendor or route are put in force there too; returns these in words. Call it before the config is in force. May
+/// block.
 ///
 /// # Errors
 /// [`StoreError`] when what is remembered cannot be read.
@@ -129,7 +131,8 @@ pub(super) fn carry_over(
         }
     }
     if !batch.is_empty() {
-        // Behind the kills in the queue of one writer, so a crash between the two repeats them.
+        // This write comes after the kills' in the one writer's queue, so a crash between the two repeats the
+        // carry-over.
         drop(store.write(batch));
     }
     Ok(told)
@@ -145,7 +148,7 @@ impl ContractMatch {
     }
 }
 
-/// Where kills are taken over to.
+/// Carries kills over to one contract.
 struct KillTransfer<'a> {
     switch: &'a KillSwitch,
     to: &'a Contract,
@@ -154,7 +157,7 @@ struct KillTransfer<'a> {
 }
 
 impl KillTransfer<'_> {
-    /// From a vendor by another name: all that stands against it alone.
+    /// Carries over the kills of a vendor by another name that are of that vendor alone.
     fn vendor(&mut self, from: &str) {
         let Ok(id) = VendorId::parse(from) else { return };
         for kill in self.switch.active_kills(&KillTarget::Vendor(id)).iter().filter(|kill| !kill.everything) {
@@ -162,7 +165,7 @@ impl KillTransfer<'_> {
         }
     }
 
-    /// From lines of its own contract to others that match what these did.
+    /// Carries over kills of routes to other routes of the same contract that match what these did.
     fn routes(&mut self, old: &ContractMatch, after: &ContractMatch) {
         let standing = self.switch.active_kills(&KillTarget::Vendor(self.to.vendor.clone()));
         for kill in standing.iter().filter(|kill| kill.origin != KillOrigin::Drill) {
@@ -177,7 +180,8 @@ impl KillTransfer<'_> {
                     let line = &route.pattern;
                     let is_same = RouteTag::of(line.as_str()) == RouteTag::of(killed.as_str());
                     let is_new = !has(old.routes(direction), line);
-                    // A new line takes what it matches better; the line's own end leaves all to whoever matches next.
+                    // A new route takes what it matches better. A route that is gone leaves its requests to the next
+                    // that matches.
                     let takes = (is_new && !(is && killed.is_within(line))) || (was && !is);
                     if !is_same && takes && line.overlaps(&killed) {
                         let selector = KillSelector { route: Some(line.as_str().into()), ..kill.selector.clone() };
@@ -211,7 +215,7 @@ impl KillTransfer<'_> {
             evidence: Some(Evidence { at: self.now.wall, kind: "taken_over".to_owned(), detail }),
             at: self.now,
         };
-        // Nothing of it is in flight yet, and the write is looked after.
+        // Nothing that it covers is in flight yet, and a failed write is retried.
         drop(self.switch.kill(order));
         self.reported.push(said);
     }

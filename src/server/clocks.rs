@@ -1,7 +1,7 @@
 //! The wall clock as far as it can be trusted: for what it ends, and for what it deletes.
 //!
-//! Both clocks are looked at every second. What is deleted by date waits until hours of looks agree; what is ended by date
-//! (a stream, a contract, a kill to come) waits out a leap of seconds. Requests are judged by the clock as it is.
+//! Both are updated every second. What is deleted by date waits until hours of readings agree; what is ended by date (a
+//! stream, a contract, a kill to come) waits out a jump of seconds. Requests are judged by the clock as it is.
 
 use std::sync::{Mutex, MutexGuard};
 

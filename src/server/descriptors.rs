@@ -1,8 +1,8 @@
-//! The process's file descriptors: raised to what the system grants, and divided before anybody can use them up.
+//! The process's file descriptors: raised to what the system grants, and divided before any listener can use them up.
 //!
-//! Connections of vendors and services share most of them with sockets towards upstreams, neither of which can take all;
-//! the others are kept for operators, probes, files, issuers and hooks. So no crowd on a data listener can take the kill
-//! switch away.
+//! Connections of vendors and services share most of them with sockets towards upstreams, and neither can take all; the
+//! others are kept for operators, probes, files, issuers and hooks. So no crowd on a data listener can make the kill
+//! switch unreachable.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
@@ -62,7 +62,7 @@ mod tests {
     proptest! {
         /// Whatever the system grants, something is kept, and neither side can take all of the rest.
         #[test]
-        fn a_share_is_kept_and_none_takes_the_others_whole(limit in 8_u64..=DESCRIPTORS_MAX, workers in 1_usize..=128) {
+        fn some_descriptors_are_reserved_and_neither_side_can_take_all_others(limit in 8_u64..=DESCRIPTORS_MAX, workers in 1_usize..=128) {
             let DescriptorShares { sockets, connections, upstreams, operators } = divide(limit, workers);
             prop_assert!((ADMIN_CONNECTIONS_MIN..=ADMIN_CONNECTIONS_MAX).contains(&operators));
             prop_assert_eq!(limit - sockets as u64, DESCRIPTORS_RESERVED.min(limit / 2));

@@ -1,4 +1,4 @@
-//! Exposure in the store: rolled every few seconds, read for reports, made small when old, and forgotten in the end.
+//! Exposure in the store: rolled every few seconds, read for reports, folded when old, and deleted in the end.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ impl StoreRow for ExposureBucket {
     const VERSION: u8 = 1;
 }
 
-/// Hands what left since the last roll to the store; none where nothing has.
+/// Gives what left since the last roll to the store; `None` where nothing has.
 pub(super) fn roll(ledger: &ExposureCounters, store: &Store, now: Moment) -> Option<WriteAck> {
     let mut batch = WriteBatch::new();
     for bucket in ledger.roll(now) {
@@ -25,7 +25,7 @@ pub(super) fn roll(ledger: &ExposureCounters, store: &Store, now: Moment) -> Opt
     (!batch.is_empty()).then(|| store.write(batch))
 }
 
-/// What left to a vendor since a time; none where nothing of it is kept. May block.
+/// The report of a vendor since a time; empty where nothing of it is kept. May block.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read.
@@ -59,7 +59,7 @@ pub(super) fn tidy(store: &Store, from: UnixTime, now: UnixTime) -> Result<(), S
         let rows = store.range::<ExposureBucket>(begin.as_bytes(), Some(end.as_bytes()), usize::MAX)?;
         let mut buckets: Vec<ExposureBucket> = rows.into_iter().map(|(_, bucket)| bucket).collect();
         for place in fold_day(&mut buckets) {
-            // A bucket was read as one, so it can be written as one.
+            // Cannot fail: this bucket was just deserialized from the same type.
             let _ = batch.put(buckets[place].key().as_bytes(), &buckets[place]);
         }
         if !batch.is_empty() {

@@ -1,4 +1,4 @@
-//! What identity must remember, in the embedded store: newest tokens, first sights of keys, revocations.
+//! The rows of identity in the embedded store: newest tokens, first sights of keys, revocations.
 //!
 //! A store that cannot be read is an error, never an empty memory.
 
@@ -199,7 +199,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_saved_is_loaded() {
+    fn rows_of_identity_are_loaded_as_they_were_saved() {
         let durable = IdentityStore(Store::in_memory().unwrap());
         let vendor = VendorId::parse("acme").unwrap();
         let at = UnixTime::from_secs(1_000);
@@ -235,7 +235,7 @@ mod tests {
                 durable.forget(&revocation);
             }
         }
-        // A blocking write stands behind all that were queued before it.
+        // A blocking write comes after all that were queued before it.
         durable.0.write_blocking(WriteBatch::new()).unwrap();
         assert_eq!(RotationStore::load(&durable).unwrap(), records);
         assert_eq!(RevocationStore::load(&durable).unwrap(), []);

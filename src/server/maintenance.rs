@@ -1,7 +1,7 @@
-//! What has to be done every second or so: orders that are due, state that must reach the disk, numbers for a scrape.
+//! Background tasks: kills that are due, state that must reach the disk, and figures for scrapes.
 //!
-//! Runs beside the admin listener. Waits for the disk, so a kill that is due has a task of its own. Never decides about a
-//! request.
+//! Runs on the control plane's thread. Kills that are due have a task of their own, since the other tasks wait for the
+//! disk. Never decides about a request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -28,72 +28,72 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const FOLD_LOOK_BACK: Duration = Duration::from_secs(3 * 86_400);
 
 /// Starts the chores; they end with `closing`.
-pub(super) fn start(helm: &Arc<GatewayControl>, closing: &watch::Receiver<bool>) {
-    tokio::spawn(kill_what_is_due(Arc::clone(helm), closing.clone()));
-    tokio::spawn(maintain(Arc::clone(helm), closing.clone()));
-    tokio::spawn(Arc::clone(&helm.hooks).run());
+pub(super) fn start(control: &Arc<GatewayControl>, closing: &watch::Receiver<bool>) {
+    tokio::spawn(run_due_kills(Arc::clone(control), closing.clone()));
+    tokio::spawn(maintain(Arc::clone(control), closing.clone()));
+    tokio::spawn(Arc::clone(&control.hooks).run());
 }
 
-/// Kills ordered for a time to come, what runs and has lost what it stood on, and revocations that are over.
-async fn kill_what_is_due(helm: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
+/// Every second: kills that are due, requests whose proof no longer holds, and revocations that are over.
+async fn run_due_kills(control: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
     let mut tick = every(Duration::from_secs(1));
-    let mut carried = offline_kills::HandledFiles::default();
+    let mut handled = offline_kills::HandledFiles::default();
     while wait(&mut tick, &mut closing).await {
-        let now = helm.now();
-        carry_out_what_was_left(&helm, &mut carried).await;
-        for answer in helm.gateway.switch.kill_due(helm.clocks.steady(now)).await {
-            helm.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
+        let now = control.now();
+        carry_out_offline_kills(&control, &mut handled).await;
+        for answer in control.gateway.switch.kill_due(control.clocks.steady(now)).await {
+            control.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         }
-        helm.sever_what_ended();
-        if let Some(settled) = helm.clocks.settled(now) {
-            helm.rooms.authority.revocations().sweep(settled, now);
+        control.sever_what_ended();
+        if let Some(settled) = control.clocks.settled(now) {
+            control.services.authority.revocations().sweep(settled, now);
         }
     }
 }
 
-/// Orders that a shell has left in the state folder since the last round.
-async fn carry_out_what_was_left(helm: &GatewayControl, carried: &mut offline_kills::HandledFiles) {
-    let state = helm.state.clone();
-    // Only a panic ends it without an answer, and the next round looks again.
+/// Carries out the kills that a shell has left in the state folder since the last round.
+async fn carry_out_offline_kills(control: &GatewayControl, handled: &mut offline_kills::HandledFiles) {
+    let state = control.state.clone();
+    // Only a panic ends it without an answer; the next round reads the folder again.
     let found = tokio::task::spawn_blocking(move || offline_kills::read_all(&state)).await.unwrap_or_default();
-    for begun in carried.begin(&helm.gateway.switch, found, helm.now()) {
+    for begun in handled.begin(&control.gateway.switch, found, control.now()) {
         begun.finish().await;
     }
 }
 
-async fn maintain(helm: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
+async fn maintain(control: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
     let mut house = Maintenance::default();
     let mut tick = every(LEDGER_STORE_INTERVAL);
     while wait(&mut tick, &mut closing).await {
-        house.run(&helm).await;
+        house.run(&control).await;
     }
 }
 
-/// What the chores remember between two rounds.
+/// What the maintenance task remembers between two rounds.
 #[derive(Debug, Default)]
 struct Maintenance {
     saved: SavedBudgets,
     rolled_ns: u64,
     looked_ns: Option<u64>,
     tidied: Option<UnixTime>,
-    /// Days left of each vendor whose contract is about to end, as they were told last.
+    /// Days left of each vendor whose contract is about to end, as they were last reported in the log.
     reported: std::collections::HashMap<String, u32>,
 }
 
 impl Maintenance {
-    async fn run(&mut self, helm: &Arc<GatewayControl>) {
-        let now = helm.now();
-        helm.gateway.switch.retry_unconfirmed().await;
-        let snapshot = helm.gateway.snapshot.load_full();
-        if let Some(ack) = self.saved.save(snapshot.vendors().iter(), &helm.store, now)
+    async fn run(&mut self, control: &Arc<GatewayControl>) {
+        let now = control.now();
+        control.gateway.switch.retry_unconfirmed().await;
+        let snapshot = control.gateway.snapshot.load_full();
+        if let Some(ack) = self.saved.save(snapshot.vendors().iter(), &control.store, now)
             && ack.await.is_err()
         {
             self.saved.forget();
         }
         if is_due(now.monotonic_ns, self.rolled_ns, EXPOSURE_ROLL_INTERVAL) {
             self.rolled_ns = now.monotonic_ns;
-            if let Some(ack) = exposure_store::roll(&helm.rooms.exposure, &helm.store, now) {
-                // What failed is told by the store's own count of errors.
+            if let Some(ack) = exposure_store::roll(&control.services.exposure, &control.store, now) {
+                // A failed write is shown by the store's own count of errors.
                 let _ = ack.await;
             }
         }
@@ -101,13 +101,13 @@ impl Maintenance {
             self.looked_ns = Some(now.monotonic_ns);
             snapshot.vendors().iter().for_each(|vendor| self.check_contract_end(vendor, now.wall));
         }
-        // What is deleted or folded cannot be had back, so no single reading of the wall clock decides on it.
-        if let Some(settled) = helm.clocks.settled(now)
+        // Deleted or folded data cannot be had back, so no single reading of the wall clock decides on it.
+        if let Some(settled) = control.clocks.settled(now)
             && self.tidied.is_none_or(|tidied| exposure_store::hour(settled) > tidied)
         {
             let from = self.tidied.map(|tidied| exposure_store::fold_from(tidied, FOLD_LOOK_BACK)).unwrap_or_default();
             self.tidied = Some(exposure_store::hour(settled));
-            let store = helm.store.clone();
+            let store = control.store.clone();
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = exposure_store::tidy(&store, from, settled) {
                     tracing::error!(%error, "old exposure cannot be made small");
@@ -126,19 +126,19 @@ impl Maintenance {
 }
 
 /// Writes what must not be lost when the process ends in order.
-pub(super) async fn write_last(helm: &GatewayControl) {
-    let now = helm.now();
-    let snapshot = helm.gateway.snapshot.load_full();
-    let kept = SavedBudgets::default().save(snapshot.vendors().iter(), &helm.store, now);
-    let rolled = exposure_store::roll(&helm.rooms.exposure, &helm.store, now);
-    drop(helm.gateway.audit.record(audit_trail::by_gateway(AuditAct::Stopped, "", now.wall)));
+pub(super) async fn write_last(control: &GatewayControl) {
+    let now = control.now();
+    let snapshot = control.gateway.snapshot.load_full();
+    let kept = SavedBudgets::default().save(snapshot.vendors().iter(), &control.store, now);
+    let rolled = exposure_store::roll(&control.services.exposure, &control.store, now);
+    drop(control.gateway.audit.record(audit_trail::by_gateway(AuditAct::Stopped, "", now.wall)));
     let all = async {
         for ack in [kept, rolled].into_iter().flatten() {
             if let Err(error) = ack.await {
                 tracing::error!(%error, "what was used of limits, or what left, is not on disk");
             }
         }
-        if helm.gateway.audit.flush().await.is_err() {
+        if control.gateway.audit.flush().await.is_err() {
             tracing::error!("the end of the audit trail is not on disk");
         }
     };
@@ -147,13 +147,13 @@ pub(super) async fn write_last(helm: &GatewayControl) {
     }
 }
 
-/// Numbers that are cheaper to ask for than to keep up to date.
-pub(super) fn report_to(metrics: &Metrics, helm: &Arc<GatewayControl>) {
-    let (helm, seen) = (Arc::downgrade(helm), ScrapeCounters::default());
-    metrics.before_scrape(move || seen.read(&helm));
+/// Registers the figures that are read at each scrape, because they are cheaper to read then than to keep up to date.
+pub(super) fn report_to(metrics: &Metrics, control: &Arc<GatewayControl>) {
+    let (control, seen) = (Arc::downgrade(control), ScrapeCounters::default());
+    metrics.before_scrape(move || seen.read(&control));
 }
 
-/// What was counted when a scrape last read it.
+/// The totals at the last scrape, to add only what came since.
 #[derive(Debug, Default)]
 struct ScrapeCounters {
     hits: AtomicU64,
@@ -163,34 +163,34 @@ struct ScrapeCounters {
 }
 
 impl ScrapeCounters {
-    fn read(&self, helm: &Weak<GatewayControl>) {
-        let Some(helm) = helm.upgrade() else { return };
-        let metrics = &helm.gateway.metrics;
+    fn read(&self, control: &Weak<GatewayControl>) {
+        let Some(control) = control.upgrade() else { return };
+        let metrics = &control.gateway.metrics;
         let since = |last: &AtomicU64, now: u64| now.saturating_sub(last.swap(now, Ordering::Relaxed));
-        let cache = helm.rooms.authority.cache_status();
+        let cache = control.services.authority.cache_status();
         metrics.token_cache(CacheResult::Hit, since(&self.hits, cache.hits));
         metrics.token_cache(CacheResult::Miss, since(&self.misses, cache.misses));
-        metrics.state_errors(StoreLabel::Audit, since(&self.audit_errors, helm.gateway.audit.health().errors));
-        metrics.state_errors(StoreLabel::Embedded, since(&self.store_errors, helm.store.write_errors()));
+        metrics.state_errors(StoreLabel::Audit, since(&self.audit_errors, control.gateway.audit.health().errors));
+        metrics.state_errors(StoreLabel::Embedded, since(&self.store_errors, control.store.write_errors()));
         metrics.log_dropped(LogLabel::Events, log::events_dropped());
-        metrics.log_dropped(LogLabel::Exchanges, helm.gateway.exchange_log.dropped());
-        read_vendors(&helm);
+        metrics.log_dropped(LogLabel::Exchanges, control.gateway.exchange_log.dropped());
+        read_vendors(&control);
     }
 }
 
-fn read_vendors(helm: &GatewayControl) {
-    let snapshot = helm.gateway.snapshot.load();
-    for standing in helm.gateway.switch.status() {
+fn read_vendors(control: &GatewayControl) {
+    let snapshot = control.gateway.snapshot.load();
+    for standing in control.gateway.switch.status() {
         let Some(vendor) = snapshot.vendor(&standing.vendor) else { continue };
         vendor.metrics.killed(standing.state != KillState::Live);
         vendor.metrics.severed(standing.severed_total);
         let last = standing.last_drill.map(|drill| drill.at);
-        if let Some(overdue) = drill_overdue(&vendor.contract, last, helm.now().wall) {
+        if let Some(overdue) = drill_overdue(&vendor.contract, last, control.now().wall) {
             vendor.metrics.drill_overdue(overdue);
         }
     }
     for (vendor, index) in snapshot.vendors().iter().zip(0..) {
-        let left = vendor.ledgers.remaining(helm.now());
+        let left = vendor.ledgers.remaining(control.now());
         vendor.count_unmatched_rules();
         vendor.metrics.limit_remaining(LimitLabel::Requests, left.requests);
         vendor.metrics.limit_remaining(LimitLabel::Concurrency, left.concurrency);

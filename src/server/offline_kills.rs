@@ -1,10 +1,10 @@
 //! Kills that were left in the state folder, for a gateway that is down or hung: read before anything is served, and
 //! every second after.
 //!
-//! The state itself is locked by the process that hangs, so an order is a file of its own in the folder `orders`: whole
-//! under its name or not there at all, and on disk before the shell is told. One that cannot be read may be about
-//! anybody, so everything is cut off. A file goes when its kill is durable; a crash repeats it and never loses it. The
-//! actor is who the shell said: not an operator who was authenticated.
+//! The state itself is locked by the process that hangs, so an order is a file of its own in the folder `orders`:
+//! complete under its name or not there at all, and on disk before the command that leaves it ends. An order that
+//! cannot be read may be about any vendor, so everything is killed. A file is removed when its kill is durable; a crash
+//! repeats it and never loses it. The actor is the name that the shell gave: not an operator who was authenticated.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
@@ -40,7 +40,7 @@ pub struct OfflineKill {
 /// Leaves an order for the gateway that keeps its state in this folder. It is on disk when this returns.
 ///
 /// # Errors
-/// When it cannot be written, or nobody keeps state there; nothing is ordered then.
+/// When it cannot be written, or no gateway keeps its state there; nothing is ordered then.
 pub fn leave_offline_kill(state: &Path, order: &OfflineKill) -> io::Result<PathBuf> {
     if !crate::store::Store::is_in(state) {
         return Err(io::Error::new(io::ErrorKind::NotFound, "no gateway keeps its state in this folder"));
@@ -61,7 +61,7 @@ pub fn leave_offline_kill(state: &Path, order: &OfflineKill) -> io::Result<PathB
     Ok(whole)
 }
 
-/// The gateway must be able to read it, and to take it away: an administrator's shell runs as someone else.
+/// The gateway's user must be able to read and remove the file: an administrator's shell runs as another user.
 fn hand_over(file: &File, owner: &fs::Metadata) -> io::Result<()> {
     let ours = file.metadata()?;
     let same = (owner.uid(), owner.gid()) == (ours.uid(), ours.gid());
@@ -75,7 +75,7 @@ pub(super) struct OfflineKillFile {
     order: Result<OfflineKill, String>,
 }
 
-/// What was left, oldest first. May block.
+/// The files that were left, oldest first. May block.
 pub(super) fn read_all(state: &Path) -> Vec<OfflineKillFile> {
     let folder = state.join(FOLDER);
     match list(&folder) {
@@ -113,19 +113,19 @@ fn read(path: &Path) -> Result<OfflineKill, String> {
     Ok(order)
 }
 
-/// Carries out what was found, and none of it twice.
+/// Carries out the kills of files, each once.
 #[derive(Debug, Default)]
 pub(super) struct HandledFiles(Vec<PathBuf>);
 
 impl HandledFiles {
-    /// Makes the kills stand. When this returns they are in force; they are durable when [`HandledFiles::finish`] does.
+    /// Puts the kills in force before it returns; they are durable when [`StartedOfflineKill::finish`] returns.
     pub(super) fn begin(
         &mut self,
         switch: &KillSwitch,
         found: Vec<OfflineKillFile>,
         now: Moment,
     ) -> Vec<StartedOfflineKill> {
-        // What was carried out and could not be made durable or taken away is not carried out each second.
+        // A kill whose file could not be removed is not carried out again each second.
         self.0.retain(|path| found.iter().any(|found| found.path == *path));
         let fresh: Vec<OfflineKillFile> = found.into_iter().filter(|found| !self.0.contains(&found.path)).collect();
         self.0.extend(fresh.iter().map(|found| found.path.clone()));
@@ -142,7 +142,7 @@ impl HandledFiles {
     }
 }
 
-/// An order in force whose file still stands.
+/// A kill in force whose file has not been removed yet.
 #[derive(Debug)]
 pub(super) struct StartedOfflineKill {
     path: PathBuf,
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_read_cuts_off_everything_once() {
+    async fn an_order_that_cannot_be_read_kills_everything_once() {
         for torn in ["", "{", r#"{"vendor":"*"}"#, r#"{"at_ms":1,"by":"c","reason":"r","vendor":"NO"}"#, "\0\0"] {
             let folder = tempfile::tempdir().unwrap();
             let switch = start(folder.path());

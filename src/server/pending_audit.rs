@@ -1,9 +1,9 @@
-//! What a person did to keys from a shell, on its way into the audit trail.
+//! Pending audit records: what a person did to keys from a shell, until a gateway writes it into its trail.
 //!
-//! `keys rotate` and `keys shred` change files, with or without a gateway that runs, and only a gateway writes its trail. So
-//! each leaves a note beside what it is about to change, and the gateway takes the notes in at its next start or reload. A
-//! note is removed once the trail is on disk, so a crash repeats one rather than lose it. The actor is who the shell said:
-//! not an operator who was authenticated. Never holds a key.
+//! `keys rotate` and `keys shred` change files, with or without a running gateway, and only a gateway writes its trail.
+//! So each leaves a record beside what it is about to change, and the gateway imports the records at its next start or
+//! reload. A record is removed once the trail is on disk, so a crash repeats one rather than lose it. The actor is the
+//! name that the shell gave: not an operator who was authenticated. Never holds a key.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -35,13 +35,13 @@ pub struct PendingAuditRecord {
 /// Leaves a note beside a key file, or in a folder of salts, for the gateway that reads those.
 ///
 /// # Errors
-/// When it cannot be written; nothing should then be done that nobody would hear of.
+/// When it cannot be written; the keys must then not be changed, since the trail would lack it.
 pub fn leave_audit_record(place: &Path, note: &PendingAuditRecord) -> io::Result<()> {
     let path = notes_of(place);
     let mut line = serde_json::to_vec(note)?;
     line.push(b'\n');
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-    // Whoever may read what is changed must be able to read of it: an administrator's shell runs as someone else.
+    // The gateway's user must be able to read the record: an administrator's shell runs as another user.
     let (theirs, ours) = (fs::metadata(place)?, file.metadata()?);
     if (theirs.uid(), theirs.gid()) != (ours.uid(), ours.gid()) {
         fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_note_is_taken_once_and_one_that_a_crash_left_too() {
+    async fn each_pending_record_is_imported_once_also_after_a_crash() {
         let folder = tempfile::tempdir().unwrap();
         let (trail, keys) = (folder.path().join("audit.jsonl"), folder.path().join("master.key"));
         fs::write(&keys, "").unwrap();
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_note_that_cannot_be_read_is_kept() {
+    async fn a_pending_record_that_cannot_be_read_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("notes"), "{").unwrap();
         import(folder.path(), &AuditTrail::discarding()).await;

@@ -1,8 +1,8 @@
 //! Kills that the audit trail knows and the state does not: an older state was put back, or a kill never reached the disk.
 //!
 //! At the start the generations of both are compared. Where the trail is ahead, every kill of a later generation that
-//! no later restore has lifted stands again, and is told. What a restore has lifted in an older state stays killed: a
-//! person decides again.
+//! no later restore has lifted is put in force again, and logged. What a restore has lifted in an older state stays
+//! killed: a person decides again.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn newest(lines: &[RecalledLine]) -> Option<u64> {
     lines.iter().filter_map(generation).max()
 }
 
-/// Compares the trail with the state, and makes the kills stand that the state has lost.
+/// Compares the trail with the state, and puts the kills in force again that the state has lost.
 ///
 /// # Errors
 /// [`AuditOpenError`] where the trail cannot be read: what it would say is not known then.
@@ -43,7 +43,7 @@ pub(super) fn reconcile(config: &GatewaySettings, switch: &KillSwitch, now: Mome
     let (path, key) = (&config.audit.trail.path, audit_trail::audit_key(&config.audit.key)?);
     let unread = |source| AuditError::Open { path: path.clone(), source: Arc::new(source) };
     let known = switch.generation();
-    // Mostly the newest act that the trail has is one that the state has too, and nothing else is looked for.
+    // In most cases the state has the newest kill of the trail too, and no more of the trail is read.
     let last = recall(path, &key, &ACTS, |lines| newest(lines).is_some()).map_err(unread)?;
     if newest(&last).is_some_and(|newest| newest > known) {
         let all = recall(path, &key, &ACTS, |lines| reaches(lines, known)).map_err(unread)?;
@@ -57,7 +57,7 @@ fn reaches(lines: &[RecalledLine], known: u64) -> bool {
     lines.iter().filter_map(generation).any(|of| of <= known)
 }
 
-/// Makes the kills stand that the state has lost; returns how many.
+/// Puts the kills in force again that the state has lost; returns how many.
 fn reinstate(switch: &KillSwitch, lines: &[RecalledLine], now: Moment) -> usize {
     let Some(newest) = newest(lines).filter(|newest| *newest > switch.generation()) else { return 0 };
     let lost = missing(lines, switch.generation());
@@ -80,7 +80,7 @@ fn reinstate(switch: &KillSwitch, lines: &[RecalledLine], now: Moment) -> usize 
             evidence: Some(Evidence { at: now.wall, kind: "recollected".to_owned(), detail }),
             at: now,
         };
-        // Nothing is in flight yet, and the write is looked after.
+        // Nothing is in flight yet, and a failed write is retried.
         drop(switch.kill(order));
     }
     lost.len()
@@ -97,7 +97,8 @@ fn missing(lines: &[RecalledLine], known: u64) -> Vec<MissingKill> {
             let lifted =
                 line.detail["lifted"].as_array().map(|all| all.iter().filter_map(Value::as_u64).collect::<Vec<_>>());
             let is_lifted = |kill: &MissingKill| match &lifted {
-                // A vendor let back out of a kill of everything: the others stay, so the kill does.
+                // A vendor that was restored out of a kill of everything: the other vendors are still killed, so the
+                // kill is.
                 Some(lifted) => kill.target == subject && lifted.contains(&kill.generation),
                 // Trails of older versions name what a restore covered.
                 None => kill.target == subject && selector.contains(&kill.selector),
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_killed_later_and_not_lifted_is_lost() {
+    fn kills_of_later_generations_that_no_restore_lifted_are_missing() {
         let lines = [
             line("kill", "a", json!({ "generation": 1 })),
             line("kill", "a", json!({ "generation": 2, "reach": { "client": "c" } })),

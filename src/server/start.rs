@@ -63,9 +63,9 @@ pub enum StartError {
     /// The state folder is another process's, or cannot be made.
     #[error("the state in {path} cannot be used", path = path.display())]
     State {
-        /// The folder.
+        /// The state folder.
         path: PathBuf,
-        /// Why.
+        /// Why it cannot be used.
         #[source]
         source: StoreError,
     },
@@ -82,7 +82,7 @@ pub enum StartError {
     #[error("the audit trail cannot be kept")]
     Audit(#[from] AuditOpenError),
     /// A hook's secret cannot be read.
-    #[error("a hook cannot be told")]
+    #[error("a hook cannot be set up")]
     Hook(#[from] HookError),
     /// The client that sends webhooks cannot be made.
     #[error("webhooks cannot be sent")]
@@ -93,20 +93,20 @@ pub enum StartError {
     /// A listener's TLS cannot be made.
     #[error("the {name} listener has no TLS")]
     Tls {
-        /// Which listener.
+        /// The listener's name.
         name: &'static str,
-        /// Why.
+        /// Why its TLS cannot be made.
         #[source]
         source: TlsError,
     },
     /// An address cannot be bound.
     #[error("cannot listen on {address} ({name})")]
     Bind {
-        /// Which listener.
+        /// The listener's name.
         name: &'static str,
-        /// Its address.
+        /// The address of the config.
         address: SocketAddr,
-        /// Why.
+        /// Why it cannot be bound.
         #[source]
         source: io::Error,
     },
@@ -144,8 +144,8 @@ impl Server {
         let slots = SlotPool::with_shared(shares.connections, Some(Arc::clone(&descriptors)));
         let PersistentState { store, switch, audit, hooks } = open_state(&config, &clock)?;
         let failed = |source| StartError::State { path: config.state.path.clone(), source };
-        // Whoever is cut off is so before anything is served: by a trail that knows more than the state, by an order that
-        // was left for a gateway that was down, and by another name.
+        // Every kill is in force before anything is served: those that only the audit trail knows, those that were left
+        // as files for a gateway that was down, and those that a vendor's new name would lose.
         reconcile::reconcile(&config, &switch, clock.now())?;
         for begun in offline_kills::HandledFiles::default().begin(
             &switch,
@@ -190,20 +190,20 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
         let bound = bind_all(&config, options.workers)?;
-        let office = AdminListeners::open(&config).await?;
+        let admin = AdminListeners::open(&config).await?;
         let mut addresses = bound.addresses;
-        addresses.admin = office.address();
+        addresses.admin = admin.address();
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
-        let doors = TlsHandles { fronts, admin_tls: office.tls() };
-        let helm = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, doors);
+        let tls = TlsHandles { fronts, admin_tls: admin.tls() };
+        let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls);
         let (closed, closing) = watch::channel(false);
-        helm.import_pending_audit().await;
-        maintenance::report_to(&metrics, &helm);
-        maintenance::start(&helm, &closing);
+        control.import_pending_audit().await;
+        maintenance::report_to(&metrics, &control);
+        maintenance::start(&control, &closing);
         report_slots(&metrics, ListenerGroup::Data, &slots);
-        let staff = office.serve(&helm, &metrics, &clock, &closing, shares.operators).await?;
-        Ok(Self { addresses, control: helm, workers, admin_threads: staff, drain, closed, deadline })
+        let threads = admin.serve(&control, &metrics, &clock, &closing, shares.operators).await?;
+        Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline })
     }
 
     /// Where it listens.
@@ -222,7 +222,7 @@ impl Server {
     /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.
     pub async fn drain(self) {
         self.control.set_draining();
-        // Whoever asks whether we are ready hears no from now on.
+        // From here on `/readyz` answers that the gateway is not ready.
         let _ = self.drain.send(true);
         let workers = self.workers;
         let joined = tokio::task::spawn_blocking(move || workers.into_iter().for_each(Worker::join));
@@ -230,9 +230,9 @@ impl Server {
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
         maintenance::write_last(&self.control).await;
         let _ = self.closed.send(true);
-        let staff = self.admin_threads;
+        let threads = self.admin_threads;
         // They keep a deadline themselves; the margin is for their threads to end.
-        let joined = tokio::task::spawn_blocking(move || staff.join());
+        let joined = tokio::task::spawn_blocking(move || threads.join());
         let _ = tokio::time::timeout(bounds::ADMIN_CLOSE_DEADLINE + Duration::from_secs(1), joined).await;
     }
 }
@@ -255,9 +255,9 @@ fn open_state(config: &GatewaySettings, clock: &Clock) -> Result<PersistentState
         opened => opened,
     };
     let audit = Arc::new(audit_trail::open(&config.audit, clock)?);
-    let told_later: Arc<OnceLock<EventListener>> = Arc::default();
-    let witnesses = vec![Arc::new(log) as EventListener, audit_listener(Arc::clone(&audit)), later(&told_later)];
-    let switch = KillSwitch::start(opened, clock.clone(), notify_all(witnesses)).map_err(failed)?;
+    let hook_listener: Arc<OnceLock<EventListener>> = Arc::default();
+    let listeners = vec![Arc::new(log) as EventListener, audit_listener(Arc::clone(&audit)), deferred(&hook_listener)];
+    let switch = KillSwitch::start(opened, clock.clone(), notify_all(listeners)).map_err(failed)?;
     if switch.is_undecided() {
         tracing::error!(path = %path.display(), "state cannot be read: every vendor is killed until a person restores it");
     }
@@ -266,7 +266,7 @@ fn open_state(config: &GatewaySettings, clock: &Clock) -> Result<PersistentState
     let hooks = HookDispatcher::load(store.clone(), postman, clock.clone(), audit_listener(Arc::clone(&audit)))
         .map_err(failed)?;
     let hooks = Arc::new(hooks);
-    let _ = told_later.set(hooks.listener());
+    let _ = hook_listener.set(hooks.listener());
     hooks.configure(webhook_sender::hooks(&config.hooks)?);
     switch.queue_for_hooks(!config.hooks.is_empty());
     Ok(PersistentState { store, switch: Arc::new(switch), audit, hooks })
@@ -280,12 +280,12 @@ fn log(event: &KillEvent) {
     );
 }
 
-/// A witness that is there only after the switch: hooks are kept in the store that the switch has chosen.
-fn later(witness: &Arc<OnceLock<EventListener>>) -> EventListener {
-    let witness = Arc::clone(witness);
+/// A listener that is set only after the switch is made: the hooks are kept in the store that the switch has chosen.
+fn deferred(listener: &Arc<OnceLock<EventListener>>) -> EventListener {
+    let listener = Arc::clone(listener);
     Arc::new(move |event| {
-        if let Some(witness) = witness.get() {
-            witness(event);
+        if let Some(listener) = listener.get() {
+            listener(event);
         }
     })
 }

@@ -1,6 +1,6 @@
-//! What the state folder remembers, for those who only ask: kills, revocations, newest tokens, first sights of keys.
+//! Reads the state folder for commands that only ask: kills, revocations, newest tokens, first sights of keys.
 //!
-//! Writes nothing. Where a running gateway holds the folder nothing is read, and whoever asked is told so.
+//! Writes nothing. Where a running gateway holds the folder nothing is read, and the caller is told why.
 
 use std::io;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError};
 pub struct StoredState {
     /// Issuers' keys, revocations and marks.
     pub authority: IdentityState,
-    /// The kills.
+    /// The kills in force and to come.
     pub switch: KillSwitch,
     /// Why nothing was read, where that is so.
     pub unread_reason: Option<&'static str>,
@@ -49,7 +49,7 @@ impl StoredState {
     }
 }
 
-/// Nobody is told: nothing happens.
+/// No listener: reading changes nothing, so there are no events.
 fn silent() -> EventListener {
     Arc::new(|_: &KillEvent| {})
 }

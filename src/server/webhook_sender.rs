@@ -1,4 +1,4 @@
-//! Hooks of the config, ready to be told, and the way their webhooks go out: by the gateway's own small client.
+//! The hooks of the config with their secrets, and the HTTP client that sends their webhooks.
 
 use std::fs;
 use std::future::Future;
@@ -16,7 +16,7 @@ use crate::http::{ClientError, ClientOptions, HttpClient, Url};
 use crate::kill::{HookChannel, KillHook, OutgoingWebhook, SendWebhook, WebhookSendError};
 use crate::model::{Secret, with_causes};
 
-/// Sends webhooks.
+/// Sends webhooks over the gateway's own HTTP client.
 #[derive(Debug)]
 pub(super) struct WebhookSender(HttpClient);
 

@@ -1,4 +1,4 @@
-//! A local program that is told: to close a tunnel, to page someone.
+//! A hook that runs a local program: to close a tunnel, to page someone.
 //!
 //! No shell reads the arguments, and the environment is `PATH` alone, so that no secret of the gateway's goes along.
 //! A program past its deadline is killed; what it has started itself is its own affair.

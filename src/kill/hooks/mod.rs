@@ -1,9 +1,10 @@
-//! Tells people and machines outside of a kill or a restore: webhooks and local commands.
+//! Notifies people and machines outside of a kill or a restore, by webhooks and local commands.
 //!
-//! An event is queued in the same write as the change that it is about, so a crash loses none; each hook hears of the
-//! events in order, again and again until it has taken one or a day is over, and a hook that is slow or dead holds up
-//! no other. What came of it is audited. Never delays a kill, and never runs a shell. A hook may hear of an event
-//! twice, where a crash came between its answer and the note of it: the delivery's id is the same then.
+//! An event is queued in the same write as the change that it is about, so a crash loses none. Each hook is notified of
+//! the events in order, again and again until it has taken one or a day is over, and a hook that is slow or dead does
+//! not delay the others. The outcome is audited. Never delays a kill, and never runs a shell. A hook may be notified of
+//! an event twice, where a crash came between its answer and the write that records it: the delivery's id is the same
+//! then.
 
 mod command;
 mod sign;
@@ -29,27 +30,27 @@ use crate::store::{Store, StoreError, StoreRow, WriteBatch};
 
 pub use webhook::{OutgoingWebhook, SendWebhook, WebhookSendError};
 
-/// Whom to tell, and how.
+/// A hook of the config: what it is notified of, and how.
 #[derive(Debug, Clone)]
 pub struct KillHook {
     /// Names it in the audit trail and in the queue: unique, and the same after a reload.
     pub name: String,
-    /// Told of kills.
+    /// Whether it is notified of kills.
     pub on_kill: bool,
-    /// Told of restores.
+    /// Whether it is notified of restores.
     pub on_restore: bool,
-    /// How.
+    /// A webhook or a command.
     pub channel: HookChannel,
     /// How long one attempt may take.
     pub deadline: Duration,
 }
 
-/// How a hook is told.
+/// How a hook is notified.
 #[derive(Debug, Clone)]
 pub enum HookChannel {
     /// The event as JSON by POST, signed as [Standard Webhooks](https://www.standardwebhooks.com) has it.
     Webhook {
-        /// Where.
+        /// The address that is posted to.
         url: String,
         /// The key of the signature.
         secret: Secret<Vec<u8>>,
@@ -59,7 +60,7 @@ pub enum HookChannel {
     Command {
         /// The program, by path or by name in `PATH`.
         program: String,
-        /// Its arguments.
+        /// Its arguments, with placeholders.
         arguments: Vec<String>,
     },
 }
@@ -81,7 +82,7 @@ struct DispatchState {
     progress: BTreeMap<String, HookProgress>,
 }
 
-/// How a hook fares with the event that it is to hear of next.
+/// How far a hook is with the event that it is notified of next.
 #[derive(Default)]
 struct HookProgress {
     busy: bool,
@@ -100,7 +101,7 @@ struct HookAttempt {
 }
 
 impl HookDispatcher {
-    /// The hooks, with what was queued when the process last ended. `witness` hears what came of each event.
+    /// The hooks, with what was queued when the process last ended. `listener` gets the outcome of each event.
     ///
     /// # Errors
     /// [`StoreError`] when the queue cannot be read.
@@ -108,12 +109,12 @@ impl HookDispatcher {
         store: Store,
         deliver: Arc<dyn SendWebhook>,
         clock: Clock,
-        witness: EventListener,
+        listener: EventListener,
     ) -> Result<Self, StoreError> {
         let rows = store.range::<QueuedEvent>(b"", None, usize::MAX)?;
         let events = rows.into_iter().map(|(_, row)| (row.event.generation, row)).collect();
         let state = Mutex::new(DispatchState { events, ..DispatchState::default() });
-        Ok(Self { state, store, deliver, clock, listener: witness, changed: Notify::new() })
+        Ok(Self { state, store, deliver, clock, listener, changed: Notify::new() })
     }
 
     /// Takes the hooks of a config, at the start and at a reload. What waits for a hook that is gone is forgotten.
@@ -128,7 +129,7 @@ impl HookDispatcher {
         self.changed.notify_one();
     }
 
-    /// The switch's way to tell the hooks: list it among the switch's witnesses, and turn on its
+    /// Listens to the switch for the hooks: list it among the switch's listeners, and turn on its
     /// [`queue_for_hooks`](super::KillSwitch::queue_for_hooks).
     pub fn listener(self: &Arc<Self>) -> EventListener {
         let hooks = Arc::clone(self);
@@ -139,12 +140,12 @@ impl HookDispatcher {
         })
     }
 
-    /// Events that some hook has yet to hear of.
+    /// How many events at least one hook has not been notified of yet.
     pub fn queued(&self) -> usize {
         self.state().events.len()
     }
 
-    /// Tells the hooks, for as long as it is polled. Runs on a tokio runtime with time and processes enabled.
+    /// Notifies the hooks, for as long as it is polled. Runs on a tokio runtime with time and processes enabled.
     pub async fn run(self: Arc<Self>) {
         loop {
             let pause = self.begin_due();
@@ -241,7 +242,7 @@ impl HookDispatcher {
         } else if batch.put(&generation.to_be_bytes(), row).is_err() {
             return;
         }
-        // Lost with the disk, it is told once more after a restart.
+        // If the disk loses this write, the hooks are notified once more after a restart.
         drop(self.store.write(batch));
     }
 
@@ -251,7 +252,7 @@ impl HookDispatcher {
 }
 
 impl DispatchState {
-    /// For each hook that is not busy, the oldest event that it has yet to hear of, where its time has come.
+    /// For each hook that is not busy, the oldest event that it has not been notified of, where its time has come.
     fn due(&mut self, now: Moment) -> (Vec<HookAttempt>, Duration) {
         let mut attempts = Vec::new();
         let mut pause = HOOK_PAUSE_MAX;

@@ -48,11 +48,11 @@ impl Bench {
         let clock = Clock::manual(UnixTime::from_secs(1_800_000_000));
         let outcomes: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&outcomes);
-        let witness: EventListener = Arc::new(move |event| {
+        let listener: EventListener = Arc::new(move |event| {
             heard.lock().unwrap().extend(event.outcome.as_ref().and_then(|it| Some(it.as_str()?.to_owned())))
         });
         let deliver: Arc<dyn SendWebhook> = Arc::clone(&other) as Arc<dyn SendWebhook>;
-        let hooks = Arc::new(HookDispatcher::load(store.clone(), deliver, clock.clone(), witness).unwrap());
+        let hooks = Arc::new(HookDispatcher::load(store.clone(), deliver, clock.clone(), listener).unwrap());
         Self { hooks, other, clock, store, outcomes }
     }
 
@@ -106,7 +106,7 @@ fn run<T>(work: impl Future<Output = T>) -> T {
 }
 
 #[test]
-fn a_webhook_is_told_once_in_order_and_forgotten() {
+fn a_webhook_gets_each_event_once_and_in_order_and_the_queue_is_emptied() {
     run(async {
         let bench = Bench::new(204);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example/x")]);
@@ -123,7 +123,7 @@ fn a_webhook_is_told_once_in_order_and_forgotten() {
 }
 
 #[test]
-fn a_hook_that_fails_is_tried_later_and_later_until_it_takes_it() {
+fn a_hook_that_fails_is_tried_again_after_ever_longer_pauses() {
     run(async {
         let bench = Bench::new(0);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
@@ -161,7 +161,7 @@ fn a_hook_is_given_up_on_after_a_day() {
 }
 
 #[test]
-fn a_wall_clock_that_leaps_ahead_gives_no_event_up() {
+fn a_wall_clock_that_jumps_ahead_does_not_end_the_attempts() {
     run(async {
         let bench = Bench::new(500);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
@@ -181,7 +181,7 @@ fn a_wall_clock_that_leaps_ahead_gives_no_event_up() {
 }
 
 #[test]
-fn a_dead_hook_holds_up_no_other() {
+fn a_dead_hook_does_not_delay_the_others() {
     run(async {
         let bench = Bench::new(200);
         bench.hooks.configure(vec![webhook("dead", "https://dead.example"), webhook("pager", "https://pager.example")]);
@@ -195,7 +195,7 @@ fn a_dead_hook_holds_up_no_other() {
 }
 
 #[test]
-fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
+fn after_a_restart_a_queued_event_goes_to_the_hooks_that_did_not_get_it() {
     run(async {
         let store = Store::in_memory().unwrap();
         let mut batch = WriteBatch::new();
@@ -210,7 +210,7 @@ fn what_was_queued_is_told_after_a_restart_to_those_who_have_not_heard() {
 }
 
 #[test]
-fn it_goes_on_by_itself() {
+fn the_dispatcher_notifies_of_each_event_while_it_runs() {
     run(async {
         let bench = Bench::new(200);
         bench.hooks.configure(vec![webhook("pager", "https://pager.example")]);
@@ -228,7 +228,7 @@ fn it_goes_on_by_itself() {
 }
 
 #[test]
-fn hooks_hear_only_of_what_they_asked_for() {
+fn a_hook_gets_only_the_events_that_it_is_configured_for() {
     run(async {
         let bench = Bench::new(200);
         let only_restores = KillHook { on_kill: false, ..webhook("pager", "https://pager.example") };

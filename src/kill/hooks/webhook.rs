@@ -1,4 +1,4 @@
-//! One POST to whoever wants to know.
+//! One signed POST for each event that a hook is notified of.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use crate::model::{Secret, UnixTime};
 /// Sends a webhook. The gateway gives its own HTTP client; tests give a list.
 pub trait SendWebhook: Send + Sync {
     /// Sends it and returns the answer's status. Follows no redirect and reads no body: what the other side says
-    /// beyond its status concerns nobody here. The caller sets the deadline, by dropping the future.
+    /// beyond its status is of no use here. The caller sets the deadline, by dropping the future.
     fn deliver(
         &self,
         delivery: OutgoingWebhook,
@@ -20,7 +20,7 @@ pub trait SendWebhook: Send + Sync {
 /// A webhook that is to be sent by POST.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingWebhook {
-    /// Where.
+    /// The address that is posted to.
     pub url: String,
     /// Names in lower case, and values.
     pub headers: Vec<(&'static str, String)>,
@@ -42,7 +42,7 @@ pub(super) async fn send(
     now: UnixTime,
 ) -> Result<String, String> {
     let body = serde_json::to_vec(event).map_err(|error| error.to_string())?;
-    // The same for each attempt, so that whoever gets it twice knows.
+    // The id is the same for each attempt, so that a receiver recognises a second delivery.
     let id = format!("{}-{hook}", event.generation);
     let headers = vec![
         ("content-type", "application/json".to_owned()),

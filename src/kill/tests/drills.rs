@@ -48,7 +48,7 @@ async fn give(bench: &Bench, what: &str) {
 }
 
 #[test]
-fn whatever_falls_into_a_drill_stands_after_it() {
+fn a_kill_ordered_during_a_drill_is_in_force_after_it() {
     let all =
         ["a kill", "a narrow kill", "a kill of all", "a trip", "a kill that is due", "a kill, its restore, a kill"];
     for what in all {
@@ -80,7 +80,7 @@ fn a_person_ends_a_drill_early_and_the_drill_then_ends_nothing() {
 }
 
 #[test]
-fn a_second_drill_does_not_lean_on_the_first() {
+fn a_second_drill_makes_a_kill_of_its_own() {
     run(async {
         let bench = Bench::new();
         during_a_drill(&bench, async |bench| {
@@ -119,7 +119,7 @@ fn a_row_from_before_a_kill_of_everything_says_nothing_about_it() {
 }
 
 #[test]
-fn an_approval_counts_for_the_orders_that_stood_when_it_was_given() {
+fn an_approval_counts_for_the_kills_that_were_in_force_when_it_was_given() {
     run(async {
         let bench = Bench::new();
         let gate = bench.gate("acme");

@@ -17,7 +17,7 @@ use super::*;
 use crate::model::{Clock, VendorId};
 use crate::store::Store;
 
-/// A switch in memory, with what it told its witness.
+/// A switch in memory, with what it told its listener.
 struct Bench {
     switch: Arc<KillSwitch>,
     seen: Arc<Mutex<Vec<KillEvent>>>,
@@ -30,8 +30,8 @@ impl Bench {
 
     fn on(store: Store) -> Self {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let witness = witness(&seen);
-        Self { switch: Arc::new(KillSwitch::load(store, Clock::system(), witness).unwrap()), seen }
+        let listener = listener(&seen);
+        Self { switch: Arc::new(KillSwitch::load(store, Clock::system(), listener).unwrap()), seen }
     }
 
     fn gate(&self, name: &str) -> Arc<VendorGate> {
@@ -74,7 +74,7 @@ impl Bench {
     }
 }
 
-fn witness(seen: &Arc<Mutex<Vec<KillEvent>>>) -> EventListener {
+fn listener(seen: &Arc<Mutex<Vec<KillEvent>>>) -> EventListener {
     let seen = Arc::clone(seen);
     Arc::new(move |event: &KillEvent| seen.lock().unwrap().push(event.clone()))
 }

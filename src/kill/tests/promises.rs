@@ -58,7 +58,7 @@ fn what_does_not_leave_is_counted_at_the_deadline() {
 }
 
 #[test]
-fn a_kill_goes_as_far_as_its_reach() {
+fn a_kill_covers_what_its_selector_covers_and_no_more() {
     let table = [
         (ALL, [true, true, true]),
         (r#"{"direction":"egress"}"#, [false, false, true]),
@@ -191,7 +191,7 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
         batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
         store.write_blocking(batch).unwrap();
         let seen = Arc::default();
-        let switch = Arc::new(KillSwitch::start(Ok(store), Clock::system(), witness(&seen)).unwrap());
+        let switch = Arc::new(KillSwitch::start(Ok(store), Clock::system(), listener(&seen)).unwrap());
         let bench = Bench { switch, seen };
         assert!(bench.switch.is_undecided() && enter(&bench.gate("acme")).check().is_err());
         bench.restore("*", ALL, "bob", 1).await.unwrap();
@@ -202,7 +202,7 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
 #[test]
 fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
     let folder = tempfile::tempdir().unwrap();
-    let start = |opened| KillSwitch::start(opened, Clock::system(), witness(&Arc::default()));
+    let start = |opened| KillSwitch::start(opened, Clock::system(), listener(&Arc::default()));
     {
         let switch = start(Store::open(folder.path())).unwrap();
         assert!(!switch.is_undecided());
@@ -214,7 +214,7 @@ fn a_torn_file_starts_with_everything_killed_and_a_second_process_not_at_all() {
 }
 
 #[test]
-fn a_full_disk_blocks_no_kill_and_lets_nobody_back() {
+fn a_full_disk_stops_no_kill_and_every_restore() {
     run(async {
         let full = Arc::new(AtomicBool::new(false));
         let bench = Bench::on(crate::store::faulty::store(&full));
@@ -227,7 +227,7 @@ fn a_full_disk_blocks_no_kill_and_lets_nobody_back() {
         assert!(enter(&gate).check().is_err());
         full.store(false, Ordering::SeqCst);
         assert!(bench.switch.retry_unconfirmed().await, "written when there is room");
-        let reread = KillSwitch::load(bench.switch.store.clone(), Clock::system(), witness(&Arc::default())).unwrap();
+        let reread = KillSwitch::load(bench.switch.store.clone(), Clock::system(), listener(&Arc::default())).unwrap();
         assert!(enter(&reread.gate(&vendor("acme"))).check().is_err());
         assert_eq!(bench.restore("acme", ALL, "bob", 1).await.unwrap().state, VendorState::Live);
     });

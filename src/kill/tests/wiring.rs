@@ -5,7 +5,7 @@ use crate::audit::{AuditKey, AuditTrail, AuditTrailSettings, OnAuditFailure, ver
 use crate::model::UnixTime;
 
 #[test]
-fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_tells_nobody() {
+fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_notifies_no_hook() {
     run(async {
         let bench = Bench::new();
         bench.gate("acme");
@@ -38,7 +38,7 @@ fn every_act_is_in_the_audit_trail() {
     run(async {
         let audit = Arc::new(AuditTrail::open(&settings, AuditKey::new([1; 32]), Clock::system()).unwrap());
         let seen = Arc::default();
-        let told = notify_all(vec![audit_listener(audit), witness(&seen)]);
+        let told = notify_all(vec![audit_listener(audit), listener(&seen)]);
         let switch = Arc::new(KillSwitch::load(Store::in_memory().unwrap(), Clock::system(), told).unwrap());
         let bench = Bench { switch, seen };
         bench.gate("acme");
@@ -63,7 +63,7 @@ fn every_act_is_in_the_audit_trail() {
 
 /// Compiles only if the admin listener may run these on any worker.
 #[test]
-fn orders_can_be_awaited_anywhere() {
+fn the_futures_of_orders_can_move_between_threads() {
     run(async {
         let bench = Bench::new();
         bench.gate("acme");

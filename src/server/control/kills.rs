@@ -103,8 +103,8 @@ impl GatewayControl {
         }
     }
 
-    /// Whom an order is about, and what of it nobody has been seen by. A vendor or a route that was never seen is more
-    /// likely mistyped, so the order must say that it is meant.
+    /// The target of an order, and the parts of it that were never seen. A vendor or a route that was never seen is
+    /// more likely mistyped, so the order must say that it is meant.
     fn target(
         &self,
         vendor: Option<&VendorId>,
@@ -118,7 +118,7 @@ impl GatewayControl {
         if !order.unseen && unseen.contains(&Unseen::Route) {
             return Err(ControlError::RouteUnknown);
         }
-        // From here on the switch knows it, whatever becomes of its contract.
+        // Makes the vendor's gate, so that the switch knows the vendor whether it has a contract or not.
         self.gateway.switch.gate(vendor);
         Ok((KillTarget::Vendor(vendor.clone()), unseen))
     }

@@ -38,7 +38,7 @@ pub(super) use status::drill_overdue;
 pub(super) struct GatewayControl {
     pub(super) main: PathBuf,
     pub(super) gateway: Arc<Gateway>,
-    pub(super) rooms: GatewayServices,
+    pub(super) services: GatewayServices,
     pub(super) store: Store,
     pub(super) hooks: Arc<HookDispatcher>,
     /// The file of the audit trail, which a reload does not move.
@@ -73,7 +73,7 @@ impl GatewayControl {
         main: PathBuf,
         config: GatewaySettings,
         gateway: Arc<Gateway>,
-        rooms: GatewayServices,
+        services: GatewayServices,
         store: Store,
         hooks: Arc<HookDispatcher>,
         tls: TlsHandles,
@@ -88,7 +88,7 @@ impl GatewayControl {
             Self {
                 main,
                 gateway,
-                rooms,
+                services,
                 store,
                 hooks,
                 audit_reader: trail,
@@ -122,7 +122,7 @@ impl GatewayControl {
         self.gateway.clock.now()
     }
 
-    /// Waits until the audit trail has what was just done. What was done stands in any case.
+    /// Waits until the audit trail has what was just done. The act is done in any case.
     pub(super) async fn recorded(&self) {
         let flushed = tokio::time::timeout(bounds::PERSIST_DEADLINE, self.gateway.audit.flush()).await;
         if !matches!(flushed, Ok(Ok(()))) {

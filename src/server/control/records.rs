@@ -20,7 +20,7 @@ impl RecordControl for GatewayControl {
     /// What left to a vendor up to this moment.
     async fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> ControlResult<ExposureReport> {
         let now = self.now();
-        if let Some(ack) = exposure_store::roll(&self.rooms.exposure, &self.store, now)
+        if let Some(ack) = exposure_store::roll(&self.services.exposure, &self.store, now)
             && ack.await.is_err()
         {
             return Err(ControlError::State);

@@ -1,8 +1,8 @@
-//! A new config in force, or nothing changed.
+//! Loads the config again: the new one is put in force as a whole, or nothing changes.
 //!
-//! Listeners, state folder and the master key's place are what a process starts with: a change there is said, and waits
-//! for a restart. Everything else is swapped at once; requests in flight are treated, counted and
-//! limited to their end by the config that they began with, and severed where the new one takes away what they stand on.
+//! Listeners, the state folder and the master key's place are read at the start only: a change of these is logged, and
+//! waits for a restart. Everything else is swapped at once. Requests in flight are treated, counted and limited to
+//! their end by the config that they began with, and severed where the new config no longer lets them in.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl GatewayControl {
         if let Some(MasterKeyLocation::File(path)) = &master {
             pending_audit::import(path, &self.gateway.audit).await;
         }
-        pending_audit::import(self.rooms.salts.path(), &self.gateway.audit).await;
+        pending_audit::import(self.services.salts.path(), &self.gateway.audit).await;
     }
 
     /// Who has asked, none for a signal, and what came of it.
@@ -82,7 +82,8 @@ impl GatewayControl {
         let hooks = webhook_sender::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
         let before = self.gateway.snapshot.load_full();
-        let after = assemble(&config, &keys, &self.rooms, Some(&before), self.now()).map_err(|error| told(&error))?;
+        let after =
+            assemble(&config, &keys, &self.services, Some(&before), self.now()).map_err(|error| told(&error))?;
         let mut report = difference(&in_force, &config);
         report.generation = after.generation;
         let failed = |error: StoreError| vec![with_causes(&error)];
@@ -100,7 +101,7 @@ impl GatewayControl {
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));
-        // What lost its contract, route, scope, client or key by this is severed; nobody waits for it to leave.
+        // Requests that lost their contract, route, scope, client or key by this are severed; they are not waited for.
         drop(self.sever_lost(by, "reload"));
         self.gateway.metrics.config_generation(report.generation);
         self.gateway.metrics.retain(

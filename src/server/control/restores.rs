@@ -38,8 +38,8 @@ impl RestoreControl for GatewayControl {
 }
 
 impl GatewayControl {
-    /// How many must agree: what the contract says, or what one said that was in force while the kill stood, where that
-    /// is more.
+    /// How many must agree: the number in the contract, or in a contract that was valid while the kill was in force,
+    /// where that is more.
     fn approvals_for(&self, vendor: &VendorId, known: Option<&VendorRuntime>) -> NonZeroU32 {
         let now = known.map_or(NonZeroU32::MIN, |known| known.contract.approvals);
         carry_over::approvals(&self.store, vendor).map_or(now, |before| before.max(now))

@@ -1,6 +1,6 @@
-//! Tokens, clients and keys that are taken back: the order, what it severs, and the way back.
+//! Revocations of tokens, clients and keys: the order, the severing of what it covers, and the lift.
 //!
-//! In the order of a kill: refuse what is new, sever what runs, keep it, answer with how many and how long it took.
+//! In the order of a kill: refuse what is new, sever what is in flight, write, and answer with the count and the time.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ impl RevocationControl for GatewayControl {
             keep_until: until,
             reason: reason.to_owned(),
         };
-        // No await from here to the severing: nobody else severs first what this order is to answer for.
-        let revocations = self.rooms.authority.revocations();
+        // Do not await from here to the severing: another task could sever first what this order must count.
+        let revocations = self.services.authority.revocations();
         let revocation = revocations.put_in_force(revocation);
         let severed = self.sever_lost(&actor.name, "revocation");
         let count = severed.count();
@@ -80,26 +80,26 @@ impl RevocationControl for GatewayControl {
     ) -> ControlResult<LiftReport> {
         self.known_ever(vendor)?;
         let revoked = self.named(vendor, what);
-        let lifted = tokio::task::spawn_blocking(self.rooms.authority.revocations().lifting(vendor, &revoked)).await;
+        let lifted = tokio::task::spawn_blocking(self.services.authority.revocations().lifting(vendor, &revoked)).await;
         match lifted {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Err(ControlError::NotRevoked),
             Ok(Err(_)) | Err(_) => return Err(ControlError::State),
         }
-        self.rooms.authority.revocations().lifted(vendor, &revoked);
+        self.services.authority.revocations().lifted(vendor, &revoked);
         let persisted = self.store.is_durable();
         self.act(actor, AuditAct::Lift, vendor.as_str(), reason, json!({ "lifted": RevokedItem::from(what) })).await;
         Ok(LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted, fleet: Fleet::ALONE })
     }
 
     fn revocations(&self) -> RevocationList {
-        let all = self.rooms.authority.revocations().list();
+        let all = self.services.authority.revocations().list();
         RevocationList { revocations: all.iter().map(told).collect() }
     }
 }
 
 impl GatewayControl {
-    /// Severs what has lost what it stood on, and audits it: who or what made that so, and each reason with its count.
+    /// Severs requests whose proof no longer holds, and audits it: by whom or what, and each reason with its count.
     pub(in crate::server) fn sever_lost(&self, by: &str, because: &str) -> SeveredRequests {
         let now = self.clocks.steady(self.now());
         let severed = self.gateway.sever_unauthorized(now);
@@ -113,13 +113,13 @@ impl GatewayControl {
                 reason: reason.as_str().to_owned(),
                 detail: json!({ "severed": count, "because": because }),
             };
-            // What was severed waits for no disk.
+            // Do not await: the record's write must not delay the severing.
             drop(self.gateway.audit.record(entry));
         }
         severed
     }
 
-    /// As [`Self::sever_lost`], by the gateway's own hand.
+    /// As [`Self::sever_lost`], where time or an issuer ended the right of requests, and no person.
     pub(in crate::server) fn sever_what_ended(&self) {
         drop(self.sever_lost(GATEWAY_ACTOR, "time or issuer"));
     }
@@ -135,13 +135,14 @@ impl GatewayControl {
         self.has_seen(vendor, name)
     }
 
-    /// The vendor, where a contract names it; none where one did before, and something of it is left.
+    /// The vendor, where a contract names it; `None` where an earlier contract did and its gate or a revocation is
+    /// left.
     fn known_ever(&self, vendor: &VendorId) -> Result<Option<std::sync::Arc<VendorRuntime>>, ControlError> {
         match self.known(vendor) {
             Ok(known) => Ok(Some(known)),
             Err(unknown) => {
                 let has_line = self.gateway.switch.gates().iter().any(|line| line.vendor() == vendor);
-                let revocations = self.rooms.authority.revocations().list();
+                let revocations = self.services.authority.revocations().list();
                 let left = has_line || revocations.iter().any(|revocation| revocation.vendor == *vendor);
                 if left { Ok(None) } else { Err(unknown) }
             }
@@ -167,7 +168,7 @@ fn settings(vendor: &VendorRuntime) -> Option<&TokenSettings> {
     }
 }
 
-/// Refuses an order that this vendor's way of proving itself gives no hold on.
+/// Refuses an order that would do nothing, given how this vendor proves itself.
 fn can_act(contract: &Contract, what: &Revocable) -> Result<(), ControlError> {
     let by_client = matches!(what, Revocable::Client(_));
     match &contract.identity {

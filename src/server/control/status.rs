@@ -99,7 +99,7 @@ impl GatewayControl {
         }
     }
 
-    /// How a vendor stands that is cut off and has no contract any more.
+    /// The status of a vendor that is killed and has no contract any more.
     pub(super) fn status_of_removed(&self, standing: &VendorKillStatus) -> VendorStatus {
         VendorStatus {
             vendor: standing.vendor.clone(),
@@ -172,7 +172,7 @@ fn file_check(directory: &Directory, vendor: &VendorId) -> Option<ReadinessCheck
     })
 }
 
-/// How a vendor stands: what is killed before what its contract says.
+/// A vendor's state: what is killed comes before what its contract says.
 fn vendor_state(contract: &Contract, state: KillState, now: UnixTime) -> VendorState {
     match (state, contract.calendar().state(now)) {
         (KillState::PartlyKilled | KillState::Killed, _) => state.into(),

@@ -1,7 +1,7 @@
-//! Whether what an order names is anything that this gateway has seen: a vendor, a way, a route, a client.
+//! Whether the gateway has ever seen what an order names: a vendor, a direction, a route, a client.
 //!
-//! An order that can do nothing for now is kept, since it may be about what is to come; and it says so, since it is more
-//! often a typing error.
+//! An order that matches nothing for now is kept, since it may be about what is to come; the answer says so, since it
+//! is more often a typing error.
 
 use super::GatewayControl;
 use crate::admin::OperatorOrder;
@@ -12,7 +12,7 @@ use crate::model::{Direction, VendorId};
 use crate::server::carry_over::ContractMatch;
 
 impl GatewayControl {
-    /// What of an order about one vendor nobody has been seen by.
+    /// The parts of an order about one vendor that the gateway has never seen.
     pub(super) fn unseen(&self, vendor: &VendorId, order: &OperatorOrder) -> Vec<Unseen> {
         let switch = &self.gateway.switch;
         let known = self.known(vendor).ok();
@@ -21,7 +21,7 @@ impl GatewayControl {
         if known.is_none() && remembered.is_none() && !switch.knows(vendor) {
             return vec![Unseen::Vendor];
         }
-        // What runs has been seen, whatever the contract says by now.
+        // What is in flight has been seen, whatever the contract says by now.
         if switch.gate(vendor).count(&selector) != [0, 0] {
             return Vec::new();
         }
@@ -57,7 +57,7 @@ impl GatewayControl {
             }
     }
 
-    /// What of an order about every vendor none of them has been seen by.
+    /// The parts of an order about every vendor that none of them has ever had.
     pub(super) fn unseen_by_all(&self, order: &OperatorOrder) -> Vec<Unseen> {
         let snapshot = self.gateway.snapshot.load();
         let vendors = snapshot.vendors();
