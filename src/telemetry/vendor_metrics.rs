@@ -118,7 +118,7 @@ impl VendorMetrics {
         self.contract_end_secs.store(end.as_secs(), Ordering::Relaxed);
     }
 
-    /// Notes which share of a limit is left, from 1 to 0; NaN, which no scrape shows, where the contract has no such limit.
+    /// Sets the share of a limit that is left, from 1 to 0; NaN, which no scrape shows, where there is no such limit.
     pub fn limit_remaining(&self, limit: LimitLabel, ratio: f64) {
         self.limits[limit as usize].store(ratio.clamp(0.0, 1.0).to_bits(), Ordering::Relaxed);
     }
