@@ -183,7 +183,7 @@ ingress:
     for round in 0..200 {
         assert_eq!(client.get(&format!("/v1/p{}", round % 20), &reader()).status, 200);
     }
-    let left = gate.series(r#"vendorgate_limit_remaining_ratio{vendor="acme",limit="subjects"}"#);
+    let left = gateway.series(r#"vendorgate_limit_remaining_ratio{vendor="acme",limit="subjects"}"#);
     assert!((0.5..0.7).contains(&left), "20 of 50 are used, and {left} is left");
     // Cut off on the way, its connection is too.
     let seen = (20..80).find(|new| gateway.get(&format!("/v1/p{new}"), &reader()).status != 200).expect("a cut");
