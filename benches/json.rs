@@ -98,7 +98,7 @@ fn contenders<'a>() -> Vec<Contender<'a>> {
         ("every string looked at by detectors", detectors()),
         ("17 paths at any depth", engine(&ANYWHERE, Job::Absent)),
     ];
-    let names = ["scan: the byte engine", "scan: portable words", "scan: AVX2", "scan: AVX-512"];
+    let names = ["scan: the exact reader", "scan: portable words", "scan: AVX2", "scan: AVX-512"];
     for (name, engine) in names.into_iter().zip(JsonEngine::available()) {
         contenders.push((name, with_engine(&five, Job::Absent, engine)));
     }

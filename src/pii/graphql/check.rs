@@ -16,11 +16,11 @@ use crate::pii::{Rules, ValueLocation};
 #[derive(Debug)]
 pub(in crate::pii) struct QueryChecker {
     paths: Vec<QueryPath>,
-    limits: bool,
+    has_allow_list: bool,
     /// The last names in the paths of the rules for the request itself.
     request: Vec<Box<str>>,
     /// Whether there is an allow-list for the request.
-    request_limits: bool,
+    request_has_allow_list: bool,
 }
 
 #[derive(Debug)]
@@ -59,9 +59,9 @@ impl QueryChecker {
         let path = |(path, role): (&FieldPath, QueryPathRole)| QueryPath { steps: path.steps().into(), role };
         Self {
             paths: treated.chain(only).chain(counted).map(path).collect(),
-            limits: answer.only.is_some(),
+            has_allow_list: answer.only.is_some(),
             request: fields(request).filter_map(FieldPath::last_name).map(Into::into).collect(),
-            request_limits: request.only.is_some(),
+            request_has_allow_list: request.only.is_some(),
         }
     }
 
@@ -91,7 +91,7 @@ impl QueryChecker {
 
     fn check_literals(&self, document: &GraphqlDocument<'_>) -> Result<(), QueryFault> {
         let named = |name: &str| self.request.iter().any(|rule| equals_ignoring_case(rule, name));
-        match document.literals.iter().find(|(name, _)| self.request_limits || named(name)) {
+        match document.literals.iter().find(|(name, _)| self.request_has_allow_list || named(name)) {
             None => Ok(()),
             Some(&(_, at)) => Err(QueryFault { what: "has a literal where the rules need a variable", at }),
         }
@@ -122,7 +122,7 @@ impl QueryChecker {
         };
         let treated = first(&at.by_schema).is_none_or(|rule| first(&at.by_alias) == Some(rule));
         let mut counts = self.paths.iter().zip(at.by_schema.iter().zip(&at.by_alias));
-        treated && counts.all(counted) && (!self.limits || at.schema_allowed || !at.alias_allowed)
+        treated && counts.all(counted) && (!self.has_allow_list || at.schema_allowed || !at.alias_allowed)
     }
 }
 

@@ -87,20 +87,20 @@ impl Matcher {
     }
 
     fn level(&self, of: usize, usual: StateId, listed: &[StateId], object: bool) -> ChildNeeds {
-        let waits = |id: &StateId| {
+        let may_wait = |id: &StateId| {
             let state = self.state(*id);
             state.record || state.select.iter().flatten().any(|choice| choice.drops)
         };
-        let holds = !self.states[of].allowed || waits(&usual) || listed.iter().any(waits);
-        let names = listed.iter().any(|id| *id != usual);
+        let holds_keys = !self.states[of].allowed || may_wait(&usual) || listed.iter().any(may_wait);
+        let names_matter = listed.iter().any(|id| *id != usual);
         let usual = self.state(usual);
-        let leaps = match object {
+        let fast_entry = match object {
             _ if usual.subject || !usual.always_passes() => FastEntry::Never,
-            true if holds => FastEntry::AfterKept,
-            false if holds || names => FastEntry::Never,
+            true if holds_keys => FastEntry::AfterKept,
+            false if holds_keys || names_matter => FastEntry::Never,
             _ => FastEntry::Anywhere,
         };
-        ChildNeeds { holds_keys: holds, names_matter: names, fast_entry: leaps }
+        ChildNeeds { holds_keys, names_matter, fast_entry }
     }
 }
 

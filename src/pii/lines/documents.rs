@@ -17,9 +17,9 @@ use std::sync::Arc;
 pub(crate) struct DocumentRules {
     matcher: Arc<Matcher>,
     /// Whether records are counted.
-    counts: bool,
+    counts_records: bool,
     /// Whether only listed fields may pass.
-    limits: bool,
+    has_allow_list: bool,
 }
 
 impl DocumentRules {
@@ -29,8 +29,8 @@ impl DocumentRules {
     /// [`MatcherError`] as for one document.
     pub(crate) fn compile(spec: &MatcherSpec<'_>, transform: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { root: PathRoot::Row, ..spec.clone() };
-        let (counts, limits) = (spec.records.is_some(), spec.only.is_some());
-        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts, limits })
+        let (counts_records, has_allow_list) = (spec.records.is_some(), spec.only.is_some());
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts_records, has_allow_list })
     }
 
     /// Compiles the rules for a JSON document into the rules for JSON in a form's fields. An allow-list is not among
@@ -40,8 +40,8 @@ impl DocumentRules {
     /// [`MatcherError`] as for one document.
     pub(crate) fn of_fields(spec: &MatcherSpec<'_>, transform: &dyn Transform) -> Result<Self, MatcherError> {
         let spec = MatcherSpec { only: None, root: PathRoot::Field, ..spec.clone() };
-        let counts = spec.records.is_some();
-        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts, limits: false })
+        let counts_records = spec.records.is_some();
+        Ok(Self { matcher: Arc::new(Matcher::compile(&spec, transform)?), counts_records, has_allow_list: false })
     }
 
     /// A rewriter for one multipart form, by rules that are compiled [for fields](Self::of_fields).
@@ -64,19 +64,20 @@ impl DocumentRules {
         framing: SequenceFraming,
         transform: Arc<dyn Transform>,
     ) -> SequenceRewriter<JsonRewriter> {
-        SequenceRewriter::new(self.document(transform), framing, self.counts)
+        SequenceRewriter::new(self.document(transform), framing, self.counts_records)
     }
 
-    /// A rewriter for one event stream. `guard` has the detectors for everything that is not in a JSON document; with
-    /// `texts`, also for data that is not JSON.
+    /// A rewriter for one event stream. `detect_rule` has the detectors for everything that is not in a JSON document;
+    /// with `detects_text`, also for data that is not JSON.
     pub(crate) fn events(
         &self,
-        guard: Option<Arc<DetectRule>>,
-        texts: bool,
+        detect_rule: Option<Arc<DetectRule>>,
+        detects_text: bool,
         transform: Arc<dyn Transform>,
     ) -> EventStreamRewriter<JsonRewriter> {
-        let watched = EventStreamRules { guard, texts, limits: self.limits, counts: self.counts };
-        EventStreamRewriter::new(self.document(transform), watched)
+        let (has_allow_list, counts_records) = (self.has_allow_list, self.counts_records);
+        let rules = EventStreamRules { detect_rule, detects_text, has_allow_list, counts_records };
+        EventStreamRewriter::new(self.document(transform), rules)
     }
 
     fn document(&self, transform: Arc<dyn Transform>) -> JsonRewriter {

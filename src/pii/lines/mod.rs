@@ -39,7 +39,7 @@ pub(super) enum SequenceFraming {
 pub(super) struct SequenceRewriter<E> {
     engine: E,
     framing: SequenceFraming,
-    counting: DocumentCounter,
+    counter: DocumentCounter,
     state: SequenceState,
     /// Offset of the next byte.
     at: u64,
@@ -67,7 +67,7 @@ impl<E: Restart> SequenceRewriter<E> {
             SequenceFraming::Lines => SequenceState::Gap,
             SequenceFraming::TextSequence => SequenceState::Before,
         };
-        Self { engine, framing, counting: DocumentCounter::new(counts), state, at: 0, start: 0 }
+        Self { engine, framing, counter: DocumentCounter::new(counts), state, at: 0, start: 0 }
     }
 
     /// Takes the bytes before the next document; returns how many.
@@ -81,7 +81,7 @@ impl<E: Restart> SequenceRewriter<E> {
         let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
         out.extend_from_slice(&input[..used]);
         if used < input.len() {
-            self.counting.document(observer)?;
+            self.counter.document(observer)?;
             self.engine.restart();
             self.start = self.at + used as u64;
             self.state = SequenceState::Document;
@@ -99,7 +99,7 @@ impl<E: Restart> SequenceRewriter<E> {
         let end = memchr::memchr(self.separator(), input);
         let used = end.unwrap_or(input.len());
         let start = self.start;
-        let mut observer = self.counting.within(observer);
+        let mut observer = self.counter.within(observer);
         self.engine.feed(&input[..used], &mut observer, out).map_err(|stop| shift_offset(stop, start))?;
         if end.is_some() {
             self.engine.finish(&mut observer, out).map_err(|stop| shift_offset(stop, start))?;
@@ -154,7 +154,7 @@ impl<E: Restart> Rewriter for SequenceRewriter<E> {
         match self.state {
             SequenceState::Before | SequenceState::Gap => Ok(()),
             SequenceState::Document => {
-                let mut observer = self.counting.within(observer);
+                let mut observer = self.counter.within(observer);
                 self.engine.finish(&mut observer, out).map_err(|stop| shift_offset(stop, self.start))
             }
         }

@@ -33,7 +33,7 @@ pub(super) struct MultipartRewriter<E> {
     held: Zeroizing<Vec<u8>>,
     text: PartText,
     treated: Vec<u8>,
-    counting: DocumentCounter,
+    counter: DocumentCounter,
     /// Whether a part has been put out.
     begun: bool,
     /// Whether the form has been counted as a record.
@@ -59,7 +59,7 @@ impl<E: Restart> MultipartRewriter<E> {
         files: FileHandling,
     ) -> Result<Self, RewriteError> {
         let delimiter = Delimiter::new(boundary)?;
-        let counting = DocumentCounter::new(fields.counts_records);
+        let counter = DocumentCounter::new(fields.counts_records);
         Ok(Self {
             json,
             fields,
@@ -70,7 +70,7 @@ impl<E: Restart> MultipartRewriter<E> {
             held: Zeroizing::default(),
             text: PartText::default(),
             treated: Vec::new(),
-            counting,
+            counter,
             begun: false,
             counted: false,
             at: 0,
@@ -269,7 +269,7 @@ impl<E: Restart> MultipartRewriter<E> {
             PartAction::Drop | PartAction::Redact(_) => Ok(()),
             PartAction::Json => self
                 .json
-                .feed(piece, &mut self.counting.within(observer), out)
+                .feed(piece, &mut self.counter.within(observer), out)
                 .map_err(|stop| shift_offset(stop, self.start)),
             PartAction::File => {
                 out.extend_from_slice(piece);
@@ -292,10 +292,9 @@ impl<E: Restart> MultipartRewriter<E> {
                 Ok(())
             }
             PartAction::Drop => Ok(()),
-            PartAction::Json => self
-                .json
-                .finish(&mut self.counting.within(observer), out)
-                .map_err(|stop| shift_offset(stop, self.start)),
+            PartAction::Json => {
+                self.json.finish(&mut self.counter.within(observer), out).map_err(|stop| shift_offset(stop, self.start))
+            }
             PartAction::Redact(rule) => self.put_treated(rule, ValueKind::Container, observer, out),
             PartAction::Held { rule, subject } => {
                 if let (Some(rule), Some(pieces)) = (rule, self.text.take_pieces()) {
@@ -364,7 +363,7 @@ impl<E: Restart> Rewriter for MultipartRewriter<E> {
     ) -> Result<(), RewriteError> {
         if !self.counted && !input.is_empty() {
             self.counted = true;
-            self.counting.document(observer)?;
+            self.counter.document(observer)?;
         }
         while !input.is_empty() {
             let used = self.step(input, observer, out)?;

@@ -20,7 +20,7 @@ pub(super) struct EventStreamRewriter<E> {
     engine: E,
     text: Option<DetectStream>,
     non_data: NonDataLines,
-    counting: DocumentCounter,
+    counter: DocumentCounter,
     state: SseLineState,
     /// The name of the open line's field: no known one is longer than five bytes.
     name: Vec<u8>,
@@ -50,14 +50,14 @@ enum SseLineState {
 #[derive(Debug, Clone, Default)]
 pub(super) struct EventStreamRules {
     /// The detectors for everything that is not in a JSON document.
-    pub guard: Option<Arc<DetectRule>>,
+    pub detect_rule: Option<Arc<DetectRule>>,
     /// Whether data that does not begin like an object, an array or a string is text for the detectors, and not
     /// refused.
-    pub texts: bool,
+    pub detects_text: bool,
     /// Whether there is an allow-list: then comments, and fields other than data, are dropped.
-    pub limits: bool,
+    pub has_allow_list: bool,
     /// Whether each event with data is counted as a record, or as the records in it.
-    pub counts: bool,
+    pub counts_records: bool,
 }
 
 /// The data of the last event of some services.
@@ -66,12 +66,12 @@ const END_MARKER: &[u8] = b"[DONE]";
 impl<E: Restart> EventStreamRewriter<E> {
     /// A rewriter for one stream.
     pub(super) fn new(engine: E, rules: EventStreamRules) -> Self {
-        let EventStreamRules { guard, texts, limits, counts } = rules;
-        let text = guard.clone().filter(|_| texts).map(DetectStream::new);
-        let non_data = NonDataLines::new(guard.map(DetectStream::new), limits);
+        let EventStreamRules { detect_rule, detects_text, has_allow_list, counts_records } = rules;
+        let text = detect_rule.clone().filter(|_| detects_text).map(DetectStream::new);
+        let non_data = NonDataLines::new(detect_rule.map(DetectStream::new), has_allow_list);
         let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8Validator::default());
-        let (counting, state) = (DocumentCounter::new(counts), SseLineState::Name);
-        Self { engine, text, non_data, counting, state, name, event: SseEvent::default(), piece, utf8, at: 0 }
+        let (counter, state) = (DocumentCounter::new(counts_records), SseLineState::Name);
+        Self { engine, text, non_data, counter, state, name, event: SseEvent::default(), piece, utf8, at: 0 }
     }
 
     fn read(
@@ -192,7 +192,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> Result<(), RewriteError> {
-        self.counting.document(observer)?;
+        self.counter.document(observer)?;
         let probe = std::mem::take(&mut self.event.probe);
         let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
         self.event.open = if json || self.text.is_none() { EventData::Json } else { EventData::Text };
@@ -213,7 +213,7 @@ impl<E: Restart> EventStreamRewriter<E> {
                 Ok(())
             }
             (EventData::Json | EventData::Text | EventData::Nothing, _) => {
-                self.engine.feed(input, &mut self.counting.within(observer), &mut self.piece)
+                self.engine.feed(input, &mut self.counter.within(observer), &mut self.piece)
             }
         };
         self.event.put_data(&mut self.piece, out);
@@ -290,7 +290,7 @@ impl<E: Restart> EventStreamRewriter<E> {
                 }
             }
             (EventData::Json | EventData::Text, _) => {
-                let ended = self.engine.finish(&mut self.counting.within(observer), &mut self.piece);
+                let ended = self.engine.finish(&mut self.counter.within(observer), &mut self.piece);
                 ended.map_err(|stop| shift_offset(stop, self.event.start))?;
             }
         }

@@ -8,7 +8,7 @@ use crate::pii::{DetectStream, RewriteObserver};
 /// The rules for these lines, and the open one.
 #[derive(Debug)]
 pub(super) struct NonDataLines {
-    guard: Option<DetectStream>,
+    detection: Option<DetectStream>,
     /// Whether such lines are dropped.
     pub(super) drops: bool,
     /// What may leave of the open line.
@@ -16,22 +16,22 @@ pub(super) struct NonDataLines {
 }
 
 impl NonDataLines {
-    pub(super) const fn new(guard: Option<DetectStream>, drops: bool) -> Self {
-        Self { guard, drops, piece: Vec::new() }
+    pub(super) const fn new(detection: Option<DetectStream>, drops: bool) -> Self {
+        Self { detection, drops, piece: Vec::new() }
     }
 
     /// Takes a piece of a line.
     pub(super) fn feed(&mut self, line: &[u8], observer: &mut dyn RewriteObserver) {
-        match &mut self.guard {
-            Some(guard) => guard.feed(line, observer, &mut self.piece),
+        match &mut self.detection {
+            Some(detection) => detection.feed(line, observer, &mut self.piece),
             None => self.piece.extend_from_slice(line),
         }
     }
 
     /// Takes the end of the line.
     pub(super) fn end(&mut self, observer: &mut dyn RewriteObserver) {
-        if let Some(guard) = &mut self.guard {
-            guard.finish(observer, &mut self.piece);
+        if let Some(detection) = &mut self.detection {
+            detection.finish(observer, &mut self.piece);
         }
     }
 }

@@ -8,12 +8,12 @@ use crate::pii::testing::{self, MarkingTransform, marked};
 use crate::pii::{DetectAction, Detector};
 use proptest::prelude::*;
 
-fn events(guard: Option<DetectRule>) -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
+fn events(detect_rule: Option<DetectRule>) -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
     let transform = MarkingTransform::shared();
     let rules = crate::pii::Rules { records: Some(testing::path("$")), ..testing::rules(&["$..email"]) };
     let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*transform).unwrap();
-    let guard = guard.map(Arc::new);
-    move || documents.events(guard.clone(), true, Arc::clone(&transform))
+    let detect_rule = detect_rule.map(Arc::new);
+    move || documents.events(detect_rule.clone(), true, Arc::clone(&transform))
 }
 
 fn json() -> impl Fn() -> EventStreamRewriter<JsonRewriter> + use<> {
@@ -71,32 +71,32 @@ fn data_that_is_not_json_is_refused_or_read_by_detectors() {
     ] {
         assert!(matches!(testing::error_of(json(), body.as_bytes()), RewriteError::Malformed { .. }), "{body}");
     }
-    let guard = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
+    let detect_rule = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
     let body = "data: hello b@x.org\ndata:and 1\n\ndata: {\"email\":\"b@x\"}\n\ndata: c@x.org\r\n\r\n";
     let expected = "data: hello [redacted]\ndata: and 1\n\ndata: {\"email\":\"SEAL\"}\n\ndata: [redacted]\r\n\r\n";
-    assert_eq!(testing::output_text(guard(), body), expected.replace("SEAL", &marked(0, b"b@x")));
-    assert!(matches!(testing::error_of(guard(), b"data: {x\n\n"), RewriteError::Malformed { .. }));
+    assert_eq!(testing::output_text(detect_rule(), body), expected.replace("SEAL", &marked(0, b"b@x")));
+    assert!(matches!(testing::error_of(detect_rule(), b"data: {x\n\n"), RewriteError::Malformed { .. }));
 }
 
 #[test]
 fn data_must_be_json_where_a_rule_names_a_field() {
     let rules = testing::rules(&["$..email"]);
     let documents = DocumentRules::compile(&MatcherSpec::of(&rules), &*MarkingTransform::shared()).unwrap();
-    let guard = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
-    let make = || documents.events(Some(Arc::clone(&guard)), false, MarkingTransform::shared());
+    let detect_rule = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
+    let make = || documents.events(Some(Arc::clone(&detect_rule)), false, MarkingTransform::shared());
     assert!(matches!(testing::error_of(make, b"data: <email>b@x</email>\n\n"), RewriteError::Malformed { .. }));
     assert_eq!(testing::output_text(make, "data: {\"a\":\"b\"}\n\n"), "data: {\"a\":\"b\"}\n\n");
 }
 
 #[test]
 fn lines_that_are_not_data_are_read_by_detectors_or_dropped() {
-    let guard = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
+    let detect_rule = || events(Some(DetectRule::new(Detector::default(), DetectAction::Redact)));
     for line in [": b@x.org", "event: b@x.org", "id: b@x.org", "retry: b@x.org"] {
         for (body, ends) in
             [("LINE\ndata: 1\n\n", 1), ("data: 1\r\nLINE\r\n\r\n", 1), ("LINE", 1), ("data: 1\nLINE\nLINE\n\n", 2)]
         {
             let body = body.replace("LINE", line);
-            let (out, seen, end) = testing::feed_at_every_split(guard(), body.as_bytes());
+            let (out, seen, end) = testing::feed_at_every_split(detect_rule(), body.as_bytes());
             assert_eq!((String::from_utf8(out).unwrap(), end), (body.replace("b@x.org", "[redacted]"), Ok(())));
             assert_eq!(seen.found.len(), ends);
         }
@@ -137,8 +137,8 @@ proptest! {
         tail in prop::collection::vec(any::<u8>(), 0..3),
     ) {
         let body = [body.as_bytes(), &tail].concat();
-        for guard in [None, Some(DetectRule::new(Detector::default(), DetectAction::Mask))] {
-            let (out, seen, end) = testing::feed_at_every_split(events(guard), &body);
+        for detect_rule in [None, Some(DetectRule::new(Detector::default(), DetectAction::Mask))] {
+            let (out, seen, end) = testing::feed_at_every_split(events(detect_rule), &body);
             prop_assert!(end.is_err() || seen.treated.is_empty() || out.contains(&b'~'));
         }
     }

@@ -13,9 +13,10 @@ use crate::pii::{Rules, ValueLocation};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct XmlPaths {
     paths: Vec<XmlPath>,
-    pub(super) limits: bool,
+    /// Whether the rules have an allow-list.
+    pub(super) has_allow_list: bool,
     /// The rule for every text that nothing else selects.
-    pub(super) rest: Option<usize>,
+    pub(super) detect_rule: Option<usize>,
 }
 
 #[derive(Debug, Clone)]
@@ -69,7 +70,7 @@ impl XmlPaths {
         rules.only.iter().flatten().for_each(|path| add(path, XmlPathRole::Only));
         rules.records.iter().for_each(|path| add(path, XmlPathRole::Record));
         rules.subject.iter().for_each(|path| add(path, XmlPathRole::Subject));
-        Self { paths, limits: rules.only.is_some(), rest: rules.detect_rule() }
+        Self { paths, has_allow_list: rules.only.is_some(), detect_rule: rules.detect_rule() }
     }
 
     /// How far each path has been followed at the document: a bit for each number of steps.

@@ -54,7 +54,7 @@ impl XmlContext<'_> {
 impl ElementTree {
     pub(super) fn new(paths: Arc<XmlPaths>, transform: Arc<dyn Transform>) -> Self {
         let positions = paths.start();
-        let unselected = UnselectedText::new(paths.rest);
+        let unselected = UnselectedText::new(paths.detect_rule);
         let listed = !paths.leads_to_list();
         Self {
             paths,
@@ -105,7 +105,7 @@ impl ElementTree {
 
     /// A start tag whose element may be selected, or have selected elements within.
     fn start_reached(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
-        let mut above = !self.paths.limits;
+        let mut above = !self.paths.has_allow_list;
         let mut index = 0;
         if let Some(frame) = self.open.top_mut() {
             (above, index) = (frame.allowed, frame.children);
@@ -341,7 +341,7 @@ impl ElementTree {
     /// A piece of a comment or a processing instruction.
     pub(super) fn misc(&mut self, raw: &[u8], context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
         let passes = match self.open.content() {
-            None => !self.paths.limits,
+            None => !self.paths.has_allow_list,
             Some(ElementContent::Pass) => true,
             Some(ElementContent::ListedOnly | ElementContent::Held(_) | ElementContent::Dropped) => false,
         };
