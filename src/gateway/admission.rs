@@ -51,7 +51,7 @@ struct Grant {
 #[derive(Debug)]
 pub(super) struct Refused {
     record: Box<ExchangeRecord>,
-    denied: AdmissionDenied,
+    denied: Box<AdmissionDenied>,
 }
 
 /// Why a request is not admitted.
@@ -92,7 +92,7 @@ fn conclude(record: Box<ExchangeRecord>, decision: Result<Grant, AdmissionDenied
             record.peer.seat().mark_proven();
             Ok(Admitted { record, grant })
         }
-        Err(denied) => Err(Refused { record, denied }),
+        Err(denied) => Err(Refused { record, denied: Box::new(denied) }),
     }
 }
 
@@ -269,7 +269,7 @@ impl Refused {
 
     /// The refusal that the caller gets.
     pub(super) fn respond(mut self) -> Response<GatewayBody> {
-        let AdmissionDenied { denial, rates, authority, .. } = self.denied;
+        let AdmissionDenied { denial, rates, authority, .. } = *self.denied;
         refusal::respond(&mut self.record, &denial, rates.as_deref(), authority)
     }
 }
