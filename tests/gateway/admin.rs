@@ -1,4 +1,4 @@
-//! The admin listener and its socket: who gets in, under TLS and beside the state; nothing of it on a data port.
+//! The admin listener and its socket: who is let in, with and without TLS; nothing of the admin API is on a data port.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;

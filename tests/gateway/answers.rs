@@ -1,4 +1,5 @@
-//! Upstreams that misbehave: the right status within a deadline, nothing truncated passed for whole.
+//! Upstreams that misbehave: the caller gets the right status within a deadline, and no truncated answer looks
+//! complete.
 
 use crate::support::client::{BodyEnd, Client, request};
 use crate::support::issuer::{reader, vendor};
@@ -44,7 +45,7 @@ fn an_answer_that_cannot_be_read_is_502() {
     ] {
         let crm = Upstream::start(move |_, asker| {
             let _ = asker.write(bytes);
-            // It stays: that nothing follows must not be what says that the answer is bad.
+            // The upstream keeps the connection open, so that a close cannot be what makes the answer invalid.
             let _ = asker.gone();
             false
         });
@@ -122,7 +123,7 @@ fn a_truncated_answer_never_looks_complete() {
         let gateway = TestGateway::of_acme(crm.address, TERMS);
         let answer = gateway.get("/v1/orders", &reader());
         assert!(answer.status == 502 || answer.ending != BodyEnd::Whole, "{name}: {answer:?}");
-        // And on HTTP/2.
+        // The same over HTTP/2.
         crate::support::h2::run(async {
             use crate::support::h2;
             let mut session = h2::open(gateway.ingress()).await;
@@ -161,7 +162,7 @@ fn bytes_without_a_request_close_the_connection() {
     let crm = Upstream::start(move |_, asker| {
         let _ = asker.write(ok("application/json", "{}"));
         let _ = tell.lock().expect("no panic").send(());
-        // After its answer, and before the next request.
+        // Surplus bytes after the answer, before the next request.
         std::thread::sleep(std::time::Duration::from_millis(50));
         asker.write(ok("application/json", "\"somebody else's\"")).is_ok()
     });

@@ -81,7 +81,7 @@ impl Authorization {
         self.child.stdin.as_mut().expect("piped").write_all(b"resume\n").expect("it reads");
     }
 
-    /// A fresh token by client credentials.
+    /// Gets a fresh token by client credentials.
     fn token(&self, client: &str) -> String {
         let answer = self.post("/token", client, "grant_type=client_credentials&scope=orders:read");
         answer.json()["access_token"].as_str().unwrap_or_else(|| panic!("{}", answer.text())).to_owned()
@@ -131,7 +131,7 @@ fn keys_rotate_under_traffic_and_outlive_their_issuer() {
     for round in 0..3 {
         assert_eq!(server.post("/control/rotate", "", "").status, 200);
         let tokens: Vec<String> = (0..8).map(|_| server.token("acme-client")).collect();
-        // All at once: those who come first with the new key wait for it, those with the old one do not.
+        // All at once: the first requests with the new key wait for it, those with the old key do not.
         std::thread::scope(|scope| {
             for token in tokens.iter().chain([&old]) {
                 scope.spawn(|| assert_eq!(gateway.get("/v1/acme-client", token).status, 200, "round {round}"));
@@ -142,8 +142,8 @@ fn keys_rotate_under_traffic_and_outlive_their_issuer() {
     outlives(&mut server, &gateway);
 }
 
-/// The server is away for a while: known keys work on, also for tokens not seen before, and nothing waits for it; once
-/// it is back its next key is known.
+/// The server is away for a while: known keys still work, also for tokens that are new, and no request waits for the
+/// server. Once it is back, its next key is found.
 fn outlives(server: &mut Authorization, gateway: &TestGateway) {
     let seconds = std::env::var("VENDORGATE_OUTAGE_SECONDS").map_or(3, |text| text.parse().expect("a number"));
     let mut fresh: Vec<String> = (0..seconds * 2).map(|_| server.token("acme-client")).collect();

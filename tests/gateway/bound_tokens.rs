@@ -1,4 +1,4 @@
-//! Callers that prove themselves by a key or a certificate, beside a token or instead of one, through real listeners.
+//! Callers that authenticate by a key or a certificate, beside a token or instead of one, over real listeners.
 
 use std::sync::Arc;
 
@@ -230,7 +230,7 @@ fn a_vendor_can_authenticate_by_its_certificate_until_it_is_revoked() {
     };
     assert_eq!(with_token.reason(), "vendor_unknown", "a token is judged as a token, whoever shows it");
 
-    // A connection that was made before outlives no revocation.
+    // A connection that was opened before the revocation ends with it.
     let config = good.client(&[&TLS13], &["http/1.1"], true);
     let mut open = tls(gateway.ingress(), &config).expect("a handshake");
     assert_eq!(open.get("/v1/orders", "").status, 200);

@@ -1,4 +1,4 @@
-//! What did not leave costs no budget and is not exposed; what left is charged and counted, exactly.
+//! What did not leave costs no budget and is not in the exposure report; what left is charged and counted exactly.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -24,13 +24,13 @@ egress:
     )
 }
 
-/// So many records, and what stands behind them.
+/// This many records, and what follows them.
 fn body(records: usize, tail: &str) -> String {
     let records: Vec<_> = (0..records).map(|at| format!(r#"{{"id":{at},"email":"ann@x.example"}}"#)).collect();
     format!(r#"{{"o":[{}]{tail}"#, records.join(","))
 }
 
-/// Waits until nothing is in flight, and asserts what has left by now in all.
+/// Waits until nothing is in flight, and asserts how much has left in all.
 #[track_caller]
 fn assert_left(gateway: &TestGateway, records: u64) {
     until("nothing is in flight", || gateway.in_flight() == 0);
@@ -129,7 +129,7 @@ fn concurrent_requests_neither_exceed_nor_lose_a_budget_when_some_are_refused() 
         let threads = ["/v1/o?bad", "/v1/o", "/v1/o?bad", "/v1/o"].map(ask);
         threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
     });
-    // What a refused one has in hand is nobody else's at that time, so others may be cut before the budget is spent.
+    // A request that will be refused holds its share for a moment, so another may be cut before the budget is spent.
     assert!(got <= 100, "{got}");
     assert_left(&gateway, got);
     let rest: u64 = (0..40).map(|_| records(&gateway.get("/v1/o", &token))).sum();

@@ -1,4 +1,4 @@
-//! Record and byte budgets: exactly what was granted arrives, and the cut can be seen.
+//! Record and byte budgets: exactly the budget arrives, and the cut is visible.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -28,7 +28,7 @@ fn record(number: usize) -> String {
     format!(r#"{{"id":{number},"email":"ann{number}@example.com","text":"{}"}}"#, "x".repeat(100))
 }
 
-/// Writes so many records; the script decides into how many of them a chunk has.
+/// Writes this many records; the script decides how many of them a chunk has.
 fn endless(total: usize, each: usize) -> Upstream {
     Upstream::start(move |_, asker| {
         if asker.write(CHUNKED).is_err() || asker.chunk(r#"{"orders":["#).is_err() {
@@ -108,7 +108,7 @@ fn a_body_within_the_budget_is_whole_and_counted() {
     until("the records are counted", || gateway.metric("vendorgate_records_total", &labels) == Some(120));
 }
 
-/// One stream that waits, beside which a budget is overrun.
+/// One stream that stays open while another request overruns a budget.
 fn beside(over: &str, act: impl FnOnce(&TestGateway, Client)) {
     let (end, ended) = mpsc::channel::<()>();
     let ended = Arc::new(Mutex::new(ended));

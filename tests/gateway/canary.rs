@@ -1,7 +1,7 @@
-//! A value that can be recognised, in every format and place, both ways: no six bytes of it leave, and none are kept.
+//! A recognisable value in every format and place, in both directions: no six bytes of it leave, and none are kept.
 //!
-//! The program runs as a child at its most talkative, so that what it writes to its logs, to its state and to the audit trail
-//! is looked through as well.
+//! The program runs as a child process at its most verbose log level, so that its logs, its state and the audit trail
+//! are searched as well.
 
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -15,7 +15,7 @@ use crate::support::issuer::vendor;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
-/// No six bytes of it stand in anything else here.
+/// The mark: no six bytes of it occur in anything else here.
 const MARK: &str = "zq7kv9xw2jb5@yp4nt8rm.gdlsx";
 
 /// A media type, and a body with the mark wherever the rules look: `$..email`, and any text for the detectors.
@@ -37,15 +37,15 @@ const BODIES: [(&str, &str); 17] = [
     ("application/xml", "<c email='MARK'><email>MARK</email><email><a>MARK</a></email></c>"),
     ("application/soap+xml", "<c><x:email><!-- MARK -->MARK</x:email></c>"),
     ("text/xml", "<c><email><![CDATA[MARK]]></email></c>"),
-    // What no engine reads under these rules.
+    // Content that no engine reads under these rules.
     ("text/plain", "write to MARK soon"),
     ("text/html", "<p>MARK</p>"),
     ("application/octet-stream", "MARK"),
     ("application/json, text/plain", r#"{"email":"MARK"}"#),
 ];
-/// So many messages are made of each.
+/// How many messages are made of each body.
 const CASES_OF_A_BODY: usize = 6;
-/// So many of them are read by the rules on names.
+/// How many of them are read by the rules on names.
 const READ: usize = 13;
 
 const RULES: &str = r#"
@@ -100,7 +100,7 @@ impl Drop for Running {
     }
 }
 
-/// Fails when a piece of the mark stands in these bytes.
+/// Fails when a piece of the mark is in these bytes.
 #[track_caller]
 fn clean(bytes: &[u8], where_: &str) {
     for piece in MARK.as_bytes().windows(6) {
@@ -128,7 +128,7 @@ fn gzip(body: &[u8]) -> Vec<u8> {
     encoder.finish().expect("finished")
 }
 
-/// Head fields and body of every message: each format whole, cut in half, called something else, and coded.
+/// Header fields and body of every message: each format whole, cut in half, under another content type, and compressed.
 fn messages() -> Vec<(String, Vec<u8>, bool)> {
     let mut all = Vec::new();
     for (at, (media, body)) in BODIES.into_iter().enumerate() {
@@ -144,7 +144,8 @@ fn messages() -> Vec<(String, Vec<u8>, bool)> {
     all
 }
 
-/// Half an address is none, so that a text cut in half shows a detector nothing: those go one of the two ways only.
+/// Half an address is not an address, so a detector finds nothing in a text that was cut in half: those messages go one
+/// way only.
 fn paths(case: usize) -> usize {
     if case % CASES_OF_A_BODY == 1 { 1 } else { 2 }
 }
@@ -238,7 +239,7 @@ fn requests_are_clean(gateway: &Running, theirs: &Upstream) {
     }
 }
 
-/// Requests that are refused hold the mark wherever a stranger can put it.
+/// Requests that are refused and hold the mark wherever a stranger can put it.
 fn refusals_are_clean(gateway: &Running) {
     let token = vendor("acme").scope("orders:read").token();
     let wild = vendor("acme").scope("orders:read").claim("sub", MARK.into()).token();

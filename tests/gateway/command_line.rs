@@ -40,7 +40,7 @@ fn the_master_key_may_come_from_the_environment() {
         contract.display()
     );
     std::fs::write(&main, written).expect("written");
-    // As the shell's $(cat master.key) gives it.
+    // As the shell's `$(cat master.key)` passes it.
     let key = folder.path().join("master.key");
     let generated = vendorgate(&["keys", "generate", "--out", key.to_str().expect("a path")]);
     assert!(generated.status.success(), "{}", text(&generated.stderr));
@@ -63,7 +63,7 @@ fn the_master_key_may_come_from_the_environment() {
     }
 }
 
-/// As an orchestrator mounts a secret: of a group that the process is in, and not to be written.
+/// As an orchestrator mounts a secret: readable by a group of the process, and not writable.
 #[cfg(unix)]
 #[test]
 fn the_master_key_may_be_read_by_a_group_of_the_process() {

@@ -1,7 +1,7 @@
-//! What may be written in YAML, what may not, and what is said about it.
+//! What can be written in YAML, what cannot, and the faults that are printed.
 //!
-//! A file in `tests/configs/bad` ends with the faults that it must give, as comments. With `VENDORGATE_BLESS=1` the test
-//! writes what it gets, to be read before it is committed.
+//! A file in `tests/configs/bad` ends with the faults that it must give, as comments. With `VENDORGATE_BLESS=1` the
+//! test writes what it gets, to be read before it is committed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ fn yaml_files(folder: &str) -> Vec<PathBuf> {
     files
 }
 
-/// What is said about a file, one line a fault.
+/// What is printed about a file, one line for each fault.
 fn faults_of(path: &Path) -> Vec<String> {
     let name = path.file_name().expect("a file").to_string_lossy().into_owned();
     let kind = name.split(['-', '.']).next().unwrap_or_default();
@@ -107,7 +107,7 @@ fn missing_secrets_keep_the_gateway_from_running() {
     assert_eq!(paths, ["identity.webhook.secret_file", &tls[0], &tls[1], &tls[2], "keys.master"]);
 }
 
-/// A secret is judged by what its file holds, and nothing of it is said.
+/// The content of a secret's file is checked, and nothing of it is printed.
 #[cfg(unix)]
 #[test]
 fn the_content_of_a_webhooks_secret_is_checked_before_use() {
@@ -167,7 +167,7 @@ fn a_key_that_others_can_read_is_a_fault_everywhere() {
     );
     fs::write(&main, text).expect("written");
     vendorgate::pii::keys::generate_key_file(&key).expect("a key");
-    // The group of the file is one of ours, as where an orchestrator mounts it.
+    // The file's group is one of the process's groups, as where an orchestrator mounts it.
     for (mode, good) in [(0o600, true), (0o400, true), (0o440, true), (0o640, true), (0o660, false), (0o644, false)] {
         fs::set_permissions(&key, fs::Permissions::from_mode(mode)).expect("mode");
         assert_eq!(loader().load(&main).is_ok(), good, "{mode:o}");
@@ -214,7 +214,7 @@ fn every_bound_has_a_finite_default() {
     assert!(identity.rotation.max_lifetime.is_some() && !identity.shape.accept_plain_jwt);
 }
 
-/// The places that say what the defaults are: each must have the figures of the product.
+/// The places that document the defaults: each must have the product's figures.
 #[test]
 fn every_default_limit_is_in_docs_schema_and_example() {
     let contract = contract(Path::new("tests/configs/good/acme.yaml"));
@@ -282,7 +282,7 @@ fn a_yaml_block_is_found_in_a_page() {
 }
 
 proptest! {
-    /// Whatever an operator's editor leaves behind is answered, and in time.
+    /// Any text that an editor leaves behind gives an answer, and in time.
     #[test]
     fn no_text_makes_the_loader_panic(at in 0usize..4000, cut in 0usize..40, noise in "[\\PC\n ]{0,12}") {
         let folder = tempfile::tempdir().expect("folder");
@@ -315,8 +315,8 @@ fn yaml_blocks(page: &str) -> Vec<String> {
     blocks
 }
 
-/// A whole file is loaded as one, beside copies of the shipped files that it may name; a fragment of one is the reader's
-/// business.
+/// A whole file is loaded as one, beside copies of the shipped files that it may name. A fragment of a file is not
+/// loaded.
 fn check_block(page: &Path, block: &str) {
     let starts = |key: &str| block.lines().any(|line| line.starts_with(key));
     let folder = tempfile::tempdir().expect("a folder");

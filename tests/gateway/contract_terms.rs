@@ -1,4 +1,4 @@
-//! How a vendor comes to be cut off and let back: trips, drills, approvals, hooks, the contract's end.
+//! What kills and restores a vendor: circuit breakers, drills, approvals, hooks, the contract's end.
 
 use crate::support::client::{self, Client, request};
 use crate::support::fixture::GatewayFixture;
@@ -22,7 +22,7 @@ fn status(gateway: &TestGateway) -> serde_json::Value {
     gateway.admin("viewer", "GET", "/v1/vendors/acme", "").json()
 }
 
-/// The day so many days from now.
+/// The day this many days from now.
 fn day(offset: i64) -> String {
     let now = Clock::system().now().wall.as_millis();
     let then = now.saturating_add_signed(offset * 86_400_000);
@@ -33,7 +33,7 @@ fn day(offset: i64) -> String {
 fn a_burst_of_denials_kills_the_vendor_and_is_audited() {
     let crm = Upstream::json("{}");
     let gateway = TestGateway::of_acme(crm.address, &format!("trip: {{ denials: 3, window: 1m }}\n{ROUTES}"));
-    // Forgeries in a vendor's name are a stranger's doing.
+    // Forged tokens in a vendor's name are a stranger's doing and must not count against the vendor.
     let forged = format!("{}x", reader());
     (0..5).for_each(|_| assert_eq!(gateway.get("/v1/orders", &forged).status, 401));
     assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
@@ -43,7 +43,7 @@ fn a_burst_of_denials_kills_the_vendor_and_is_audited() {
     let status = status(&gateway);
     assert_eq!((&status["state"], &status["kills"][0]["by"]), (&"killed".into(), &"vendorgate".into()), "{status}");
     assert_eq!(status["last_denial"]["reason"], "vendor_killed");
-    // What the gateway does by itself waits for no disk, so its line may come a moment later.
+    // The gateway's own kill does not wait for the disk, so its audit line may come a moment later.
     let mut kill = None;
     until("the kill is in the trail", || {
         let trail = gateway.admin("viewer", "GET", "/v1/audit", "").json();
@@ -65,7 +65,7 @@ fn a_restore_can_need_two_people() {
     let gateway = TestGateway::of_acme(crm.address, &format!("restore: {{ approvals: 2 }}\n{ROUTES}"));
     assert_eq!(gateway.admin("operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
     for _ in 0..2 {
-        // The same person twice is one person.
+        // Two approvals of one person count once.
         let answer = gateway.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).json();
         assert_eq!((&answer["state"], &answer["lifted"]), (&"killed".into(), &0.into()), "{answer}");
         assert_eq!((&answer["approvals"]["given"], &answer["approvals"]["needed"]), (&1.into(), &2.into()));
@@ -95,7 +95,7 @@ fn one_order_kills_or_restores_all_vendors_and_a_dry_run_changes_nothing() {
     assert_eq!(severed, [&serde_json::json!(1), &serde_json::json!(0)], "{all}");
     let bravo = vendor("bravo").scope("orders:read").token();
     assert_eq!(gateway.get("/v1/orders", &bravo).reason(), "vendor_killed");
-    // Who comes later is meant too.
+    // The kill of every vendor also covers a vendor that is added later.
     gateway.fixture.write_contract("charlie", ROUTES);
     assert_eq!(gateway.admin("admin", "POST", "/v1/reload", "{}").status, 200);
     assert_eq!(gateway.get("/v1/orders", &vendor("charlie").scope("orders:read").token()).reason(), "vendor_killed");
@@ -138,7 +138,7 @@ fn after_a_contracts_end_only_reads_pass_for_the_grace_and_then_nothing() {
 #[test]
 fn the_calendar_is_enforced_and_reported() {
     let crm = Upstream::json("{}");
-    // Days, further terms, and what they make of a request, the state and the days left.
+    // Days, further terms, and the resulting answer, state and days left.
     for (starts, ends, more, answer, state, left) in [
         (1, 30, "", "contract_not_started", "not_started", 31),
         (-1, 0, "", "", "live", 1),
@@ -179,13 +179,13 @@ ingress:
 "#;
     let gateway = TestGateway::of_acme(crm.address, terms);
     let mut client = Client::to(gateway.ingress());
-    // The same few again and again are no enumeration.
+    // The same few people again and again are no enumeration.
     for round in 0..200 {
         assert_eq!(client.get(&format!("/v1/p{}", round % 20), &reader()).status, 200);
     }
     let left = gateway.series(r#"vendorgate_limit_remaining_ratio{vendor="acme",limit="subjects"}"#);
     assert!((0.5..0.7).contains(&left), "20 of 50 are used, and {left} is left");
-    // Cut off on the way, its connection is too.
+    // The answer is cut in the middle, so its connection is closed too.
     let seen = (20..80).find(|new| gateway.get(&format!("/v1/p{new}"), &reader()).status != 200).expect("a cut");
     assert!((45..=60).contains(&seen), "{seen} of about 50");
     assert_eq!(gateway.get("/v1/p1", &reader()).reason(), "vendor_killed");

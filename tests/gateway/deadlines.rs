@@ -1,4 +1,4 @@
-//! How long what may take: an answer from the request's end, a body as long as it moves.
+//! Deadlines: for an answer from the end of the request on, for a body as long as it moves.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -22,7 +22,7 @@ fn gateway(upstream: &Upstream, deadlines: &str) -> TestGateway {
 
 const HEAD: &str = "Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-/// A byte every so often.
+/// Sends one byte at each interval.
 fn drip(times: u64, mut byte: impl FnMut()) {
     for _ in 0..times {
         std::thread::sleep(Duration::from_millis(20));
@@ -88,7 +88,7 @@ fn an_answer_that_stops_or_drips_is_broken_off_but_an_event_stream_may_pause() {
     }
 }
 
-/// An upstream that does with its connection what it likes.
+/// An upstream that is given the bare connection.
 fn raw(act: impl Fn(TcpStream) + Send + Sync + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -124,7 +124,7 @@ fn an_early_answer_passes_and_its_connection_is_not_reused() {
         let mut piece = [0; 4096];
         let _ = stream.read(&mut piece);
         let _ = stream.write_all(&ok("application/json", r#"{"early":true}"#));
-        // Whatever else comes on it is no request.
+        // Anything else on the connection is no request.
         while stream.read(&mut piece).is_ok_and(|read| read > 0) {}
     });
     let gateway = TestGateway::of_acme(

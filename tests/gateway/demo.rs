@@ -1,4 +1,4 @@
-//! The demo as a visitor meets it: it plays, every step goes as told, and nothing is left behind.
+//! The demo as a user sees it: every step and check holds, and no file is left behind.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};

@@ -1,4 +1,4 @@
-//! Orders that fall into a drill, over the admin API of a running gateway, and a crash in the middle of one.
+//! Orders during a drill, over the admin API of a running gateway, and a crash in the middle of a drill.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ const ROUTES: &str = "ingress:
 
 const WHY: &str = r#"{"reason":"tokens were stolen"}"#;
 
-/// One answer without an end, of which nobody reads much, beside short ones.
+/// One answer without an end, of which little is read, beside short answers.
 fn flood() -> Upstream {
     Upstream::start(|seen, asker| {
         if !seen.line().contains("/v1/flood") {

@@ -1,4 +1,4 @@
-//! Calls from our services to a vendor: the contract decides, personal data is treated on its way out.
+//! Calls from our services to a vendor: the contract decides, and personal data is treated on its way out.
 
 use crate::support::client::{Answer, Client, request};
 use crate::support::fixture::GatewayFixture;
@@ -142,7 +142,7 @@ fn only_listed_destinations_are_called() {
         assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"), "{path}");
         assert_eq!(refused.field("www-authenticate"), None);
     }
-    // A host of one's own is no way around it: what is dialled comes from the contract.
+    // The caller's own `Host` changes nothing: the dialled address comes from the contract.
     let absolute = format!("GET http://{}/v2/plain HTTP/1.1\r\nHost: {}\r\n\r\n", vendor.address, vendor.address);
     let refused = Client::to(gateway.egress()).send(absolute).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"));

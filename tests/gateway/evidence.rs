@@ -1,4 +1,4 @@
-//! What is kept of what happened: the audit trail, exposure, and what was used of the limits.
+//! The records that are kept: the audit trail, the exposure report, and the use of limits.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -24,7 +24,7 @@ const TERMS: &str = r#"ingress:
   - { route: POST /v1/orders, scopes: [orders:write], upstream: crm }
 "#;
 
-/// So many orders, of as many people.
+/// This many orders, of as many people.
 fn orders(count: usize) -> String {
     let order = |n: usize| format!(r#"{{"id":"p{n}","email":"p{n}@example.com","note":"n{n}"}}"#);
     format!(r#"{{"orders":[{}]}}"#, (0..count).map(order).collect::<Vec<_>>().join(","))
@@ -113,7 +113,7 @@ fn every_admin_act_cut_and_denial_is_in_a_verifiable_audit_trail() {
     let broken = verify(&path);
     assert_eq!(broken.status.code(), Some(1));
     assert!(said(&broken).contains("line 5: changed"), "{}", said(&broken));
-    // Names act on no terminal, in neither form.
+    // Names are escaped in both forms, so that none acts on a terminal.
     let odd = gateway.fixture.path().join("state/audit\u{9b}2J\u{202e}\u{2028}");
     std::fs::rename(gateway.fixture.path().join("state/audit"), &odd).expect("renamed");
     let path = odd.join("audit.jsonl");
@@ -146,7 +146,7 @@ egress:
     let refused = sending.answer();
     assert_eq!((refused.status, refused.reason().as_str()), (429, "records_exceeded"));
     assert!(vendor.seen().is_empty(), "the vendor has no whole request");
-    // Nothing of the next one has left, so nothing was cut.
+    // Nothing of the next request has left, so nothing was cut.
     let body = format!("[{}1]", r#"{"id":1},"#.repeat(4));
     let next = client::Client::to(gateway.egress()).send(client::request("POST", "/acme/events", "", &body)).answer();
     assert_eq!(next.reason(), "records_exceeded");
@@ -186,7 +186,7 @@ fn requests_are_refused_when_the_audit_trail_is_required_and_unwritable() {
     let strict = TestGateway::start(fixture.with("audit: { path: trail/audit.jsonl, on_failure: stop }\n"));
     for (gateway, folder) in [(&serving, "state/audit"), (&strict, "trail")] {
         assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
-        // Whatever is written from now on can have no head.
+        // From now on the sealed head cannot be written.
         std::fs::remove_dir_all(gateway.fixture.path().join(folder)).expect("removed");
         assert_eq!(gateway.admin("operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status, 200);
     }
@@ -194,14 +194,15 @@ fn requests_are_refused_when_the_audit_trail_is_required_and_unwritable() {
     assert_eq!(strict.get("/v1/orders", &reader()).reason(), "overloaded");
     assert_eq!(serving.get("/v1/orders", &reader()).status, 200);
     until("the alarm is raised", || serving.series(r#"vendorgate_state_errors_total{store="audit"}"#) > 0.0);
-    // A kill is the one thing that waits for nothing.
+    // A kill is the one act that does not wait for the audit trail.
     assert_eq!(
         strict.admin("operator", "POST", "/v1/vendors/acme/kill", r#"{"reason":"x"}"#).json()["state"],
         "killed"
     );
 }
 
-/// Becomes the program in a mount of its own, with this folder on a disk of so many KiB; none where that is not allowed.
+/// Runs the program in a mount namespace of its own, with this folder on a disk of this many KiB; none where that is
+/// not allowed.
 fn on_a_small_disk(folder: &Path, kib: u32) -> Option<Command> {
     let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
     let mount = format!("mount -t tmpfs -o size={kib}k none {} && exec \"$0\" \"$@\"", folder.display());
@@ -232,7 +233,7 @@ fn a_full_disk_stops_or_is_reported_as_configured_and_recovers() {
             line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).unwrap_or_default()
         };
         assert_eq!((status(), drill(), errors()), (200, 200, 0.0));
-        // Full to the last byte: a file takes what there is, and the write that fails is the proof.
+        // Fill the disk to the last byte: files are written until a write fails.
         let filler = process.within(&folder.join("filler"));
         assert!(std::fs::write(&filler, vec![0; 1 << 20]).is_err(), "the disk is small");
         until("the alarm is raised", || {
@@ -326,7 +327,7 @@ fn a_crash_loses_no_more_than_documented() {
     let fixture = GatewayFixture::of_acme(crm.address, &terms);
     let mut process = Process::start(&fixture);
     assert_eq!(client::get(process.ingress, "/v1/orders", &reader()).status, 200);
-    // What is older than these is on disk; a second more for the disk itself.
+    // What is older than this is on disk; one more second for the disk itself.
     std::thread::sleep(EXPOSURE_ROLL_INTERVAL.max(LEDGER_STORE_INTERVAL) + std::time::Duration::from_secs(1));
     process.signal("KILL");
     process.ended();

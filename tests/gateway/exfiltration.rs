@@ -1,4 +1,4 @@
-//! A vendor that pulls all it can: what arrives is the budget, to the record, whatever the framing and however many pull.
+//! A vendor that pulls everything it can gets exactly the budget, for any framing and any number of connections.
 
 use std::io::Read;
 use std::net::{SocketAddr, TcpListener};
@@ -11,7 +11,7 @@ use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
-/// How records stand in a body.
+/// How records are written in a body.
 #[derive(Clone, Copy)]
 struct Form {
     media: &'static str,
@@ -19,7 +19,7 @@ struct Form {
     begin: &'static str,
     between: &'static str,
     end: &'static str,
-    /// Closes and opens a group after every tenth record, where there are groups.
+    /// Closes and opens a group after every tenth record, in formats that have groups.
     groups: Option<&'static str>,
     csv: bool,
 }
@@ -69,7 +69,7 @@ fn marked(body: &[u8], mark: char) -> Vec<u64> {
     inside.iter().filter_map(|number| number.parse().ok()).collect()
 }
 
-/// Exactly the first `budget` records, each of them whole, and nothing raw.
+/// Asserts exactly the first `budget` records, each of them whole, and nothing raw.
 #[track_caller]
 fn assert_exactly(budget: u64, body: &[u8], what: &str) {
     let ids = marked(body, '#');
@@ -108,7 +108,7 @@ fn serving(form: Form, body: Vec<u8>, each: usize) -> Upstream {
     })
 }
 
-/// Pulls once; the body as far as it came, and whether it looked cut.
+/// Pulls once; returns the body as far as it came, and whether it was visibly cut.
 fn pull(address: SocketAddr, on_h2: bool) -> (Vec<u8>, bool) {
     if !on_h2 {
         let answer = Client::to(address).get("/v1/all", &reader());
@@ -142,7 +142,7 @@ fn a_request_for_fifty_thousand_records_gets_the_budget_only() {
             TestGateway::of_acme(crm.address, &ingress(FLAT, &format!("budget: {BUDGET}, window: 1h, over: {over}")));
         let (body, cut) = pull(gateway.ingress(), on_h2);
         assert!(cut, "{what}");
-        // A kill resets a connection that carries nothing else: what the client has not read by then is gone.
+        // A kill resets a connection that carries nothing else: what the client has not read by then is lost.
         if over == "kill" {
             assert_at_most(BUDGET, &body, &what)
         } else {
@@ -188,7 +188,8 @@ fn concurrent_requests_share_one_budget() {
         if over != "refuse" {
             continue;
         }
-        // Near its end, a budget may be held for a moment by a body that then ends: the rest is there for the next.
+        // Near the end of the budget, a body that is about to end may hold the rest for a moment: the next request gets
+        // it.
         let mut total = got;
         loop {
             let answer = gateway.get("/v1/all", &reader());
@@ -205,7 +206,7 @@ fn concurrent_requests_share_one_budget() {
     }
 }
 
-/// A vendor that takes whatever comes, and keeps it.
+/// A vendor that takes every body and keeps it.
 fn taking() -> (SocketAddr, Arc<Mutex<Vec<u8>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("an address");
@@ -249,7 +250,7 @@ egress:
                 let chunk = |piece: &[u8]| [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
                 bytes.chunks(each).flat_map(chunk).collect()
             };
-            // Some of it is on its way before the rest comes, so this is a cut and no refusal.
+            // A part is already on its way before the rest comes, so this is a cut and not a refusal.
             sending.send(chunked(first));
             until("the vendor has some of it", || !marked(&taken.lock().expect("no panic"), '#').is_empty());
             sending.send(chunked(rest));

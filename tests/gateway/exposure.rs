@@ -1,4 +1,4 @@
-//! The exposure report says what happened, from the bytes: what detectors found, and what left in clear.
+//! The exposure report, checked against the bytes that left: what detectors found, and what left in clear.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! A body's fault is told to whoever sent it: a request's by its own reason, an answer's as the upstream's.
+//! An error in a body is blamed on its sender: a request's has its own reason, an answer's is the upstream's.
 
 use std::io::Write;
 

@@ -1,4 +1,4 @@
-//! Files that a config names: what they hold is judged by `check`, and again whenever they are replaced.
+//! Files that a config names: `check` reads their content, and the gateway reads it again whenever they are replaced.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -31,7 +31,7 @@ fn write(folder: &Path, name: &str, content: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("a mode");
 }
 
-/// Every fault and warning, where there is any.
+/// Every fault and warning.
 fn judged(fixture: &GatewayFixture) -> Option<ConfigFaults> {
     let loader =
         ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
@@ -42,7 +42,7 @@ fn judged(fixture: &GatewayFixture) -> Option<ConfigFaults> {
     }
 }
 
-/// A fixture whose contracts name a file of every kind, all of them good.
+/// A fixture whose contracts name a file of every kind, all of them valid.
 fn furnished() -> (GatewayFixture, Certificates) {
     let crm = "127.0.0.1:9".parse().expect("an address");
     let fixture = GatewayFixture::new(crm);
@@ -173,7 +173,7 @@ fn a_vendors_own_authority_cannot_issue_another_vendors_name() {
     assert_eq!([ask(&rival, "acme.example"), ask(&acme, "rival.example")], [403, 403], "as if nobody had the name");
     drop(gateway);
 
-    // One authority names every vendor without more words.
+    // Without further conditions, one authority may name every vendor.
     let fixture = GatewayFixture::new(crm.address).listeners(TLS).contract("acme", &contract("acme", ""));
     Certificates::write(fixture.path());
     write(fixture.path(), "vendors.pem", &at(fixture.path()));

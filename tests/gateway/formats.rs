@@ -1,4 +1,4 @@
-//! Formats that could carry a value around its rule, sent through the gateway: what leaves is treated, or nothing leaves.
+//! Formats that could carry a value around its rule: what leaves is treated, or nothing leaves.
 
 use crate::support::client::{Client, request};
 use crate::support::test_gateway::TestGateway;

@@ -1,4 +1,4 @@
-//! Requests with two readings, smuggling, and forged identity: as data, with what refuses each.
+//! Requests with two readings, smuggling, and forged identity: a table of each with what refuses it.
 
 use crate::support::client::{Client, exchange_raw, request};
 use crate::support::issuer::reader;
@@ -10,7 +10,7 @@ ingress:
   - { route: \"* /v1/{*rest}\", scopes: [orders:read], upstream: crm }
 ";
 
-/// Fields and body after `POST /v1/a HTTP/1.1`, and what the caller is told of them; `~` stands for a line end.
+/// Fields and body after `POST /v1/a HTTP/1.1`, and the public text of the refusal; `~` stands for a line end.
 const HEADS: &[(&str, &str, &str)] = &[
     ("length and coding", "Host: a~Content-Length: 4~Transfer-Encoding: chunked~~0~~", "are both there"),
     ("coding and length", "Host: a~Transfer-Encoding: chunked~Content-Length: 4~~0~~", "are both there"),
@@ -59,7 +59,7 @@ const HEADS: &[(&str, &str, &str)] = &[
     ("an unknown expectation", "Host: a~Expect: 200-maybe~Content-Length: 0~~", "100-continue"),
 ];
 
-/// Whole request lines, and what the caller is told of them.
+/// Whole request lines, and the public text of their refusal.
 const LINES: &[(&str, &str, &str)] = &[
     ("HTTP/1.2", "GET /v1/a HTTP/1.2", "neither 1.1"),
     ("HTTP/2.0 in words", "GET /v1/a HTTP/2.0", "neither 1.1"),
@@ -104,7 +104,7 @@ fn statuses(bytes: &[u8]) -> Vec<String> {
 #[test]
 fn a_request_with_two_readings_is_refused_and_the_connection_closed() {
     let (crm, gateway) = gateway();
-    // A second request behind the first: after a refusal for framing it must never be read as one.
+    // A second request after the first: after a refusal for framing it must never be read as a request.
     let next = format!(
         "GET /v1/smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\nAuthorization: Bearer {}\r\n\r\n",
         reader()
@@ -113,7 +113,7 @@ fn a_request_with_two_readings_is_refused_and_the_connection_closed() {
     for (name, head, told) in HEADS {
         let head = head.replace('~', "\r\n");
         let bytes = format!("POST /v1/a HTTP/1.1\r\nAuthorization: Bearer {}\r\n{head}{next}", reader());
-        // The fold above must come first in the head, so that it folds nothing of ours.
+        // The folded line must come first in the head, so that it continues none of the test's own fields.
         let bytes = if head.starts_with(' ') { format!("POST /v1/a HTTP/1.1\r\n{head}{next}") } else { bytes };
         judge(&gateway, name, bytes.as_bytes(), told, &mut wrong);
     }
@@ -143,7 +143,7 @@ fn split_and_pipelined_requests_are_validated_alike() {
     let (crm, gateway) = gateway();
     let good = request("GET", "/v1/a", &reader(), "");
     let bad = good.replace("\r\n\r\n", "\r\nContent-Length: 4\r\nContent-Length: 4\r\n\r\n");
-    // Two good ones in one piece, and a bad one behind them.
+    // Two valid requests in one piece, and an invalid one after them.
     let answer = exchange_raw(gateway.ingress(), format!("{good}{good}{bad}{good}").as_bytes());
     assert_eq!(statuses(&answer), ["200", "200", "400"]);
     let mut client = Client::to(gateway.ingress());
@@ -153,7 +153,7 @@ fn split_and_pipelined_requests_are_validated_alike() {
     let refused = client.answer();
     assert_eq!((refused.status, refused.reason().as_str()), (400, "request_malformed"));
     assert!(client.is_closed());
-    // A good one in pieces, with a body and trailers, and another behind it.
+    // A valid request in pieces, with a body and trailers, and another after it.
     let posted = good.replace("GET", "POST").replace("\r\n\r\n", "\r\nTransfer-Encoding: chunked\r\n\r\n")
         + "5\r\nhello\r\n0\r\nX: y\r\n\r\n";
     let mut client = Client::to(gateway.ingress());

@@ -1,8 +1,8 @@
-//! Every admin call's answer, word for word: what programs read may not change by an accident.
+//! Every admin call's answer, compared word for word, so that what programs read cannot change by accident.
 //!
-//! Each answer is compared with a file in `tests/golden/admin`. What differs from run to run (times, ids, durations, codes)
-//! is written as `"…"` first; the order of the keys is compared too. `VENDORGATE_GOLDEN=write` writes the files again, for a
-//! change that is meant.
+//! Each answer is compared with a file in `tests/golden/admin`. Values that differ from run to run (times, ids,
+//! durations, codes) are written as `"…"` first; the order of the keys is compared too. `VENDORGATE_GOLDEN=write`
+//! writes the files again, for an intended change.
 
 use std::fs;
 use std::path::PathBuf;
@@ -95,7 +95,7 @@ impl Golden {
         self.check(name, "admin", "POST", path, &body)
     }
 
-    /// A vendor's request that is answered and counted before this returns.
+    /// Sends a vendor's request, which is answered and counted before this returns.
     fn traffic(&self, path: &str, token: &str) -> String {
         let answer = Client::to(self.process.ingress).send(request("GET", path, token, "")).answer();
         until("its last byte is counted", || {
@@ -158,7 +158,7 @@ fn every_admin_call_answers_as_its_file_says() {
     gateway.get("request", &format!("/v1/requests?id={}", failed.json()["request_id"].as_str().expect("an id")));
     gateway.get("audit", "/v1/audit?limit=2");
 
-    // Kills, what they would cut, and the way back.
+    // Kills, their previews, and restores.
     let part =
         json!({ "reason": "leak", "direction": "ingress", "route": "GET /v1/orders/{id}", "client": "acme-client" });
     let with = |more: Value| {
@@ -181,7 +181,7 @@ fn every_admin_call_answers_as_its_file_says() {
     gateway.get("vendor-approved", "/v1/vendors/two");
     gateway.check("restore-all", "second", "POST", "/v1/restore", &why());
 
-    // Kills to come.
+    // Scheduled kills.
     gateway.order("schedule", &format!("{acme}/kill"), with(json!({ "at": "1h" })));
     gateway.order("schedule-all", "/v1/kill", json!({ "reason": "x", "at": "2h" }));
     gateway.get("scheduled", "/v1/scheduled-kills");
@@ -211,11 +211,11 @@ fn every_admin_call_answers_as_its_file_says() {
         json!({ "client": "acme-client", "reason": "found" }),
     );
 
-    // A token's value, and none.
+    // A token that can be revealed, and one that cannot.
     gateway.check("reveal", "privacy", "POST", "/v1/reveal", &json!({ "token": token, "reason": "x" }));
     gateway.check("reveal-nothing", "privacy", "POST", "/v1/reveal", &json!({ "token": "tok1_x", "reason": "x" }));
 
-    // A contract that is gone while its vendor is cut off, and files with faults.
+    // A contract that is removed while its vendor is killed, and files with faults.
     gateway.order("kill-two", "/v1/vendors/two/kill", why());
     fs::remove_file(gateway.fixture.path().join("contracts/two.yaml")).expect("removed");
     gateway.order("reload", "/v1/reload", json!({}));

@@ -1,4 +1,4 @@
-//! Hooks of the running product: they are told what happened and never waited for.
+//! Hooks of the running product: they are called for each event and never delay it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ const WHY: &str = r#"{"reason":"ticket 4711"}"#;
 const NO_CONTENT: &str = "HTTP/1.1 204 No Content\r\n\r\n";
 const SECRET: &str = "secret secret secret";
 
-/// A fixture whose pager is told, with its secret.
+/// A fixture whose pager is a hook, with the hook's secret.
 fn fixture(crm: &Upstream, pager: &Upstream) -> GatewayFixture {
     let fixture = GatewayFixture::of_acme(crm.address, ROUTES);
     let path = fixture.path().join("secret");
@@ -33,7 +33,7 @@ fn fixture(crm: &Upstream, pager: &Upstream) -> GatewayFixture {
     fixture.with(&format!("hooks:\n  - {{ name: pager, webhook: {{ url: \"{url}\", secret_file: secret }} }}\n"))
 }
 
-/// As whoever gets a webhook would check it (Standard Webhooks 1.0).
+/// Verifies a webhook as its receiver would (Standard Webhooks 1.0).
 fn is_signed(seen: &ReceivedRequest) -> bool {
     let field = |name: &str| seen.field(name).unwrap_or_default().to_owned();
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).expect("any length");
@@ -124,7 +124,7 @@ fn a_queued_webhook_outlives_kill_9() {
     let well = Arc::new(AtomicUsize::new(0));
     let theirs = Arc::clone(&well);
     let pager = Upstream::start(move |_, asker| {
-        // Down: it takes the call and hangs up.
+        // The receiver is down: it accepts the connection and closes it.
         theirs.load(Ordering::SeqCst) == 1 && asker.write(NO_CONTENT).is_ok()
     });
     let fixture = fixture(&crm, &pager);

@@ -1,4 +1,4 @@
-//! HTTP/2 to the letter of RFC 9113: what may not be passed on to HTTP/1.1, and floods of every sort of frame.
+//! HTTP/2 as RFC 9113 says: what must not be passed on to HTTP/1.1, and floods of every kind of frame.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -17,7 +17,7 @@ ingress:
   - { route: \"* /v1/{*rest}\", scopes: [orders:read], upstream: crm }
 ";
 
-/// The vendor's rate and slots do not stop a flood before HTTP/2 does.
+/// The vendor's rate and concurrency limits are high, so that HTTP/2 itself must stop a flood.
 fn gateway() -> (Upstream, TestGateway) {
     let crm = Upstream::json("{}");
     let gateway = TestGateway::of_acme(crm.address, TERMS);
@@ -32,14 +32,14 @@ fn open(gateway: &TestGateway) -> TcpStream {
     stream
 }
 
-/// Sends frames on a connection of their own, as far as they are taken, and says what became of a stream.
+/// Sends frames on a new connection, as far as they are taken, and returns the result of a stream.
 fn sent(gateway: &TestGateway, frames: &[u8], stream: u32) -> Outcome {
     let mut connection = open(gateway);
     let _ = connection.write_all(frames);
     outcome(&mut connection, stream)
 }
 
-/// A good request's fields, with some taken out and others put in at the end.
+/// The fields of a valid request, with some removed and others added at the end.
 fn fields<'a>(token: &'a str, without: &[&str], with: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let good = [
         (":method", "POST"),
@@ -51,7 +51,7 @@ fn fields<'a>(token: &'a str, without: &[&str], with: &[(&'a str, &'a str)]) -> 
     good.into_iter().filter(|(name, _)| !without.contains(name)).chain(with.iter().copied()).collect()
 }
 
-/// What is wrong, the fields that are left out, and those that are put in.
+/// What is wrong, the fields that are removed, and those that are added.
 type Row = (&'static str, &'static [&'static str], &'static [(&'static str, &'static str)]);
 
 #[test]
@@ -106,7 +106,7 @@ fn what_rfc_9113_forbids_never_reaches_http_1() {
     let mut wrong = Vec::new();
     for (name, without, with) in rows {
         let mut fields = fields(&bearer, without, with);
-        // Pseudo-headers go first, but for the row that has one behind.
+        // Pseudo-headers come first, except in the row that puts one later.
         if *name != "a pseudo-header behind a field" {
             fields.sort_by_key(|(name, _)| !name.starts_with(':'));
         }
@@ -168,7 +168,7 @@ fn host_and_authority_are_forwarded_alike() {
     assert_eq!(seen.body, b"hello");
     let raw = String::from_utf8_lossy(&seen.raw).into_owned();
     assert!(!raw.contains("evil") && !raw.contains("root") && !raw.contains("x-secret"), "{raw}");
-    // The same of HTTP/1.1.
+    // The same over HTTP/1.1.
     let answer = gateway.get("/v1/a", &reader());
     assert_eq!(answer.status, 200);
     let seen = crm.last();
@@ -189,7 +189,7 @@ fn trailers_with_pseudo_headers_or_connection_fields_are_refused() {
         assert_ne!(sent(&gateway, &frames, 1), Outcome::Answer(200), "{trailers:?}");
     }
     assert_eq!(crm.seen().len(), 0);
-    // The library leaves these out of what it gives on.
+    // hyper leaves these out.
     let mut frames = Vec::new();
     frame(&mut frames, HEADERS, END_HEADERS, 1, &block(&fields(&bearer, &[], &[])));
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &block(&[(":path", "/v1/evil"), (":method", "DELETE")]));
@@ -197,7 +197,7 @@ fn trailers_with_pseudo_headers_or_connection_fields_are_refused() {
     assert!(crm.seen().iter().all(|seen| !String::from_utf8_lossy(&seen.raw).contains("evil")));
 }
 
-/// What a flood has cost, and that others are served beside it and behind it.
+/// What a flood has cost, and that others are served during and after it.
 fn withstood(gateway: &TestGateway, crm: &Upstream, requests_max: usize, name: &str) {
     let seen = crm.seen().len();
     assert!(seen <= requests_max, "{name}: the upstream was asked {seen} times");
@@ -205,7 +205,7 @@ fn withstood(gateway: &TestGateway, crm: &Upstream, requests_max: usize, name: &
     crate::support::until("nothing is in flight", || gateway.in_flight() == 0);
 }
 
-/// The connection is ended within so many bytes; whoever floods learns it by a GOAWAY or the end.
+/// The connection is ended within this many bytes, by a GOAWAY or a close.
 fn ended(mut connection: TcpStream, name: &str) {
     assert_eq!(outcome(&mut connection, u32::MAX), Outcome::Gone, "{name}");
 }
@@ -274,7 +274,7 @@ fn floods_of_frames_that_need_answers_stop_when_the_answers_are_not_read() {
         let mut flood = Vec::new();
         (0..4000).for_each(|_| frame(&mut flood, kind, 0, 0, payload));
         let mut taken = 0;
-        // The gateway stops reading when its answers do not leave: then what it holds has an end.
+        // The gateway stops reading when its answers are not read, so that it holds a bounded amount.
         while taken < FLOOD_BYTES {
             match connection.write(&flood) {
                 Ok(0) | Err(_) => break,
@@ -286,7 +286,7 @@ fn floods_of_frames_that_need_answers_stop_when_the_answers_are_not_read() {
     }
 }
 
-/// More than the kernel holds of both directions of one connection.
+/// More than the kernel buffers for both directions of one connection.
 const FLOOD_BYTES: usize = 32 << 20;
 
 /// A connection of a client that reads nothing, and for which the kernel holds little.
@@ -331,7 +331,7 @@ fn windows_and_tables_are_bounded() {
     frame(&mut frames, HEADERS, END_STREAM | END_HEADERS, 1, &[0x3f, 0xff, 0xff, 0xff, 0x07]);
     let _ = connection.write_all(&frames);
     ended(connection, "table");
-    // One large field put in the table, and named again and again: few bytes that would become many.
+    // One large field is put into the table and referenced again and again: few bytes that would expand to many.
     let mut bomb = block(&fields("x", &[], &[]));
     let value = "y".repeat(3000);
     bomb.extend_from_slice(&[0x40, 1, b'x', 127]);

@@ -1,4 +1,5 @@
-//! Who gets in: tokens, scopes, routes, dates. Every refusal through a real listener, with its reason and challenge.
+//! Authentication and authorisation: tokens, scopes, routes, dates. Every refusal over a real listener, with its reason
+//! and challenge.
 
 use vendorgate::internals::config::{ConfigLoader, FaultSeverity};
 use vendorgate::internals::identity::{Algorithm, SigningKey};
@@ -110,7 +111,7 @@ fn a_token_with_one_changed_letter_is_refused() {
             let changed = String::from_utf8(changed).expect("text");
             if changed != token {
                 let refused = client.get("/v1/orders", &changed);
-                // With another letter in its issuer it is nobody's.
+                // With one other letter in its issuer, the token belongs to no known issuer.
                 assert!(refused.status == 401 || refused.reason() == "vendor_unknown", "{changed}: {}", refused.text());
             }
         }
@@ -204,7 +205,7 @@ fn every_request_of_a_connection_is_authorised_by_itself() {
     let good = request("GET", "/v1/orders", &reader(), "");
     let bad = request("GET", "/v1/orders", &vendor("acme").scope("other").token(), "");
     let mut client = Client::to(gateway.ingress());
-    // Pipelined: the answers come in order, and a good neighbour lends nothing.
+    // Pipelined: the answers come in order, and a valid request does not help the invalid one beside it.
     client.send([&good, &bad, &good, &request("GET", "/v1/orders", "", "")[..]].concat());
     let statuses: Vec<u16> = (0..4).map(|_| client.answer().status).collect();
     assert_eq!(statuses, [200, 403, 200, 401]);

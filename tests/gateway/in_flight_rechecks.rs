@@ -1,4 +1,5 @@
-//! Authority is asked again while something runs: a stream ends with what it stands on, and with nothing else.
+//! Authority is checked again while an exchange runs: a stream ends when its token, key, certificate, route or contract
+//! does.
 
 use std::time::Duration;
 
@@ -30,7 +31,7 @@ fn terms(crm: &Upstream) -> String {
     TERMS.replace("CRM", &crm.address.to_string())
 }
 
-/// Streams without an end, by HTTP or as a WebSocket; a short answer where that is asked for.
+/// Streams without an end, over HTTP or as a WebSocket, and short answers where the path asks for one.
 fn endless() -> Upstream {
     Upstream::start(|seen, asker| {
         if seen.line().contains("short") {
@@ -59,7 +60,7 @@ fn begin(mut client: Client, text: &str) -> Client {
     client
 }
 
-/// One of each kind: an answer, the answer to a call that changes something, a WebSocket, a call of ours.
+/// One stream of each kind: an answer, the answer to a call that changes something, a WebSocket, an egress call.
 fn each(gateway: &TestGateway, name: &str, token: &str) -> [Client; 4] {
     let upgrade = "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let socket = request("GET", "/v1/live", token, "").replace("\r\n\r\n", upgrade);
@@ -75,7 +76,7 @@ const ALL: [bool; 4] = [true; 4];
 const NONE: [bool; 4] = [false; 4];
 const INWARD: [bool; 4] = [true, true, true, false];
 
-/// What a stream does now: true where it is cut, false where it goes on for long.
+/// The state of a stream: true if it is cut, false if it goes on.
 fn is_cut(client: &mut Client) -> bool {
     let mut read = 0;
     while read < 48 * 1024 {
@@ -97,7 +98,7 @@ fn day(offset: i64) -> String {
     UnixTime::from_millis(now.saturating_add_signed(offset * 86_400_000)).to_string()[..10].to_owned()
 }
 
-/// Writes the contract again, changed.
+/// Writes the contract again with a change.
 fn change(gateway: &TestGateway, from: &str, to: &str) {
     let path = gateway.fixture.path().join("contracts/acme.yaml");
     let text = std::fs::read_to_string(&path).expect("a contract");
@@ -211,7 +212,7 @@ fn a_withdrawn_key_ends_exchanges_with_tokens_that_it_signed() {
     let mut others = each(&gateway, "acme", &other);
     let rest = format!(r#"{{"keys":[{}]}}"#, keys().rs256.public_jwk());
     std::fs::write(gateway.fixture.path().join("jwks.json"), rest).expect("written");
-    // Nobody says anything to the gateway: the file is read again by itself.
+    // No reload is ordered: the gateway reads the file again by itself.
     for stream in &mut streams[..3] {
         until("it is cut", || is_cut(stream));
     }
@@ -315,12 +316,13 @@ fn a_revoked_certificate_ends_its_exchanges() {
         let refused = gateway.admin("operator", "POST", "/v1/vendors/acme/revocations", order);
         assert_eq!((refused.status, refused.json()["reason"].as_str()), (409, Some("cannot_act")), "{order}");
     }
-    // Its authority revokes the other's: nobody says anything to the gateway.
+    // Its authority revokes the other's certificate. No reload is ordered.
     std::fs::write(list_path, revoked).expect("written");
     until("it is cut", || is_cut(&mut innocent));
 }
 
-/// Whoever waits for an upstream when its token is revoked is refused, and that is no burst of denials.
+/// A request that waits for its upstream when its token is revoked is refused, and does not count as a burst of
+/// denials.
 #[test]
 fn many_ended_exchanges_do_not_trigger_a_kill_of_the_vendor() {
     let crm = Upstream::start(|seen, asker| {

@@ -1,4 +1,4 @@
-//! The kill switch on traffic: refuse, sever both hops, say so, survive a crash, restore.
+//! The kill switch under traffic: it refuses, severs both hops, is reported, survives a crash, and can be restored.
 
 use std::time::Duration;
 
@@ -93,7 +93,8 @@ fn a_kill_ends_a_thousand_streams_on_http_2() {
         assert_eq!((json["severed"].as_u64(), json["persisted"].as_bool()), (Some(1000), Some(true)), "{json}");
         for body in bodies {
             let (bytes, ending) = h2::read(body).await;
-            // Nobody else is on the connection: it is reset, with what the kernel still holds, perhaps even the stream's reset.
+            // The connection serves no other vendor: it is reset with what the kernel still holds, perhaps even the
+            // stream's own reset.
             assert_ne!(ending, h2::StreamEnd::Whole);
             assert!(!String::from_utf8_lossy(&bytes).contains("ann@"));
         }
@@ -218,7 +219,7 @@ fn a_kill_does_not_wait_for_slow_readers() {
         false
     });
     let gateway = TestGateway::of_acme(crm.address, TERMS);
-    // HTTP/1: the head is read, and then nothing, so that every buffer on the way fills.
+    // HTTP/1: the head is read and then nothing more, so that every buffer on the way fills.
     let mut stuck = begin(&gateway, "/v1/plain");
     h2::run(async {
         // HTTP/2: the window is never opened again.

@@ -1,4 +1,4 @@
-//! What orders bind to: to what is matched, over reloads, restarts, older state and whatever a shell leaves.
+//! Kills hold for what they name: over reloads, restarts, an older state and offline orders.
 
 use std::fs;
 use std::path::Path;

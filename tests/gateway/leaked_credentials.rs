@@ -1,7 +1,8 @@
-//! The runbook against a thief: what leaked, the line as the runbook has it, and then the thief has nothing.
+//! The runbook for leaked credentials: after the runbook's commands, the thief has no access any more.
 //!
-//! The lines are read out of `docs/operations.md` and run by the program's own client against the running program. Each time
-//! the thief holds a stream, asks again and presents everything else that he can make, and the innocent go on.
+//! The commands are read from `docs/operations.md` and run by the program's own client against the running program.
+//! Each time the thief holds a stream, sends another request and presents every other credential that he can make;
+//! other clients are not affected.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -39,7 +40,7 @@ fn crm() -> Upstream {
     })
 }
 
-/// The runbook's line that has these words, as the arguments of the program, with its capitals filled in.
+/// The runbook's line that has these words, as arguments of the program, with its placeholders filled in.
 fn runbook(words: &[&str], name: &str) -> Vec<String> {
     let page = std::fs::read_to_string("docs/operations.md").expect("the runbook");
     let page = page.replace("\n     ", " ");
@@ -50,12 +51,12 @@ fn runbook(words: &[&str], name: &str) -> Vec<String> {
     filled.split(' ').skip(1).map(|word| word.trim_matches('\'').replace('…', "ticket 4711")).collect()
 }
 
-/// Types a line; returns its exit code and what it said.
+/// Runs a command; returns its exit code and its output.
 fn run(process: &Process, fixture: &GatewayFixture, operator: &str, line: &[String]) -> (Option<i32>, String) {
     process.cli(fixture, operator, &line.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// A stream that flows.
+/// Opens a stream and waits until it flows.
 fn stream(address: SocketAddr, token: &str) -> Client {
     let mut client = Client::to(address);
     flowing(&mut client, request("GET", "/v1/orders?stream", token, ""));
@@ -68,7 +69,7 @@ fn flowing(client: &mut Client, request: String) {
     assert!(!client.more().expect("it flows").is_empty());
 }
 
-/// Whether a stream is over, and not by its last chunk.
+/// Whether a stream has ended other than by its last chunk.
 fn is_cut(client: &mut Client) -> bool {
     let mut last = Vec::new();
     loop {
@@ -79,7 +80,7 @@ fn is_cut(client: &mut Client) -> bool {
     }
 }
 
-/// A stream goes on when more comes than any buffer between could have held.
+/// Reads more than any buffer in between could hold, which shows that the stream goes on.
 fn goes_on(client: &mut Client) {
     let mut read = 0;
     while read < 64 * 1024 {
@@ -136,7 +137,7 @@ fn a_leaked_client_can_be_revoked() {
     assert!(said.contains("client acme-client revoked, 1 request severed") && said.contains("--lift"), "{said}");
     assert!(is_cut(&mut thief));
     innocent.iter_mut().for_each(goes_on);
-    // He goes on minting, also dated ahead, and asks about something else.
+    // The thief makes further tokens, also dated in the future, and asks for another route.
     let minted = |iat: u64| orders("acme").claim("jti", iat.to_string().into()).claim("iat", json!(iat)).token();
     let all = [stolen.clone(), minted(now()), minted(now() + 20), minted(now() - 60)];
     let nothing = |address| all.iter().all(|token| refused(&get(address, "/v1/orders", token)));
@@ -218,7 +219,7 @@ fn a_leaked_webhook_secret_can_be_replaced() {
 #[test]
 fn a_leaked_client_of_opaque_tokens_can_be_revoked() {
     let crm = crm();
-    // Says of every token that it is good, and whose: its first word.
+    // Says of every token that it is valid, and that it belongs to the client in its first word.
     let issuer = Upstream::start(|seen, asker| {
         let form = String::from_utf8_lossy(&seen.body).into_owned();
         let token = form.split('&').find_map(|pair| pair.strip_prefix("token=")).unwrap_or_default();
@@ -264,7 +265,7 @@ fn a_leaked_issuer_key_can_be_revoked() {
     assert!(said.contains("key es revoked, 1 request severed"), "{said}");
     assert!(is_cut(&mut thief));
     innocent.iter_mut().for_each(goes_on);
-    // He has the key, so he writes what he likes; the issuer publishes the key as before.
+    // The thief has the key and can sign any token; the issuer publishes the key as before.
     let raw = |header: &str, iat: u64| {
         let claims = orders("acme").claim("iat", json!(iat)).claim("jti", iat.to_string().into()).claims();
         keys().es256.sign_raw(header, &claims).expect("signed")

@@ -1,4 +1,4 @@
-//! Start, reload, drain: what an operator does to a gateway under traffic.
+//! Start, reload and drain of a gateway under traffic.
 
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -19,7 +19,7 @@ ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
 ";
 
-/// Answers only when told to.
+/// An upstream that answers only when the test says so.
 fn held() -> (Upstream, mpsc::Sender<()>) {
     let (tell, told) = mpsc::channel::<()>();
     let told = Arc::new(Mutex::new(told));
@@ -32,7 +32,7 @@ fn held() -> (Upstream, mpsc::Sender<()>) {
     (crm, tell)
 }
 
-/// Callers who ask again and again over kept connections until told to stop; a fault is what no caller should see.
+/// Callers that send requests over kept connections until stopped. A fault is an answer that no caller should see.
 struct Load {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicUsize>,
@@ -69,7 +69,7 @@ fn call(
 ) -> Vec<String> {
     let mut faults = Vec::new();
     while !stop.load(Ordering::SeqCst) {
-        // Nobody listens any more: the drain is over, and no request was lost by that.
+        // The listener is closed: the drain is over, and no request was lost.
         let Ok(stream) = std::net::TcpStream::connect(address) else { break };
         stream.set_read_timeout(Some(crate::support::PATIENCE)).expect("a timeout");
         let mut client = Client::over(stream);
@@ -115,7 +115,7 @@ fn a_drain_waits_for_requests_in_flight_and_sends_connection_close() {
     gateway.begin_drain();
     let admin = gateway.addresses.admin.expect("an address");
     until("it says that it is not ready", || client::admin(admin, "", "GET", "/readyz", "").status == 503);
-    // A request that crosses the news is answered, and told that it was the last.
+    // A request that arrives while the drain begins is answered, with `Connection: close`.
     until("an answer is the last", || {
         let answer = resting.send(&waiting).answer();
         assert_eq!(answer.status, 403, "none is lost");
@@ -173,7 +173,7 @@ fn a_reload_swaps_everything_or_nothing() {
     let mut kept = Client::to(gateway.ingress());
     assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
     assert_eq!(kept.get("/v1/new", &reader()).status, 403);
-    // One good change and one fault, in two files: neither takes effect.
+    // One valid change and one fault, in two files: neither takes effect.
     gateway.fixture.write_contract(
         "acme",
         &format!("{TERMS}  - {{ route: GET /v1/new, scopes: [orders:read], upstream: crm }}\n"),
@@ -186,7 +186,7 @@ fn a_reload_swaps_everything_or_nothing() {
     assert_eq!(kept.get("/v1/new", &reader()).status, 403, "the old config stays");
     assert_eq!(kept.get("/v1/orders", &reader()).status, 200);
     assert_eq!(gateway.metric("vendorgate_config_generation", &[]), Some(1));
-    // The fault is mended.
+    // The fault is corrected.
     gateway.fixture.write_contract("other", TERMS);
     let good = gateway.admin("admin", "POST", "/v1/reload", "");
     assert_eq!(good.status, 200, "{}", good.text());
@@ -260,7 +260,7 @@ fn what_is_in_flight_ends_under_the_config_that_it_began_with() {
     let mut slow = Client::to(gateway.ingress());
     slow.send(request("GET", "/v1/orders", &reader(), ""));
     assert_eq!(slow.head().status, 200);
-    // What it stands on is the same; how it is treated and counted is not.
+    // The authority of the exchange is the same; only treatment and counting have changed.
     let stricter = TERMS
         .replace("rate: 1000000/s, burst: 1000000", "rate: 1/s, burst: 1")
         .replace("upstream: crm }", "upstream: crm, response: { pii: [{ field: \"$.email\", as: redact }] } }");

@@ -1,4 +1,4 @@
-//! Requests per time and requests at once.
+//! Limits on the rate of requests and on requests at once.
 
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -67,7 +67,7 @@ fn a_slot_is_held_until_the_body_has_ended() {
     assert_eq!((refused.status, refused.reason().as_str()), (429, "concurrency_exceeded"));
     end.send(()).expect("the upstream waits");
     until("the slot is free", || gateway.get("/v1/orders", &reader()).status == 200);
-    // A caller who vanishes in the middle of a body gives the slot back too.
+    // A caller that disconnects in the middle of a body frees its slot too.
     let mut gone = Client::to(gateway.ingress());
     gone.send(request("GET", "/v1/slow", &reader(), ""));
     assert_eq!(gone.head().status, 200);
@@ -77,7 +77,7 @@ fn a_slot_is_held_until_the_body_has_ended() {
     drop(end);
 }
 
-/// A contract with one route each way, under `limits`.
+/// A contract with one route in each direction, under `limits`.
 fn both_ways(vendor: &Upstream, limits: &str) -> String {
     format!(
         "limits: {limits}\n{ROUTES}egress:\n  upstream: {{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}\n  \
@@ -131,7 +131,7 @@ fn an_overrun_that_severs_spares_the_other_direction() {
     let mut outward = Client::to(gateway.egress());
     outward.send(request("GET", "/acme/v2/plain", "", ""));
     assert_eq!(outward.head().status, 200);
-    // The tenth answer of ten bytes fits, the next one does not, and severs.
+    // The tenth answer of ten bytes fits; the next one does not, and severs.
     let inward: Vec<u16> = (0..12).map(|_| gateway.get("/v1/orders", &reader()).status).collect();
     assert_eq!(inward.last(), Some(&429), "{inward:?}");
     end.send(()).expect("the vendor waits");

@@ -1,4 +1,4 @@
-//! The product from outside: one binary, a `mod` per subject.
+//! The product from outside: one binary, one module for each subject.
 
 #[path = "../support/attacks/mod.rs"]
 mod attacks;

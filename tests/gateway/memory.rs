@@ -1,4 +1,4 @@
-//! Memory per stream is constant: a body of any size, and a reader of any slowness.
+//! Memory per stream is constant, for a body of any size and a reader of any slowness.
 
 use crate::support::client::{BodyEnd, Client, request};
 use crate::support::fixture::GatewayFixture;
@@ -15,7 +15,7 @@ ingress:
     response: { pii: [ { field: "$.orders[*].email", as: tokenize }, { field: "$.orders[*].name", as: hash } ] }
 "#;
 
-/// So many megabytes of records, as the path asks for.
+/// As many megabytes of records as the path asks for.
 fn records() -> Upstream {
     let record = format!(
         r#"{{"id":1,"email":"ann@example.com","name":"Zoë","text":"{}"}},"#,
@@ -50,7 +50,7 @@ fn a_body_of_any_size_is_treated_in_less_than_four_megabytes() {
     let fixture = GatewayFixture::of_acme(crm.address, TERMS);
     let process = Process::start(&fixture);
     let mut client = Client::to(process.ingress);
-    // The first body pays for what is made once: buffers, the runtime's own, the allocator's pools.
+    // The first body pays for what is allocated once: buffers, the runtime's own, the allocator's pools.
     let warm = client.get("/v1/orders/1", &reader());
     assert_eq!((warm.status, warm.ending), (200, BodyEnd::Whole));
     let before = process.memory();
@@ -85,7 +85,7 @@ fn a_paused_reader_costs_no_more_memory() {
     let mut resting = Client::to(process.ingress);
     resting.send(request("GET", "/v1/orders/200", &reader(), ""));
     assert_eq!(resting.head().status, 200);
-    // While it rests, others are served, and what the gateway holds for it stays small.
+    // While the reader is paused, others are served, and the gateway holds little for it.
     let mut busy = Client::to(process.ingress);
     for _ in 0..20 {
         assert_eq!(busy.get("/v1/orders/1", &reader()).ending, BodyEnd::Whole);

@@ -1,4 +1,4 @@
-//! Crowds that hold on: they take neither the kill switch, nor the probes, nor a vendor's turn, and fill no file.
+//! Crowds that hold connections open cannot block the kill switch, the probes or a vendor, and fill no file.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -30,7 +30,7 @@ fn start_with_descriptors(fixture: &GatewayFixture, limit: u32) -> Process {
     Process::start_by(command, fixture)
 }
 
-/// Connections that say nothing. Those that cannot be had are left out: the backlog may be full of them.
+/// Idle connections. Those that fail to open are left out: the backlog may be full of them.
 fn idle(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count).filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()).collect()
 }
@@ -40,7 +40,7 @@ fn by_socket(fixture: &GatewayFixture, method: &str, path: &str, body: &str) -> 
     Client::over(stream).send(request(method, path, "", body).replace("api.example.com", "localhost")).answer()
 }
 
-/// Everything that must work: probes, kills in three ways, and the vendor's own traffic after a restore.
+/// Everything that must still work: probes, kills in three ways, and the vendor's own traffic after a restore.
 fn all_works(process: &Process, fixture: &GatewayFixture) {
     assert_eq!(process.admin(fixture, "viewer", "GET", "/livez", "").status, 200);
     assert_eq!(process.admin(fixture, "viewer", "GET", "/readyz", "").status, 200);
@@ -79,7 +79,7 @@ fn operators_still_get_in_without_a_free_file_descriptor() {
     let process = start_with_descriptors(&fixture, 128);
     let crowd = idle(process.ingress, 200);
     let at_the_office = idle(process.admin, 60);
-    // The socket has slots enough to use up what is left.
+    // The admin socket has enough slots to use up the remaining descriptors.
     let socket = fixture.path().join("state/admin.sock");
     let beside: Vec<UnixStream> = (0..120).filter_map(|_| UnixStream::connect(&socket).ok()).collect();
     all_works(&process, &fixture);
@@ -103,7 +103,7 @@ fn a_crowd_at_the_admin_listener_cannot_lock_operators_out() {
     drop(crowd);
 }
 
-/// The program with pipes of one page that nobody reads after it has begun to serve.
+/// The program with its output in pipes of one page, which are no longer read once it serves.
 fn start_stalled(fixture: &GatewayFixture) -> (Child, SocketAddr, SocketAddr, impl Sized) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
         .args(["run", "--config"])
@@ -175,7 +175,7 @@ fn a_head_has_a_deadline_and_an_authenticated_peer_may_stay_idle() {
     let mut dripping = connect();
     dripping.write_all(b"GET /v1/orders HTTP/1.1\r\n").expect("sent");
     until("who drips is closed", || {
-        // Once it is closed, this fails.
+        // A write fails once the connection is closed.
         let _ = dripping.write_all(b"a");
         is_closed(&mut dripping)
     });

@@ -1,4 +1,4 @@
-//! Personal data in answers: treated however it is cut, refused where it cannot be read, and never sent raw.
+//! Personal data in answers: treated for any split of the body, refused where the body cannot be read, never sent raw.
 
 use crate::support::client::Client;
 use crate::support::client::{BodyEnd, request};
@@ -21,10 +21,10 @@ ingress:
         - { header: x-customer, as: redact }
 "#;
 
-/// One of each, with an escape in a key, an escape in a value, a repeated key and names beyond ASCII.
+/// One value for each rule, with an escape in a key, an escape in a value, a repeated key and names beyond ASCII.
 const BODY: &str = r#"{"orders":[{"id":1,"em\u0061il":"ann@example.com","name":"Zoë Weiß","phone":"+49 151 2345678","ssn":"078-05-1120","note":"call her"},{"id":2.50,"email":"ann\u0040example.com","email":"bob@example.com","deep":{"ssn":["219-09-9999",{"x":"457-55-5462"}]}}],"total": 2}"#;
 
-/// Pieces of the raw values, long enough to stand in no id or token by chance.
+/// Pieces of the raw values, long enough not to occur in an id or token by chance.
 const RAW: [&str; 12] = [
     "ann@exam",
     "example.com",
@@ -51,7 +51,7 @@ fn chunked(pieces: &[&[u8]]) -> Vec<u8> {
 
 #[test]
 fn no_split_of_the_answer_lets_a_raw_value_out() {
-    // The upstream writes up to the split, waits until that has surely been taken, and writes the rest.
+    // The upstream writes up to the split, waits until that part has surely been read, and writes the rest.
     let crm = Upstream::start(|seen, asker| {
         let at: usize = seen.field("x-split").expect("told").parse().expect("a number");
         let _ = asker.write(CHUNKED);
@@ -168,7 +168,7 @@ fn ranged(body: &[u8]) -> Vec<u8> {
 
 #[test]
 fn an_answer_with_a_late_error_is_aborted_and_never_raw() {
-    // More than is held before the head goes out, so that the fault is found in the middle.
+    // More than the gateway buffers before it sends the head, so that the error is found in the middle of the body.
     let filler = format!(r#"{{"orders":[{}"#, r#"{"id":1,"email":"ann@example.com"},"#.repeat(8000));
     for (name, tail) in [("no JSON", "]]ann@example.com"), ("cut short", r#"{"email":"bob@exam"#)] {
         let bytes = chunked(&[filler.as_bytes(), tail.as_bytes()]);
@@ -179,7 +179,7 @@ fn an_answer_with_a_late_error_is_aborted_and_never_raw() {
         assert_ne!(answer.ending, BodyEnd::Whole, "{name}");
         assert!(!answer.holds("ann@") && !answer.holds("bob@"), "{name}");
     }
-    // The sender aborts in the middle of a value.
+    // The upstream aborts in the middle of a value.
     let crm = Upstream::start(move |_, asker| {
         let _ = asker.write(CHUNKED);
         let _ = asker.chunk(&filler);

@@ -1,4 +1,4 @@
-//! `vendorgate pii test`: what each kind of body becomes, and what is refused, before any traffic meets the rules.
+//! `vendorgate pii test`: what the rules make of each kind of body, and what they refuse, before there is any traffic.
 
 use std::io::Write as _;
 use std::process::{Command, Output, Stdio};
@@ -102,14 +102,14 @@ fn pii_test_explains_itself_and_reveals_nothing_without_keys() {
     assert!(text(&output.stderr).contains("1  tokens left: malformed"), "{}", text(&output.stderr));
 }
 
-/// A contract whose one route gives answers under these rules.
+/// A contract whose one route treats answers by these rules.
 fn tried(side: &str, arguments: &[&str], body: &str) -> (Option<i32>, String) {
     let folder = tempfile::tempdir().expect("a folder");
     let contract = folder.path().join("acme.yaml");
     let text =
         CONTRACT.replace(r#"{ pii: [ { field: "$..email", as: tokenize }, { field: "$..ssn", as: redact } ] }"#, side);
     assert_ne!(text, CONTRACT);
-    // What no rule reads passes byte for byte, also where nothing counts its records.
+    // A body without a rule passes byte for byte, also where its records are not counted.
     let text = if side == "{}" { text.replace("      records: \"$.events[*]\"\n", "") } else { text };
     std::fs::write(&contract, text).expect("written");
     let path = contract.to_str().expect("text");

@@ -1,4 +1,4 @@
-//! Tokens on their way back: values for us, never for a vendor; through key rotations, and never after a shred.
+//! Revealing tokens: our side gets the values, a vendor never does; also after key rotations, and never after a shred.
 
 use std::fs;
 use std::path::Path;
@@ -42,7 +42,7 @@ fn ours() -> Upstream {
     Upstream::json(&format!(r#"{{"email":"{RAW}"}}"#))
 }
 
-/// A vendor's API, which sends back what it was sent, twice.
+/// A vendor's API, which sends back twice what it was sent.
 fn echo() -> Upstream {
     Upstream::start(|seen, asker| {
         let sent: serde_json::Value = serde_json::from_slice(&seen.body).expect("JSON");
@@ -58,7 +58,7 @@ fn token(gateway: &TestGateway, name: &str) -> String {
     answer.json()["email"].as_str().unwrap_or_else(|| panic!("no token: {}", answer.text())).to_owned()
 }
 
-/// The vendor sends a body; what our API then sees of it.
+/// The vendor sends a body; returns the body that reaches our API.
 fn sends(gateway: &TestGateway, crm: &Upstream, body: &str) -> String {
     let token = vendor("acme").scope("orders:write").token();
     let answer = Client::to(gateway.ingress()).send(request("POST", "/v1/orders", &token, body)).answer();
@@ -75,7 +75,7 @@ fn reload(gateway: &TestGateway) {
     assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
-/// Whether a piece of the raw value stands in any file of a folder.
+/// Whether a piece of the raw value is in any file of a folder.
 fn is_on_disk(folder: &Path) -> bool {
     fs::read_dir(folder).expect("a folder").any(|entry| {
         let path = entry.expect("an entry").path();

@@ -1,4 +1,4 @@
-//! Revoked tokens: refused from the answer on, and after `kill -9`.
+//! Revoked tokens are refused from the moment of the answer on, also after `kill -9`.
 
 use crate::support::client;
 use crate::support::fixture::GatewayFixture;

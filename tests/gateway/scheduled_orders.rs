@@ -1,4 +1,4 @@
-//! Orders that need time or a second person: kills to come, restores that two must approve.
+//! Orders that need time or a second person: scheduled kills, and restores that two people must approve.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ const ROUTES: &str = "ingress:
 
 const WHY: &str = r#"{"reason":"ticket 4711"}"#;
 
-/// The acts of a gateway's trail, with who and why.
+/// The acts in a gateway's audit trail, with actor and reason.
 fn acts(process: &Process, fixture: &GatewayFixture) -> Vec<(String, String, String)> {
     let page = process.admin(fixture, "viewer", "GET", "/v1/audit?limit=1000", "").json();
     let text = |entry: &Value, key: &str| entry[key].as_str().unwrap_or_default().to_owned();
@@ -28,7 +28,7 @@ fn acts(process: &Process, fixture: &GatewayFixture) -> Vec<(String, String, Str
     entries.map(|entry| (text(entry, "act"), text(entry, "actor"), text(entry, "reason"))).collect()
 }
 
-/// A time so many seconds from now, as people write it.
+/// The time this many seconds from now, as people write it.
 fn soon(secs: u64) -> String {
     Clock::system().now().wall.plus(Duration::from_secs(secs)).to_string()
 }
@@ -139,7 +139,7 @@ fn a_restore_by_two_needs_two_people_also_after_a_restart() {
     assert_eq!(process.cli(&fixture, "admin", &restore), waits, "nor after a restart");
     let (_, said) = process.cli(&fixture, "viewer", &["status", "acme"]);
     assert!(said.contains("RESTORE APPROVED") && said.contains("admin  new key in use"), "{said}");
-    // A yes to a part is no yes to the whole.
+    // An approval for a part does not count for the whole.
     let part = ["restore", "acme", "--direction", "ingress", "--reason", "a part"];
     assert_eq!(process.cli(&fixture, "second", &part).0, Some(1));
     assert_eq!(get(&process).reason(), "vendor_killed");
@@ -151,7 +151,7 @@ fn a_restore_by_two_needs_two_people_also_after_a_restart() {
     let by: Vec<_> = done.iter().map(|(act, by, _)| (act.as_str(), by.as_str())).collect();
     assert_eq!(by.first(), Some(&("approve", "admin")), "{by:?}");
     assert_eq!(by.last(), Some(&("restore", "second")), "{by:?}");
-    // The next kill begins anew: yesterday's yes is spent.
+    // The next kill needs new approvals: the earlier ones are used up.
     assert_eq!(process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/kill", WHY).status, 200);
     assert_eq!(process.cli(&fixture, "second", &restore), waits);
 }

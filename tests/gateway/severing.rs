@@ -1,4 +1,4 @@
-//! After a kill was answered not a byte leaves: not from a reader's slow connection, not over HTTP/2.
+//! After a kill was answered, no byte leaves any more: not to a slow reader, not over HTTP/2.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,7 +23,7 @@ ingress:
 
 const KILL: &str = r#"{"reason":"tokens were stolen"}"#;
 
-/// Answers without an end, as fast as it is read; and how many pieces it has given.
+/// Answers without an end, as fast as the answer is read, and counts the pieces.
 fn endless() -> (Upstream, Arc<AtomicUsize>) {
     let given = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&given);
@@ -37,7 +37,7 @@ fn endless() -> (Upstream, Arc<AtomicUsize>) {
     (upstream, given)
 }
 
-/// Reads nothing until all buffers between are full, and then kills.
+/// Reads nothing until all buffers in between are full, and then kills.
 fn after_a_kill(gateway: &TestGateway, given: &AtomicUsize, slow: TcpStream) -> usize {
     let mut before = 0;
     until("nothing moves any more", || {
@@ -48,14 +48,14 @@ fn after_a_kill(gateway: &TestGateway, given: &AtomicUsize, slow: TcpStream) -> 
     after_the_kill(gateway, slow)
 }
 
-/// Kills, and reads what still comes.
+/// Kills, and reads what still arrives.
 fn after_the_kill(gateway: &TestGateway, mut slow: TcpStream) -> usize {
     let json = gateway.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
     assert!(json["severed"].as_u64() > Some(0) && json["lingering"].is_null(), "{json}");
     let mut arrived = vec![0; 64 * 1024 * 1024];
     let arrived = slow.peek(&mut arrived).unwrap_or(0);
     let mut all = Vec::new();
-    // It ends by a reset, which is an error to read.
+    // The stream ends by a reset, which the reader sees as an error.
     let _ = slow.read_to_end(&mut all);
     all.len() - arrived
 }
@@ -78,7 +78,7 @@ fn nothing_arrives_after_a_kill_was_answered_over_http_2() {
     assert_eq!(after_a_kill(&gateway, &given, slow), 0);
 }
 
-/// Where the connection was not blocked, the kernel holds what it has not sent.
+/// The kernel still holds bytes of a connection that was not blocked.
 #[test]
 fn nothing_reaches_an_active_reader_after_a_kill_over_http_2() {
     for _ in 0..5 {
@@ -94,7 +94,7 @@ fn nothing_reaches_an_active_reader_after_a_kill_over_http_2() {
 
 #[test]
 fn another_vendor_on_the_same_connection_is_not_affected_by_a_kill() {
-    // At a pace that leaves nothing waiting: a connection whose severed streams cannot leave in time is reset whole.
+    // Slow enough that nothing waits: a connection whose severed streams cannot leave in time is reset as a whole.
     let crm = Upstream::start(|_, asker| {
         let _ = asker.write(CHUNKED);
         while asker.chunk([b'x'; 1024]).is_ok() {
@@ -110,7 +110,7 @@ fn another_vendor_on_the_same_connection_is_not_affected_by_a_kill() {
         let other = vendor("zeta").scope("orders:read").token();
         let mut other = h2::ask(&mut session, "/v1/orders", &other).await.expect("an answer").into_body();
         let theirs = Arc::clone(&gateway);
-        // Elsewhere, so that this end goes on reading.
+        // On another thread, so that this one goes on reading.
         let kill = move || theirs.admin("operator", "POST", "/v1/vendors/acme/kill", KILL).json();
         let json = tokio::task::spawn_blocking(kill).await.expect("an answer");
         assert_eq!(json["severed"], 1, "{json}");
@@ -124,7 +124,7 @@ fn another_vendor_on_the_same_connection_is_not_affected_by_a_kill() {
     });
 }
 
-/// Sends a body without an end, until the other end has gone; and how many pieces were taken.
+/// Sends a body without an end until the other side has gone, and counts the pieces that were taken.
 fn upload(mut stream: TcpStream, head: String) -> Arc<AtomicUsize> {
     let given = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&given);
@@ -139,7 +139,7 @@ fn upload(mut stream: TcpStream, head: String) -> Arc<AtomicUsize> {
     given
 }
 
-/// The upstream, ours or the vendor's, reads nothing until the kill, and then all that its socket still gives.
+/// The upstream, ours or the vendor's, reads nothing until the kill, and then everything that its socket still holds.
 #[test]
 fn nothing_of_a_request_arrives_after_a_kill_was_answered() {
     for way in 0..2 {

@@ -1,4 +1,4 @@
-//! Bodies that are not of the shape that a route's records describe: refused by their own reason, or let by and told.
+//! Bodies of another shape than a route's records describe: refused for their own reason, or passed and reported.
 
 use crate::support::client::{BodyEnd, Client, request};
 use crate::support::issuer::reader;

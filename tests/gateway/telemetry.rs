@@ -1,4 +1,4 @@
-//! What an operator sees: one line an exchange, metrics, and no secret in either.
+//! What an operator sees: one log line for each exchange, metrics, and no secret in either.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

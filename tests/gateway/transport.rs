@@ -1,4 +1,4 @@
-//! The wire: TLS versions and client certificates, ALPN, keep-alive, streaming, trailers, `Expect`.
+//! The transport: TLS versions and client certificates, ALPN, keep-alive, streaming, trailers, `Expect`.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ fn keep_alive_and_close_are_honoured() {
 
 #[test]
 fn bodies_stream_both_ways() {
-    // The upstream answers with what it has got so far before the request has ended.
+    // The upstream answers with what it has received so far, before the request has ended.
     let crm = Upstream::start(|seen, asker| asker.write(ok("text/plain", &seen.body)).is_ok());
     let gateway = TestGateway::of_acme(crm.address, TERMS);
     let writer = vendor("acme").scope("orders:write").token();

@@ -1,4 +1,4 @@
-//! Vendors that sign their bodies: nothing is forwarded before the signature over all of it was verified.
+//! Vendors that sign their bodies: nothing is forwarded before the signature over the whole body is verified.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -169,7 +169,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// What a sender says every day alike is news each time that it signs another time, and an echo where all is equal.
+/// A repeated text is a new delivery if its signed time differs, and a replay if everything is equal.
 #[test]
 fn two_heartbeats_are_two_deliveries_where_anything_signed_differs() {
     const HEARTBEAT: &str = r#"{"event":"heartbeat"}"#;
@@ -180,7 +180,7 @@ fn two_heartbeats_are_two_deliveries_where_anything_signed_differs() {
     let plain = "scheme: hmac, header: x-sign";
     let parts =
         "scheme: hmac, header: x-sign, separator: \",\", prefix: v1=, timestamp_header: x-sign, timestamp_prefix: t=";
-    // Dated ahead, so that no gateway of this test has begun later than what it is sent.
+    // Dated in the future, so that the message is never older than the start of a test's gateway.
     let at = now() + 120;
     let thrice = |signed: &dyn Fn(u64) -> String| [at, at + 1, at].map(signed);
     for (webhook, messages, deliveries) in [
@@ -210,7 +210,7 @@ fn an_upstream_that_fails_leaves_the_message_undelivered() {
 
 #[test]
 fn vendors_authenticate_by_their_webhook_presets() {
-    // Dated ahead, so that no gateway of this test has begun later than what it is sent.
+    // Dated in the future, so that the message is never older than the start of a test's gateway.
     let at = now() + 120;
     let stripe = format!("stripe-signature: t={at},v1={},v1={}\r\n", "0".repeat(64), {
         hex(&mac(SECRET, format!("{at}.{BODY}").as_bytes()))

@@ -1,4 +1,4 @@
-//! A request that goes on as a WebSocket: only where the contract says so, and never out of the gateway's hands.
+//! Upgrades to WebSocket: only where the contract allows them, and always under the gateway's control.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ ingress:
     )
 }
 
-/// Switches whoever asks for it, and then says everything back.
+/// Upgrades every request that asks for it, and echoes what it receives.
 fn echo() -> Upstream {
     Upstream::start(|seen: &ReceivedRequest, asker: &mut CallerStream| {
         if seen.field("upgrade").is_none() {

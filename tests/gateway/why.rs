@@ -1,5 +1,5 @@
-//! The log says why: cause, peer, client, route and the upstream's error of each request that was refused or broke off, in
-//! its line and from the gateway's memory.
+//! The log says why a request was refused or broke off: cause, peer, client, route and the upstream's error, in its
+//! line and in the gateway's memory.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -20,7 +20,7 @@ ingress:
 ";
 
 fn fixture(crm: &Upstream, drain: &str) -> GatewayFixture {
-    // Nobody listens here any more.
+    // No process listens here any more.
     let gone = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
     let fixture = GatewayFixture::new(crm.address).with(&format!("drain: {{ deadline: {drain} }}\n"));
     let fixture = fixture.contract("acme", &TERMS.replace("upstream: gone", "upstream: crm"));
@@ -34,7 +34,7 @@ fn fixture(crm: &Upstream, drain: &str) -> GatewayFixture {
     fixture
 }
 
-/// The lines of refused and broken exchanges, once there are so many.
+/// The lines of refused and broken exchanges, once there are this many.
 fn failures(gateway: &TestGateway, count: usize) -> Vec<Value> {
     let read = || -> Vec<Value> {
         let lines = gateway.log();
@@ -120,7 +120,7 @@ fn an_answer_that_the_caller_aborts_is_not_logged_as_a_plain_200() {
 #[test]
 fn a_caller_that_leaves_before_the_answer_is_logged() {
     let crm = Upstream::start(|_, asker| {
-        // Silent until the gateway gives up on it.
+        // The upstream stays silent until the gateway gives up on it.
         until("the gateway has left", || asker.gone());
         false
     });

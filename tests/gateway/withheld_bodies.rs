@@ -1,4 +1,5 @@
-//! An error or a redirect whose body cannot be read keeps its status and what a client acts on; never the body.
+//! An error or redirect whose body cannot be read keeps its status and the header fields that a client needs, and loses
+//! its body.
 
 use crate::fault_attribution::{both_ways, ways};
 use crate::support::client::Answer;
@@ -11,7 +12,7 @@ const HEAD: &str = "Retry-After: 120\r\nWWW-Authenticate: Basic realm=\"crm\"\r\
 
 fn asked(rules: &str, answer: impl Into<Vec<u8>>, method: &str) -> [Answer; 2] {
     let crm = Upstream::saying(answer);
-    // What reveals is asked for inward only: the other way has a rule instead.
+    // Reveal rules exist for ingress only: the other direction has another rule in their place.
     let mut terms = both_ways(&crm, "", rules);
     if rules.starts_with("reveal") {
         terms = terms.replacen(rules, RULE, 1);

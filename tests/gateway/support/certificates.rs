@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, tcp};
 
-/// What a client needs.
+/// The keys and certificates of one test.
 pub(crate) struct Certificates {
     authority: CertificateDer<'static>,
     issuer: Arc<Issuer<'static, KeyPair>>,
@@ -78,7 +78,7 @@ impl Certificates {
 }
 
 impl Certificates {
-    /// A client of `there`'s gateway that shows a certificate of this authority.
+    /// A client of the gateway of `there` that presents a certificate of this authority.
     pub(crate) fn showing_to(&self, there: &Self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
         let mixed =
             Self { authority: there.authority.clone(), issuer: Arc::clone(&self.issuer), client: self.client.clone() };

@@ -1,4 +1,4 @@
-//! An HTTP/1 client on a bare socket: it sends what it is told, byte for byte, and judges how an answer ended.
+//! An HTTP/1 client on a bare socket: it sends any bytes as they are, and tells how an answer ended.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ pub(crate) struct Client {
     unread: Vec<u8>,
 }
 
-/// What a connection is made of.
+/// Any stream that a connection can be made of.
 pub(crate) trait ReadWrite: Read + Write + Send {}
 
 impl<T: Read + Write + Send> ReadWrite for T {}
@@ -19,11 +19,11 @@ impl<T: Read + Write + Send> ReadWrite for T {}
 /// How an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyEnd {
-    /// With its last byte.
+    /// The body is complete.
     Whole,
-    /// Before it, by a close.
+    /// The connection was closed before the end of the body.
     Closed,
-    /// Before it, by a reset.
+    /// The connection was reset before the end of the body.
     Reset,
 }
 
@@ -31,12 +31,12 @@ pub(crate) enum BodyEnd {
 #[derive(Debug, Clone)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// The head in lower case but for values.
+    /// The head in lower case, except for values.
     pub(crate) fields: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
     pub(crate) trailers: Vec<(String, String)>,
     pub(crate) ending: BodyEnd,
-    /// Every byte of it, as it came.
+    /// Every byte of the answer as it came.
     pub(crate) raw: Vec<u8>,
 }
 
@@ -67,7 +67,7 @@ impl Answer {
         json["reason"].as_str().expect("a reason").to_owned()
     }
 
-    /// Whether these bytes stand anywhere in what was sent.
+    /// Whether these bytes are anywhere in the answer.
     pub(crate) fn holds(&self, needle: &str) -> bool {
         self.raw.windows(needle.len()).any(|window| window == needle.as_bytes())
             || self.body.windows(needle.len()).any(|window| window == needle.as_bytes())
@@ -80,12 +80,12 @@ impl Client {
         Self::over(tcp(address))
     }
 
-    /// Speaks over something else than TCP in clear.
+    /// Speaks over another stream than plain TCP.
     pub(crate) fn over(stream: impl ReadWrite + 'static) -> Self {
         Self { stream: Box::new(stream), unread: Vec::new() }
     }
 
-    /// Sends bytes as they are. What the other end does not take any more is its affair.
+    /// Sends bytes as they are. An error is ignored, because the other side may close early.
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Self {
         let _ = self.stream.write_all(bytes.as_ref());
         let _ = self.stream.flush();
@@ -108,7 +108,7 @@ impl Client {
         }
     }
 
-    /// The next answer, interim ones too.
+    /// The next answer, including interim ones.
     pub(crate) fn any_answer(&mut self) -> Answer {
         self.one_answer(false)
     }
@@ -142,7 +142,7 @@ impl Client {
         answer
     }
 
-    /// Some more bytes, as they are; none at the end.
+    /// Some more bytes as they came; none at the end.
     pub(crate) fn more(&mut self) -> Result<Vec<u8>, BodyEnd> {
         if self.unread.is_empty() {
             self.fill()?;
@@ -191,7 +191,7 @@ impl Client {
         }
     }
 
-    /// Takes so many bytes of body; those that came before an early end are kept.
+    /// Reads this many bytes of body; keeps those that came before an early end.
     fn sized(&mut self, length: usize, answer: &mut Answer) -> Result<(), BodyEnd> {
         let mut left = length;
         while left > 0 {
@@ -245,7 +245,7 @@ impl Client {
     }
 }
 
-/// A socket that fails a test instead of hanging it.
+/// A socket with timeouts, so that a test fails instead of hanging.
 pub(crate) fn tcp(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("it accepts");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
@@ -259,12 +259,12 @@ pub(crate) fn exchange_raw(address: SocketAddr, bytes: &[u8]) -> Vec<u8> {
     let mut stream = tcp(address);
     let _ = stream.write_all(bytes);
     let mut answer = Vec::new();
-    // A reset after the answer is as good an end.
+    // A reset after the answer is an acceptable end.
     let _ = stream.read_to_end(&mut answer);
     answer
 }
 
-/// The text of a request; a body makes it have a length and be JSON.
+/// The text of a request. With a body it gets a length and the content type JSON.
 pub(crate) fn request(method: &str, path: &str, token: &str, body: &str) -> String {
     let mut text = format!("{method} {path} HTTP/1.1\r\nHost: api.example.com\r\n");
     if !token.is_empty() {

@@ -1,4 +1,4 @@
-//! A folder with everything that a gateway is started from, as an operator would write it.
+//! A folder with every file that a gateway needs to start, as an operator would write them.
 
 use std::fs;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! An HTTP/2 client: hyper's, in clear with prior knowledge or over a stream that is already open.
+//! An HTTP/2 client: hyper's, in plain text with prior knowledge or over a stream that is already open.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,7 @@ pub(crate) enum StreamEnd {
     Gone,
 }
 
-/// Runs a future with everything enabled, and fails where it takes too long.
+/// Runs a future on a full runtime, and fails if it takes too long.
 pub(crate) fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { tokio::time::timeout(PATIENCE * 2, future).await.expect("in time") })
@@ -84,7 +84,7 @@ pub(crate) async fn read(mut body: Incoming) -> (Vec<u8>, StreamEnd) {
 fn ending(error: &(dyn std::error::Error + 'static)) -> StreamEnd {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        // What h2 says of a stream that was reset, as opposed to a connection that ended.
+        // h2's error for a stream that was reset, as opposed to a connection that ended.
         if error.to_string().contains("stream error received") {
             return StreamEnd::Reset;
         }

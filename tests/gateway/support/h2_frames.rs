@@ -1,4 +1,4 @@
-//! HTTP/2 frames by hand, for clients that do what a library would not let them: the client's half that these tests need.
+//! HTTP/2 frames by hand, for clients that break rules which a library would keep.
 
 use std::io::Read;
 
@@ -40,7 +40,7 @@ pub(crate) fn get(out: &mut Vec<u8>, at: u32, path: &str, token: &str) {
     frame(out, HEADERS, END_STREAM | END_HEADERS, 2 * at + 1, &block(&fields));
 }
 
-/// A block of fields as they are, good or not.
+/// A header block with the fields as they are, valid or not.
 pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
@@ -52,18 +52,18 @@ pub(crate) fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     block
 }
 
-/// What became of one stream, or of its connection.
+/// The result of one stream, or of its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// An answer with this status, where it is one of RFC 7541's own; else 0.
+    /// An answer. The status is known if RFC 7541's static table has it, else it is 0.
     Answer(u16),
     /// RST_STREAM, with its code.
     Reset(u32),
-    /// GOAWAY with a code other than 0, or the end.
+    /// GOAWAY with a code other than 0, or the end of the connection.
     Gone,
 }
 
-/// Reads frames until something becomes of a stream.
+/// Reads frames until the stream has a result.
 pub(crate) fn outcome(from: &mut impl Read, stream: u32) -> Outcome {
     loop {
         let mut head = [0; 9];
@@ -87,7 +87,7 @@ pub(crate) fn outcome(from: &mut impl Read, stream: u32) -> Outcome {
     }
 }
 
-/// The status of an answer's block (RFC 7541 appendix A), behind what changes the size of the table.
+/// The status in an answer's header block (RFC 7541 appendix A), after any update of the table's size.
 fn status(block: &[u8]) -> u16 {
     let first = block.iter().find(|byte| *byte & 0xe0 != 0x20 && **byte >= 0x80);
     match first.map(|byte| byte & 0x7f) {

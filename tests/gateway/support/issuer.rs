@@ -1,4 +1,4 @@
-//! An authorization server in a box: one set of keys for all tests, and tokens that can be wrong in every way.
+//! A stand-in for an authorization server: one set of keys for all tests, and tokens that can be wrong in every way.
 
 use std::sync::OnceLock;
 
@@ -19,7 +19,7 @@ pub(crate) struct Keys {
     pub(crate) eddsa: SigningKey,
 }
 
-/// The issuer's keys, the same for the whole run: an RSA key takes its time.
+/// The issuer's keys, made once for the whole run, since an RSA key takes long to make.
 pub(crate) fn keys() -> &'static Keys {
     static KEYS: OnceLock<Keys> = OnceLock::new();
     KEYS.get_or_init(|| Keys {
@@ -44,11 +44,11 @@ pub(crate) fn vendor(name: &str) -> TokenDraft {
     }))
 }
 
-/// The claims of a token to be.
+/// The claims of a token that is not yet signed.
 pub(crate) struct TokenDraft(Value);
 
 impl TokenDraft {
-    /// Grants scopes, with spaces between.
+    /// Grants scopes, separated by spaces.
     pub(crate) fn scope(self, scopes: &str) -> Self {
         self.claim("scope", json!(scopes))
     }

@@ -1,6 +1,6 @@
-//! What the tests of the running gateway have in common: a fixture to start it in, an issuer, upstreams, clients.
+//! What the tests of the running gateway share: fixtures, an issuer, upstreams, clients.
 //!
-//! Everything stands on loopback and on ports that the system chooses. Waits for conditions, never for a time alone.
+//! Everything listens on loopback, on ports that the system chooses. Waits for conditions, never for a fixed time.
 
 pub(crate) mod certificates;
 pub(crate) mod client;
@@ -16,10 +16,10 @@ use std::time::Duration;
 
 use vendorgate::internals::model::Clock;
 
-/// Longest wait for anything: far above what a loaded machine needs, so that only what never comes fails.
+/// Longest wait for a condition: far more than a loaded machine needs, so that only a condition that never holds fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Waits until something holds.
+/// Waits until a condition holds.
 #[track_caller]
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let clock = Clock::system();
@@ -27,7 +27,7 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         let waited = clock.now().monotonic_ns - start;
         assert!(u128::from(waited) < PATIENCE.as_nanos(), "never came: {what}");
-        // Slower than the rate of a vendor whose contract names none: what is asked for meanwhile spends nothing up.
+        // Slower than the default rate of a vendor, so that polling with requests spends no limit.
         std::thread::sleep(Duration::from_millis(15));
     }
 }

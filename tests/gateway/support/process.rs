@@ -1,4 +1,4 @@
-//! The real program as a child process, for what only a process can show: signals, `kill -9`, memory.
+//! The real program as a child process, for tests of signals, `kill -9` and memory.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -34,7 +34,7 @@ impl Process {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the program starts");
-        // Nobody reads its lines, but they must have a place to go.
+        // The exchange lines are not read, but the program needs somewhere to write them.
         let mut lines = child.stdout.take().expect("piped");
         std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
         let (tell, told) = mpsc::channel();
@@ -60,7 +60,7 @@ impl Process {
         Self { child, ingress, admin, events: kept }
     }
 
-    /// What it has said in its log since the start, or the last call, up to a line that is waited for.
+    /// What the program has logged since the start, or since the last call, up to a line that is waited for.
     pub(crate) fn until_said(&self, what: &str, is_it: impl Fn(&str) -> bool) -> Vec<String> {
         let mut said: Vec<String> = Vec::new();
         while !said.last().is_some_and(|line| is_it(line)) {
@@ -103,7 +103,7 @@ impl Process {
         (output.status.code(), String::from_utf8_lossy(&said).into_owned())
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the process.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         until("the process ends", || {

@@ -1,4 +1,4 @@
-//! A gateway within the test's own process: the server on a thread and a runtime of its own.
+//! A gateway inside the test's own process: the server on its own thread and runtime.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -25,7 +25,7 @@ pub(crate) struct TestGateway {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What the exchange log has written.
+/// The output of the exchange log.
 #[derive(Clone, Default)]
 pub(crate) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 
@@ -62,12 +62,12 @@ impl TestGateway {
         Self::start(GatewayFixture::of_acme(crm, terms))
     }
 
-    /// Where vendors call.
+    /// The address that vendors call.
     pub(crate) fn ingress(&self) -> SocketAddr {
         self.addresses.ingress.expect("an ingress listener")
     }
 
-    /// Where our services call.
+    /// The address that our services call.
     pub(crate) fn egress(&self) -> SocketAddr {
         self.addresses.egress.expect("an egress listener")
     }
@@ -82,12 +82,12 @@ impl TestGateway {
         client::admin(self.addresses.admin.expect("an admin listener"), self.fixture.operator(role), method, path, body)
     }
 
-    /// The value of a series in the metrics, as its family and labels; its labels may stand in any order.
+    /// The value of a series in the metrics, by its family and labels; the labels may be in any order.
     pub(crate) fn metric(&self, family: &str, labels: &[&str]) -> Option<u64> {
         self.sample(family, labels).map(|value| value as u64)
     }
 
-    /// The value of a series, written as the metrics write it; zero where there is none.
+    /// The value of a series, written as the metrics write it; zero where the series does not exist.
     pub(crate) fn series(&self, series: &str) -> f64 {
         let (family, labels) = series.split_once('{').unwrap_or((series, "}"));
         let labels: Vec<&str> = labels.trim_end_matches('}').split(',').collect();
@@ -108,7 +108,7 @@ impl TestGateway {
         of(r#"direction="ingress""#) + of(r#"direction="egress""#)
     }
 
-    /// What the exchange log has so far.
+    /// The output of the exchange log so far.
     pub(crate) fn log(&self) -> String {
         String::from_utf8(self.lines.0.lock().expect("no panic").clone()).expect("text")
     }

@@ -1,4 +1,4 @@
-//! An API that can be told to misbehave: it hands each request to a script, which writes whatever it likes.
+//! An upstream that can misbehave: it hands each request to a script, which writes any bytes.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -21,12 +21,12 @@ struct UpstreamState {
     broken: AtomicUsize,
 }
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Debug, Clone)]
 pub(crate) struct ReceivedRequest {
     pub(crate) head: String,
     pub(crate) body: Vec<u8>,
-    /// Every byte, framing included.
+    /// Every byte of the request, framing included.
     pub(crate) raw: Vec<u8>,
 }
 
@@ -43,14 +43,14 @@ impl ReceivedRequest {
     }
 }
 
-/// The connection to whoever asked.
+/// The connection to the caller of the upstream.
 pub(crate) struct CallerStream {
     stream: TcpStream,
     shared: Arc<UpstreamState>,
 }
 
 impl CallerStream {
-    /// Writes bytes as they are; an error when whoever asked has gone.
+    /// Writes bytes as they are; an error when the caller has gone.
     pub(crate) fn write(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         let written = self.stream.write_all(bytes.as_ref());
         if written.is_err() {
@@ -65,14 +65,14 @@ impl CallerStream {
         self.write([format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat())
     }
 
-    /// Some of what comes next; empty when whoever asked has gone.
+    /// Some of the bytes that come next; none when the caller has gone.
     pub(crate) fn read(&mut self) -> Vec<u8> {
         let mut piece = [0; 4096];
         let read = self.stream.read(&mut piece).unwrap_or(0);
         piece[..read].to_vec()
     }
 
-    /// Waits until whoever asked has gone; true when by a reset.
+    /// Waits until the caller has gone; true when it was a reset.
     pub(crate) fn gone(&mut self) -> bool {
         let mut piece = [0; 1024];
         let reset = loop {
@@ -88,7 +88,7 @@ impl CallerStream {
 }
 
 impl Upstream {
-    /// Runs a script for each request; the connection is kept while it answers true.
+    /// Runs a script for each request; the connection is kept as long as the script returns true.
     pub(crate) fn start(script: impl Fn(&ReceivedRequest, &mut CallerStream) -> bool + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -116,7 +116,7 @@ impl Upstream {
         Self::saying(ok("application/json", body))
     }
 
-    /// The requests so far.
+    /// All requests so far.
     pub(crate) fn seen(&self) -> Vec<ReceivedRequest> {
         self.shared.seen.lock().expect("no panic").clone()
     }
@@ -131,7 +131,7 @@ impl Upstream {
         self.shared.open.load(Ordering::SeqCst)
     }
 
-    /// Answers that could not be written to their end.
+    /// How many answers could not be written to their end.
     pub(crate) fn broken(&self) -> usize {
         self.shared.broken.load(Ordering::SeqCst)
     }
@@ -149,7 +149,7 @@ pub(crate) const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 fn serve(stream: TcpStream, shared: &Arc<UpstreamState>, script: &dyn Fn(&ReceivedRequest, &mut CallerStream) -> bool) {
-    // An idle connection may rest for longer than any wait for a condition.
+    // An idle connection may stay open for longer than any wait for a condition.
     stream.set_read_timeout(Some(PATIENCE * 4)).expect("a timeout");
     stream.set_nodelay(true).expect("no delay");
     shared.open.fetch_add(1, Ordering::SeqCst);
@@ -170,7 +170,7 @@ struct Reading {
 }
 
 impl Reading {
-    /// The next request, whole; none where there is no other, or it broke off.
+    /// The next whole request; none where there is no other, or it broke off.
     fn request(&mut self) -> Option<ReceivedRequest> {
         let head = self.take_until(b"\r\n\r\n")?;
         let mut seen =
