@@ -11,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::entry::AuditRecord;
+use super::record::AuditRecord;
 use crate::bounds::AUDIT_TEXT_BYTES_MAX;
 use crate::model::{Secret, escape_unprintable};
 

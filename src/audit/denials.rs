@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard};
 
 use serde_json::json;
 
-use super::entry::{AuditAct, AuditRecord};
+use super::record::{AuditAct, AuditRecord};
 use crate::bounds::{
     AUDIT_DENIALS_EACH, AUDIT_DENIALS_LISTED_MAX, AUDIT_DENIALS_LONG_WINDOW, AUDIT_DENIALS_SPAN, AUDIT_DENIALS_WINDOW,
 };
@@ -126,7 +126,7 @@ impl DenialCounts {
             kinds.flush(vendor.as_str(), now, all, &mut entries);
         }
         for (reason, tally) in &mut tallies.admin {
-            let counted = tally.take(now, all);
+            let counted = tally.take_count(now, all);
             entries.extend(counted.map(|counted| counted.entry(AuditAct::AdminRefusals, "-", "-", reason, now)));
         }
         entries
@@ -174,7 +174,7 @@ impl VendorTallies {
             for (index, tally) in tallies.iter_mut().enumerate() {
                 let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
                 let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
-                let counted = tally.take(now, all);
+                let counted = tally.take_count(now, all);
                 entries.extend(counted.map(|counted| counted.entry(act, vendor, direction, reason, now)));
             }
         }
@@ -222,7 +222,7 @@ impl DenialTally {
     }
 
     /// Takes the count where its window is over; with `all`, in any case.
-    fn take(&mut self, now: UnixTime, all: bool) -> Option<CountedDenials> {
+    fn take_count(&mut self, now: UnixTime, all: bool) -> Option<CountedDenials> {
         let window = if self.lasts() { AUDIT_DENIALS_LONG_WINDOW } else { AUDIT_DENIALS_WINDOW };
         // A clock that was set back ends the window too: otherwise its count would wait until the clock is there again.
         let is_over = all || now.since(self.window) >= window || now < self.window;

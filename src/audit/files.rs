@@ -42,7 +42,7 @@ pub(super) struct OpenedTrail {
     pub(super) files: AuditFiles,
     pub(super) position: ChainPosition,
     /// How far a rotation had come when the process ended.
-    pub(super) turnover: RotationStep,
+    pub(super) rotation: RotationStep,
     /// What to record about the state in which the files were found.
     pub(super) note: Option<Value>,
 }
@@ -59,15 +59,15 @@ impl AuditFiles {
         let head = read_optional(&head_path(&files.path))?;
         let sealed = head.as_deref().and_then(|head| read_head(head, key));
         let torn = files.cut_half_line(sealed)?;
-        let (position, turnover, note) = match files.check(key, sealed, head.is_some())? {
-            Ok((position, turnover)) => (position, turnover, (torn > 0).then(|| json!({ "half_line_bytes": torn }))),
+        let (position, rotation, note) = match files.check(key, sealed, head.is_some())? {
+            Ok((position, rotation)) => (position, rotation, (torn > 0).then(|| json!({ "half_line_bytes": torn }))),
             Err(broken) => {
                 files.end_line()?;
                 let note = json!({ "broken": broken.to_string() });
                 (files.last_resort(key, sealed)?, RotationStep::None, Some(note))
             }
         };
-        Ok(OpenedTrail { files, position, turnover, note })
+        Ok(OpenedTrail { files, position, rotation, note })
     }
 
     /// Checks that the trail is whole, and finds its end.

@@ -12,10 +12,10 @@
 
 mod chain;
 mod denials;
-mod entry;
 mod files;
 mod page;
 mod recall;
+mod record;
 mod verify;
 mod writer;
 
@@ -31,10 +31,10 @@ use std::thread::{Builder, JoinHandle};
 
 pub use chain::{AuditKey, ChainPosition};
 pub use denials::{CutResponse, DeniedRequest};
-pub use entry::{AuditAct, AuditRecord};
 pub use files::head_path;
 pub use page::{TrailPage, TrailReader};
 pub use recall::{RecalledLine, recall};
+pub use record::{AuditAct, AuditRecord};
 pub use verify::{TrailSummary, verify_files};
 pub use writer::AuditAck;
 
@@ -111,9 +111,9 @@ impl AuditTrail {
     /// [`AuditError::Open`].
     pub fn open(settings: &AuditTrailSettings, key: AuditKey, clock: Clock) -> Result<Self, AuditError> {
         let failed = |source| AuditError::Open { path: settings.path.clone(), source: Arc::new(source) };
-        let OpenedTrail { files, position, turnover, note } = AuditFiles::open(settings, &key).map_err(failed)?;
+        let OpenedTrail { files, position, rotation, note } = AuditFiles::open(settings, &key).map_err(failed)?;
         let shared = Arc::new(AuditShared::new(position, settings.on_failure));
-        let writer = AuditWriter::new(Box::new(files), key, position, Arc::clone(&shared), clock.clone(), turnover);
+        let writer = AuditWriter::new(Box::new(files), key, position, Arc::clone(&shared), clock.clone(), rotation);
         let audit = Self::start(writer, shared, clock).map_err(failed)?;
         if let Some(note) = note {
             drop(audit.record(AuditRecord::gateway(AuditAct::Resumed, note, audit.clock.now().wall)));

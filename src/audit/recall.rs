@@ -11,8 +11,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::chain::{AuditKey, read};
-use super::entry::AuditAct;
 use super::files::rotated;
+use super::record::AuditAct;
 use crate::bounds::{AUDIT_LINE_BYTES_MAX, AUDIT_RECALL_BYTES_MAX};
 
 /// A line that was found.

@@ -7,8 +7,8 @@ use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::chain::{AuditKey, ChainLink, ChainPosition, read, read_head};
-use super::entry::AuditAct;
 use super::files::{head_path, rotated};
+use super::record::AuditAct;
 use crate::bounds::AUDIT_LINE_BYTES_MAX;
 
 /// What is wrong with a trail, and where.

@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 
 use super::chain::{AuditKey, ChainPosition, append, head};
 use super::denials::DenialCounts;
-use super::entry::{AuditAct, AuditRecord};
 use super::files::AuditStorage;
+use super::record::{AuditAct, AuditRecord};
 use super::{AuditError, AuditHealth, OnAuditFailure};
 use crate::bounds::{AUDIT_GROUP_MAX, AUDIT_PENDING_MAX, AUDIT_SYNC_EVERY};
 use crate::model::{Clock, Lock as _, Moment};
@@ -102,7 +102,7 @@ impl AuditShared {
 }
 
 pub(super) struct AuditWriter {
-    media: Box<dyn AuditStorage>,
+    storage: Box<dyn AuditStorage>,
     key: AuditKey,
     clock: Clock,
     shared: Arc<AuditShared>,
@@ -121,7 +121,7 @@ pub(super) struct AuditWriter {
     /// Number of lost lines that the trail has recorded.
     lost_told: u64,
     synced_at: Moment,
-    turnover: RotationStep,
+    rotation: RotationStep,
 }
 
 /// How far a rotation has come.
@@ -137,17 +137,17 @@ pub(super) enum RotationStep {
 
 impl AuditWriter {
     pub(super) fn new(
-        media: Box<dyn AuditStorage>,
+        storage: Box<dyn AuditStorage>,
         key: AuditKey,
         last: ChainPosition,
         shared: Arc<AuditShared>,
         clock: Clock,
-        turnover: RotationStep,
+        rotation: RotationStep,
     ) -> Self {
         Self {
-            turnover,
+            rotation,
             synced_at: clock.now(),
-            media,
+            storage,
             key,
             clock,
             shared,
@@ -174,7 +174,7 @@ impl AuditWriter {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => is_over = true,
             }
-            self.turn(is_over);
+            self.write_round(is_over);
             if is_over {
                 return;
             }
@@ -182,10 +182,10 @@ impl AuditWriter {
     }
 
     /// Writes one group: the counts that are due and the lines, then syncs where that is due.
-    fn turn(&mut self, is_over: bool) {
+    fn write_round(&mut self, is_over: bool) {
         let now = self.clock.now().wall;
         for entry in self.shared.denials.flush(now, is_over) {
-            self.take(PendingLine { entry, done: None });
+            self.enqueue(PendingLine { entry, done: None });
         }
         let result = self.write_all().and_then(|()| self.sync(is_over)).and_then(|()| self.rotate());
         self.shared.failing.store(result.is_err(), Ordering::Relaxed);
@@ -203,7 +203,7 @@ impl AuditWriter {
 
     fn receive(&mut self, message: AuditMessage) {
         match message {
-            AuditMessage::Line(line) => self.take(line),
+            AuditMessage::Line(line) => self.enqueue(line),
             AuditMessage::Flush(done) => {
                 self.has_urgent_lines = true;
                 self.flushes.push(done);
@@ -212,7 +212,7 @@ impl AuditWriter {
     }
 
     /// Queues a record. Past the bound the newest is lost and counted: the oldest ones show how an incident began.
-    fn take(&mut self, line: PendingLine) {
+    fn enqueue(&mut self, line: PendingLine) {
         if self.waiting.len() < AUDIT_PENDING_MAX {
             self.waiting.push_back(line);
         } else {
@@ -236,7 +236,7 @@ impl AuditWriter {
 
     /// Writes the waiting lines in groups. A group is written whole or not at all, and the chain moves on with each.
     fn write(&mut self) -> io::Result<()> {
-        self.turn_over()?;
+        self.continue_rotation()?;
         while !self.waiting.is_empty() {
             let count = self.waiting.len().min(AUDIT_GROUP_MAX);
             let mut bytes = Vec::new();
@@ -244,7 +244,7 @@ impl AuditWriter {
             for message in self.waiting.range(..count) {
                 last = append(&message.entry, last, &self.key, &mut bytes);
             }
-            self.media.append(&bytes)?;
+            self.storage.append(&bytes)?;
             self.last = last;
             self.has_unsynced_lines = true;
             for message in self.waiting.drain(..count) {
@@ -258,11 +258,11 @@ impl AuditWriter {
     fn sync(&mut self, is_over: bool) -> io::Result<()> {
         let now = self.clock.now();
         let waited = Duration::from_nanos(now.monotonic_ns.saturating_sub(self.synced_at.monotonic_ns));
-        let is_due = self.has_urgent_lines || is_over || self.media.is_full() || waited >= AUDIT_SYNC_EVERY;
+        let is_due = self.has_urgent_lines || is_over || self.storage.is_full() || waited >= AUDIT_SYNC_EVERY;
         if !self.has_unsynced_lines || !is_due {
             return Ok(());
         }
-        self.media.sync(&head(self.last, &self.key))?;
+        self.storage.sync(&head(self.last, &self.key))?;
         self.has_unsynced_lines = false;
         self.has_urgent_lines = false;
         self.synced_at = now;
@@ -274,33 +274,33 @@ impl AuditWriter {
     /// Ends a full file with a line `sealed`, and begins the next one with a line `continued`. A step that fails is
     /// repeated until it succeeds, and no other line is written in between.
     fn rotate(&mut self) -> io::Result<()> {
-        if self.turnover == RotationStep::None && self.media.is_full() {
-            self.write_own(AuditAct::Sealed)?;
-            self.turnover = RotationStep::Sealed;
+        if self.rotation == RotationStep::None && self.storage.is_full() {
+            self.write_gateway_line(AuditAct::Sealed)?;
+            self.rotation = RotationStep::Sealed;
         }
-        self.turn_over()
+        self.continue_rotation()
     }
 
-    fn turn_over(&mut self) -> io::Result<()> {
-        if self.turnover == RotationStep::Sealed {
+    fn continue_rotation(&mut self) -> io::Result<()> {
+        if self.rotation == RotationStep::Sealed {
             self.has_urgent_lines = true;
             self.sync(false)?;
-            self.media.rotate(self.last.seq)?;
-            self.turnover = RotationStep::Begun;
+            self.storage.rotate(self.last.seq)?;
+            self.rotation = RotationStep::Begun;
         }
-        if self.turnover == RotationStep::Begun {
-            self.write_own(AuditAct::Continued)?;
-            self.turnover = RotationStep::None;
+        if self.rotation == RotationStep::Begun {
+            self.write_gateway_line(AuditAct::Continued)?;
+            self.rotation = RotationStep::None;
             self.sync(false)?;
         }
         Ok(())
     }
 
-    fn write_own(&mut self, act: AuditAct) -> io::Result<()> {
+    fn write_gateway_line(&mut self, act: AuditAct) -> io::Result<()> {
         let entry = AuditRecord::gateway(act, json!({ "after": self.last.seq }), self.clock.now().wall);
         let mut bytes = Vec::new();
         let last = append(&entry, self.last, &self.key, &mut bytes);
-        self.media.append(&bytes)?;
+        self.storage.append(&bytes)?;
         self.last = last;
         self.has_unsynced_lines = true;
         self.has_urgent_lines = true;

@@ -56,8 +56,8 @@ impl LoadMetrics {
         self.dropped[log as usize].store(total, Ordering::Relaxed);
     }
 
-    pub(super) fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
-        let numbers = [crowd.open, crowd.most, crowd.shed_full, crowd.shed_sender, crowd.late];
+    pub(super) fn connections(&self, listeners: ListenerGroup, counts: ConnectionCounts) {
+        let numbers = [counts.open, counts.most, counts.shed_full, counts.shed_sender, counts.late];
         for (cell, number) in self.connections[listeners as usize].iter().zip(numbers) {
             cell.store(number, Ordering::Relaxed);
         }

@@ -60,7 +60,7 @@ const NUMBERS: usize = STATE + StoreLabel::ALL.len();
 /// All metrics of one gateway; cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
-    book: Arc<MetricValues>,
+    values: Arc<MetricValues>,
     registry: Registry,
 }
 
@@ -70,7 +70,7 @@ struct MetricValues {
     clock: Clock,
     cells: ShardedCells,
     generation: AtomicU64,
-    pressure: LoadMetrics,
+    load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
     hooks: Mutex<Vec<ScrapeHook>>,
@@ -82,36 +82,36 @@ impl Metrics {
     /// # Errors
     /// When the registry refuses a family's description; a test of the table excludes it.
     pub fn new(clock: Clock) -> prometheus::Result<Self> {
-        let book = Arc::new(MetricValues {
+        let values = Arc::new(MetricValues {
             clock,
             cells: ShardedCells::new(NUMBERS),
             generation: AtomicU64::new(0),
-            pressure: LoadMetrics::default(),
+            load: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
             hooks: Mutex::default(),
         });
         let registry = Registry::new();
         let descriptions = FAMILIES.iter().map(families::FamilyDefinition::describe).collect::<Result<_, _>>()?;
-        registry.register(Box::new(MetricsCollector { book: Arc::clone(&book), descriptions }))?;
-        Ok(Self { book, registry })
+        registry.register(Box::new(MetricsCollector { values: Arc::clone(&values), descriptions }))?;
+        Ok(Self { values, registry })
     }
 
     /// The handle of a vendor: always the same one until [`Metrics::retain`] drops the vendor.
     pub fn vendor(&self, vendor: &VendorId) -> Arc<VendorMetrics> {
-        let mut vendors = self.book.vendors.locked();
+        let mut vendors = self.values.vendors.locked();
         let fresh = || Arc::new(VendorMetrics::new(vendor.clone()));
         Arc::clone(vendors.entry(vendor.clone()).or_insert_with(fresh))
     }
 
     /// The handle of requests that no contract covers.
     pub fn unknown_vendor(&self, direction: Direction) -> &Arc<TrafficMetrics> {
-        &self.book.unknown[direction.index()]
+        &self.values.unknown[direction.index()]
     }
 
     /// Drops the series of vendors and routes for which the functions return false. Called after a reload.
     pub fn retain(&self, is_vendor: impl Fn(&VendorId) -> bool, is_route: impl Fn(&VendorId, Direction, &str) -> bool) {
-        let mut vendors = self.book.vendors.locked();
+        let mut vendors = self.values.vendors.locked();
         vendors.retain(|vendor, _| is_vendor(vendor));
         for (vendor, metrics) in vendors.iter() {
             metrics.retain_routes(|direction, route| is_route(vendor, direction, route));
@@ -121,54 +121,54 @@ impl Metrics {
     /// Records the time that one exchange spent in the gateway itself.
     #[inline]
     pub fn overhead(&self, direction: Direction, spent: Duration) {
-        OVERHEAD[direction.index()].observe(self.book.cells.of_this_thread(), nanos(spent));
+        OVERHEAD[direction.index()].observe(self.values.cells.of_this_thread(), nanos(spent));
     }
 
     /// Records the time from a kill to the end of the last exchange that it severed.
     pub fn severed_within(&self, span: Duration) {
-        SEVER.observe(self.book.cells.of_this_thread(), nanos(span));
+        SEVER.observe(self.values.cells.of_this_thread(), nanos(span));
     }
 
     /// Counts look-ups of verified tokens.
     pub fn token_cache(&self, result: CacheResult, lookups: u64) {
-        self.book.cells.of_this_thread().add(CACHE + result as usize, lookups);
+        self.values.cells.of_this_thread().add(CACHE + result as usize, lookups);
     }
 
     /// Sets the number of the config in force.
     pub fn config_generation(&self, generation: u64) {
-        self.book.generation.store(generation, Ordering::Relaxed);
+        self.values.generation.store(generation, Ordering::Relaxed);
     }
 
     /// Counts an attempt to load a changed config.
     pub fn config_reloaded(&self, succeeded: bool) {
-        self.book.cells.of_this_thread().add(RELOAD + usize::from(!succeeded), 1);
+        self.values.cells.of_this_thread().add(RELOAD + usize::from(!succeeded), 1);
     }
 
     /// Counts failed reads and writes of state.
     pub fn state_errors(&self, store: StoreLabel, errors: u64) {
-        self.book.cells.of_this_thread().add(STATE + store as usize, errors);
+        self.values.cells.of_this_thread().add(STATE + store as usize, errors);
     }
 
     /// Sets the number of lines that a log has dropped so far.
     pub fn log_dropped(&self, log: LogLabel, total: u64) {
-        self.book.pressure.log_dropped(log, total);
+        self.values.load.log_dropped(log, total);
     }
 
     /// Sets the numbers of connections of a group of listeners.
-    pub fn connections(&self, listeners: ListenerGroup, crowd: ConnectionCounts) {
-        self.book.pressure.connections(listeners, crowd);
+    pub fn connections(&self, listeners: ListenerGroup, counts: ConnectionCounts) {
+        self.values.load.connections(listeners, counts);
     }
 
     /// Calls `hook` before each scrape, for values that are cheaper to read then than to keep up to date.
     ///
     /// It runs on the admin listener's thread. It may set any handle, and must neither add hooks nor scrape.
     pub fn before_scrape(&self, hook: impl Fn() + Send + Sync + 'static) {
-        self.book.hooks.locked().push(Box::new(hook));
+        self.values.hooks.locked().push(Box::new(hook));
     }
 
     /// All metrics in a format.
     pub fn render(&self, format: ExpositionFormat) -> String {
-        for hook in self.book.hooks.locked().iter() {
+        for hook in self.values.hooks.locked().iter() {
             hook();
         }
         exposition::encode(format, &self.registry.gather())
@@ -177,13 +177,13 @@ impl Metrics {
 
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("vendors", &self.book.vendors.locked().keys()).finish_non_exhaustive()
+        f.debug_struct("Metrics").field("vendors", &self.values.vendors.locked().keys()).finish_non_exhaustive()
     }
 }
 
 /// Lets the registry read the values.
 struct MetricsCollector {
-    book: Arc<MetricValues>,
+    values: Arc<MetricValues>,
     descriptions: Vec<Desc>,
 }
 
@@ -194,13 +194,13 @@ impl Collector for MetricsCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let mut page = ScrapePage::default();
-        self.book.read_own(&mut page);
-        let now = self.book.clock.now().wall;
-        let vendors: Vec<_> = self.book.vendors.locked().values().cloned().collect();
+        self.values.read_own(&mut page);
+        let now = self.values.clock.now().wall;
+        let vendors: Vec<_> = self.values.vendors.locked().values().cloned().collect();
         for vendor in vendors {
             read_vendor(&mut page, &vendor, now);
         }
-        for (direction, traffic) in Direction::ALL.into_iter().zip(&self.book.unknown) {
+        for (direction, traffic) in Direction::ALL.into_iter().zip(&self.values.unknown) {
             read_traffic(&mut page, UNKNOWN_VENDOR, direction, traffic);
         }
         process::read(&mut page);
@@ -226,7 +226,7 @@ impl MetricValues {
         for (store, word) in StoreLabel::ALL {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
-        self.pressure.read(page);
+        self.load.read(page);
         let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
         page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
     }

@@ -89,8 +89,8 @@ impl Faults {
     }
 
     fn writer(&self, settings: &AuditTrailSettings, shared: &Arc<AuditShared>) -> AuditWriter {
-        let media = Box::new(Faulty(AuditFiles::open(settings, &key()).unwrap().files, self.clone()));
-        AuditWriter::new(media, key(), ChainPosition::START, Arc::clone(shared), Clock::system(), RotationStep::None)
+        let storage = Box::new(Faulty(AuditFiles::open(settings, &key()).unwrap().files, self.clone()));
+        AuditWriter::new(storage, key(), ChainPosition::START, Arc::clone(shared), Clock::system(), RotationStep::None)
     }
 }
 
