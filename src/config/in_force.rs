@@ -46,34 +46,19 @@ impl Contract {
     /// The limits in force of a direction.
     pub fn limits_in_force(&self, direction: Direction) -> Vec<LimitInForce> {
         let limits = self.limits.of(direction);
-        let source = |written: bool| if written { LimitSource::Contract } else { LimitSource::Default };
-        let mut all = vec![
-            LimitInForce {
-                limit: "requests",
-                value: rate(limits.requests_or_default()),
-                source: source(limits.requests.is_some()),
-            },
-            LimitInForce {
-                limit: "concurrency",
-                value: limits.concurrency_or_default().to_string(),
-                source: source(limits.concurrency.is_some()),
-            },
-            LimitInForce {
-                limit: "records",
-                value: budget(limits.records_or_default()),
-                source: source(limits.records.is_some()),
-            },
-            LimitInForce {
-                limit: "bytes",
-                value: bytes(limits.bytes_or_default()),
-                source: source(limits.bytes.is_some()),
-            },
-        ];
-        all.extend(
-            written(limits, LimitSource::Contract).filter(|it| matches!(it.limit, "subjects" | "client_requests")),
-        );
-        all.extend(self.token_lifetime().filter(|_| direction == Direction::Ingress));
-        all
+        let complete = Limits {
+            requests: Some(limits.requests_or_default()),
+            concurrency: Some(limits.concurrency_or_default()),
+            records: Some(limits.records_or_default()),
+            bytes: Some(limits.bytes_or_default()),
+            ..limits.clone()
+        };
+        let is_written = |name| written(limits, LimitSource::Contract).any(|own| own.limit == name);
+        let all = written(&complete, LimitSource::Default).map(|limit| match is_written(limit.limit) {
+            true => LimitInForce { source: LimitSource::Contract, ..limit },
+            false => limit,
+        });
+        all.chain(self.token_lifetime().filter(|_| direction == Direction::Ingress)).collect()
     }
 
     /// The longest lifetime of a token, where the vendor is known by tokens.
