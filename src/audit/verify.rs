@@ -60,7 +60,7 @@ pub enum ChainBreak {
         expected: u64,
     },
     /// A line that was read before is here again.
-    #[error("repeated: line {seq} of the chain stands here again, and line {expected} belongs here")]
+    #[error("repeated: line {seq} of the chain is here again, and line {expected} belongs here")]
     Repeated {
         /// Its number in the chain.
         seq: u64,

@@ -35,7 +35,7 @@ fn rows_survive_closing_and_come_back_in_order() {
     let folder = tempfile::tempdir().unwrap();
     {
         let store = Store::open(folder.path()).unwrap();
-        assert_eq!(store.get::<Kill>(b"acme").unwrap(), None, "a table nobody wrote to is empty");
+        assert_eq!(store.get::<Kill>(b"acme").unwrap(), None, "a table without writes is empty");
         for (key, reason) in [("b", "2"), ("a", "1"), ("c", "3")] {
             store.write_blocking(put(key.as_bytes(), reason)).unwrap();
         }

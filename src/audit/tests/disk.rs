@@ -105,7 +105,7 @@ fn every_change_to_the_files_of_a_trail_is_named() {
             |last| ChainBreak::Misnamed { named: last[0], last: last[1] },
         ),
         (
-            "one stands there twice",
+            "one is there twice",
             |files, last| {
                 let _ = fs::copy(&files[0], files[0].with_extension(format!("{:012}", last[0] + 1))).unwrap();
             },

@@ -36,7 +36,7 @@ pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig) -> Op
     let (own, none) = (written.audience.as_deref(), named == Some(NO_AUDIENCE));
     match own {
         Some(text) if none && text != NO_AUDIENCE => {
-            let wrong = "is never looked at: claims.audience says that tokens have none";
+            let wrong = "is ignored: claims.audience says that tokens have none";
             at.key("audience").fault(wrong, "take one of them out");
         }
         None if !none => at.key("audience").fault("is missing", "write audience: https://api.example.com"),
@@ -175,11 +175,11 @@ fn no_algorithm(at: &Cursor<'_>, name: &str, why: AlgorithmError) {
     match (why, slip) {
         (_, Some(known)) => at.invalid("is not the algorithm's name: case matters", known.as_str()),
         (AlgorithmError::Unsigned, None) => {
-            at.invalid_with_remedy("means that tokens are not signed: never taken", "take it out")
+            at.invalid_with_remedy("means that tokens are not signed, which is never accepted", "take it out")
         }
         (AlgorithmError::Symmetric, None) => {
             at.invalid_with_remedy(
-                "is symmetric: whoever can verify with it can sign, so it is never taken",
+                "is symmetric: anyone who can verify with it can sign, so it is never accepted",
                 "have the issuer sign with ES256 or RS256",
             );
         }

@@ -14,7 +14,7 @@ pub(super) fn build(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules
             RuleSide::Request(_) => "move it to response: that is what leaves",
             RuleSide::Response(_) => "move it to request: that is what leaves",
         };
-        at.fault("has no effect: this side comes into the house", instead);
+        at.fault("has no effect: this message comes from the vendor", instead);
         return Vec::new();
     }
     if written.len() > CLEAR_LISTED_MAX {
@@ -30,7 +30,7 @@ pub(super) fn build(at: &Cursor<'_>, written: Option<&[String]>, earlier: &Rules
 fn check(at: &Cursor<'_>, path: &FieldPath, earlier: &Rules) {
     if path.steps().iter().any(|step| matches!(step.selector, PathSelector::Index(_))) {
         at.invalid_with_remedy(
-            "can cover nothing: places in lists are not told apart",
+            "can cover nothing: elements of lists are not told from each other",
             "write [*] in the place of the number",
         );
     }

@@ -15,7 +15,7 @@ pub(super) fn judged(at: &Cursor<'_>, written: Option<bool>, route: Option<&str>
         Some(false) => {}
         None if answer.reads_body() && route.is_some_and(|route| looks_like_graphql(route, answer)) => {
             at.key("route").warning(
-                "looks like GraphQL, where whoever writes the query can call a field by another name than its rule",
+                "looks like GraphQL, where the author of a query can call a field by another name than its rule",
                 "write graphql: true beside it, or graphql: false if it is none",
             )
         }

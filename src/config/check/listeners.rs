@@ -89,7 +89,7 @@ fn tls(at: &Cursor<'_>, written: &file::TlsConfig) -> TlsSettings {
 /// Warns of an admin listener beyond this machine without TLS: operators' tokens control the whole gateway.
 fn check_admin(at: &Cursor<'_>, admin: Option<&ListenerSettings>) {
     if admin.is_some_and(|admin| admin.tls.is_none() && !is_loopback_address(admin.bind.ip())) {
-        let wrong = "operators' tokens would pass in clear: whoever listens on the way could take the kill switch over";
+        let wrong = "operators' tokens would pass in clear: anyone who listens on the way could use the kill switch";
         at.warning(wrong, "write tls: { cert: …, key: … } beside it, or bind it to 127.0.0.1");
     }
 }
