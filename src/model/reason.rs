@@ -226,6 +226,19 @@ mod tests {
     }
 
     #[test]
+    fn the_docs_list_every_reason_under_its_status() {
+        let page = include_str!("../../docs/interface.md");
+        let rows: Vec<_> = page.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" | ")).collect();
+        for (reason, direction) in Direction::ALL.into_iter().flat_map(|way| Reason::ALL.map(|reason| (reason, way))) {
+            let (word, status) = (format!("`{}`", reason.as_str()), reason.problem(direction).status.to_string());
+            assert!(
+                rows.iter().any(|(shown, words)| shown.contains(&status) && words.contains(&word)),
+                "{word} {status}"
+            );
+        }
+    }
+
+    #[test]
     fn denials_that_are_not_the_callers_doing_never_suspend_a_vendor() {
         let exempt = Reason::ALL.into_iter().filter(|reason| !reason.counts_towards_burst());
         let golden: Vec<_> = include_str!("../../tests/golden/reasons_exempt_from_bursts.txt").lines().collect();

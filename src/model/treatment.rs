@@ -81,11 +81,13 @@ mod tests {
     }
 
     #[test]
-    fn contracts_can_write_what_changes_a_value_and_nothing_else() {
-        let written = |kind: &TreatmentKind| serde_json::from_value::<TreatmentKind>(kind.as_str().into());
+    fn contracts_can_write_what_the_docs_list_and_nothing_else() {
+        let page = include_str!("../../docs/configuration.md");
         for kind in TreatmentKind::ALL {
             let is_written = !matches!(kind, TreatmentKind::Reveal | TreatmentKind::Report);
-            assert_eq!(written(&kind).ok(), is_written.then_some(kind));
+            let read = serde_json::from_value::<TreatmentKind>(kind.as_str().into()).ok();
+            assert_eq!(read, is_written.then_some(kind));
+            assert!(!is_written || page.contains(&format!("`{}`", kind.as_str())), "{kind:?} is not in the docs");
         }
     }
 }
