@@ -7,9 +7,8 @@ use super::{files, values};
 use crate::audit::{AuditTrailSettings, OnAuditFailure};
 use crate::bounds::{AUDIT_ROTATE_BYTES, AUDIT_ROTATE_BYTES_MIN, HOOK_DEADLINE, HOOK_DEADLINE_MAX, HOOKS_MAX};
 use crate::config::file::evidence as written;
-use crate::config::settings::{AuditSettings, HookActionSettings, HookSettings, Operator, StateSettings};
+use crate::config::settings::{AuditSettings, HookActionSettings, HookSettings, StateSettings};
 use crate::config::source::Cursor;
-use crate::config::suggest;
 use crate::config::units;
 use crate::http::Url;
 use crate::model::Secret;
@@ -53,7 +52,7 @@ pub(in crate::config) fn hooks(at: &Cursor<'_>, written: &[written::HookConfig])
     }
     let hooks = written.iter().enumerate().filter_map(|(i, hook)| {
         let at = at.item(i);
-        let name = name(&at.key("name"), hook.name.as_deref()?);
+        let name = values::name(&at.key("name"), hook.name.as_deref()?, "pager");
         if written[..i].iter().any(|other| other.name == hook.name) {
             at.key("name").invalid("names another hook already", "");
         }
@@ -71,17 +70,6 @@ pub(in crate::config) fn hooks(at: &Cursor<'_>, written: &[written::HookConfig])
         })
     });
     hooks.collect()
-}
-
-fn name(at: &Cursor<'_>, text: &str) -> String {
-    if !Operator::is_name(text) {
-        at.invalid_with_guess(
-            "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
-            suggest::name(text),
-            "pager",
-        );
-    }
-    text.to_owned()
 }
 
 fn action(at: &Cursor<'_>, hook: &written::HookConfig) -> Option<HookActionSettings> {

@@ -1,9 +1,9 @@
 //! Checks `operators.yaml`.
 
+use super::values;
 use crate::config::file;
 use crate::config::settings::Operator;
 use crate::config::source::Cursor;
-use crate::config::suggest;
 
 /// The operators of a file.
 pub(in crate::config) fn operators(at: &Cursor<'_>, written: &file::OperatorsConfig) -> Vec<Operator> {
@@ -28,14 +28,7 @@ pub(in crate::config) fn operators(at: &Cursor<'_>, written: &file::OperatorsCon
 }
 
 fn operator(at: &Cursor<'_>, written: &file::OperatorConfig) -> Option<Operator> {
-    let name = written.name.clone()?;
-    if !Operator::is_name(&name) {
-        at.key("name").invalid_with_guess(
-            "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
-            suggest::name(&name),
-            "alice",
-        );
-    }
+    let name = values::name(&at.key("name"), written.name.as_deref()?, "alice");
     let token_sha256 = hash(&at.key("token_sha256"), written.token_sha256.as_deref()?)?;
     Some(Operator { name, role: written.role?, token_sha256 })
 }

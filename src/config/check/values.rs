@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::config::file;
+use crate::config::settings::Operator;
 use crate::config::source::Cursor;
-use crate::config::units;
+use crate::config::{suggest, units};
 use crate::model::{Scope, ScopeSet};
 
 /// A duration up to `most`; `None` where none is written, or where it is invalid, which is reported.
@@ -26,6 +27,18 @@ pub(super) fn line(at: &Cursor<'_>, written: Option<&str>) -> String {
         at.fault("must not be empty", "write a few words, or take the key out");
     } else if text.chars().any(char::is_control) || text.chars().count() > CHARS_MAX {
         at.invalid_with_remedy("must be one line of at most 200 characters", "");
+    }
+    text.to_owned()
+}
+
+/// The name of an operator or a hook.
+pub(super) fn name(at: &Cursor<'_>, text: &str, example: &str) -> String {
+    if !Operator::is_name(text) {
+        at.invalid_with_guess(
+            "must be 1 to 64 of letters, digits, '-', '_', '.' and '@'",
+            suggest::name(text),
+            example,
+        );
     }
     text.to_owned()
 }
