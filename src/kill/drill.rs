@@ -159,7 +159,7 @@ impl KillSwitch {
         let live: usize = self.gate(vendor).in_flight().into_iter().sum();
         let standins = spawn_standins(&gate, live.clamp(1, DRILL_STANDINS_MAX)).await;
         let start = self.clock.now();
-        let kill = Arc::new(shadow_kill(by, at));
+        let kill = Arc::new(Kill::without_order(KillOrigin::Drill, by, "shadow drill", at.wall));
         gate.set_active(std::iter::once(Arc::clone(&kill)));
         let refused = self.clock.now();
         let latch = CountdownLatch::new();
@@ -218,18 +218,4 @@ async fn spawn_standins(gate: &VendorGate, count: usize) -> Vec<tokio::task::Joi
 
 async fn standin(mut in_flight: InFlight) {
     in_flight.severed().await;
-}
-
-fn shadow_kill(by: &str, at: Moment) -> Kill {
-    Kill {
-        generation: 0,
-        selector: KillSelector::default(),
-        everything: false,
-        at: at.wall,
-        by: by.to_owned(),
-        reason: "shadow drill".to_owned(),
-        origin: KillOrigin::Drill,
-        evidence: Vec::new(),
-        more_evidence: 0,
-    }
 }

@@ -151,24 +151,16 @@ impl VendorGate {
     }
 }
 
-/// The cause of a severing that leaves no kill in force.
 fn cut(why: &str, at: UnixTime) -> Kill {
-    Kill {
-        generation: 0,
-        selector: KillSelector::default(),
-        everything: false,
-        at,
-        by: GATEWAY_ACTOR.to_owned(),
-        reason: why.to_owned(),
-        origin: KillOrigin::Cut,
-        evidence: Vec::new(),
-        more_evidence: 0,
-    }
+    Kill::without_order(KillOrigin::Cut, GATEWAY_ACTOR, why, at)
 }
 
 impl fmt::Debug for VendorGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Line").field("vendor", &self.vendor).field("armed", &self.is_armed()).finish_non_exhaustive()
+        f.debug_struct("VendorGate")
+            .field("vendor", &self.vendor)
+            .field("armed", &self.is_armed())
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::switch::GATEWAY_ACTOR;
 use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
 
 /// Whose traffic an order is about.
@@ -172,6 +173,12 @@ pub struct KillOrder {
 }
 
 impl KillOrder {
+    /// An order of the gateway itself, about all of the target's traffic.
+    pub fn by_gateway(target: KillTarget, origin: KillOrigin, reason: String, at: Moment) -> Self {
+        let (selector, by) = (KillSelector::default(), GATEWAY_ACTOR.to_owned());
+        Self { target, selector, origin, by, reason, evidence: None, at }
+    }
+
     /// Whether a person ordered it, now or earlier, and it is not the gateway's own finding.
     pub(super) fn is_ordered(&self) -> bool {
         self.origin != KillOrigin::Trip
@@ -211,6 +218,23 @@ pub struct Kill {
     /// How many more pieces of evidence came after the bound.
     #[serde(default)]
     pub more_evidence: u64,
+}
+
+impl Kill {
+    /// The cause of a severing that puts no kill in force: generation 0, and all of the vendor's traffic.
+    pub(super) fn without_order(origin: KillOrigin, by: &str, reason: &str, at: UnixTime) -> Self {
+        Self {
+            generation: 0,
+            selector: KillSelector::default(),
+            everything: false,
+            at,
+            by: by.to_owned(),
+            reason: reason.to_owned(),
+            origin,
+            evidence: Vec::new(),
+            more_evidence: 0,
+        }
+    }
 }
 
 /// Times as people read them, in UTC and to the millisecond.

@@ -81,15 +81,8 @@ impl KillSwitch {
     /// A switch with everything killed, for when state cannot be read. A person restores what they decide to.
     pub fn all_killed(store: Store, clock: Clock, listener: EventListener, why: &str) -> Self {
         let switch = Self::with(store, clock, listener, KillTable::default(), KillSchedule::default());
-        let order = KillOrder {
-            target: KillTarget::Everything,
-            selector: KillSelector::default(),
-            origin: KillOrigin::StateUnreadable,
-            by: GATEWAY_ACTOR.to_owned(),
-            reason: why.to_owned(),
-            evidence: None,
-            at: switch.clock.now(),
-        };
+        let (origin, at) = (KillOrigin::StateUnreadable, switch.clock.now());
+        let order = KillOrder::by_gateway(KillTarget::Everything, origin, why.to_owned(), at);
         // A kill of every vendor cannot name an unknown vendor, so it cannot fail, and its report is not needed.
         drop(switch.kill(order));
         switch
@@ -145,15 +138,9 @@ impl KillSwitch {
     ///
     /// `spared` is the request whose own meter has ended it, and that shall still get what its budget had room for.
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, spared: Option<&InFlight>, now: Moment) {
-        let order = KillOrder {
-            target: KillTarget::Vendor(vendor.clone()),
-            selector: KillSelector::default(),
-            origin: KillOrigin::Trip,
-            by: GATEWAY_ACTOR.to_owned(),
-            reason: evidence.kind.clone(),
-            evidence: Some(evidence),
-            at: now,
-        };
+        let (target, reason) = (KillTarget::Vendor(vendor.clone()), evidence.kind.clone());
+        let order = KillOrder::by_gateway(target, KillOrigin::Trip, reason, now);
+        let order = KillOrder { evidence: Some(evidence), ..order };
         let mut table = self.table();
         // A vendor without a gate has no traffic that could trip.
         if self.require_known(&table, &order.target).is_err() {
@@ -277,7 +264,7 @@ impl StoreRow for QueuedEvent {
 
 impl fmt::Debug for KillSwitch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Switch").field("store", &self.store).finish_non_exhaustive()
+        f.debug_struct("KillSwitch").field("store", &self.store).finish_non_exhaustive()
     }
 }
 

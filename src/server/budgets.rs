@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use crate::gateway::VendorRuntime;
-use crate::kill::{GATEWAY_ACTOR, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget};
+use crate::kill::{KillOrder, KillOrigin, KillSwitch, KillTarget};
 use crate::meter::LedgerSnapshot;
 use crate::model::{Direction, Moment, VendorId};
 use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
@@ -56,15 +56,9 @@ pub(super) fn restore(vendor: &VendorRuntime, store: &Store, switch: &KillSwitch
         Ok((ingress, egress)) => vendor.ledgers.restore(ingress.as_ref(), egress.as_ref(), now),
         Err(error) => {
             tracing::error!(vendor = %vendor.id(), %error, "what the vendor has used of its limits cannot be read: it is killed");
-            let order = KillOrder {
-                target: KillTarget::Vendor(vendor.id().clone()),
-                selector: KillSelector::default(),
-                origin: KillOrigin::StateUnreadable,
-                by: GATEWAY_ACTOR.to_owned(),
-                reason: "what it has used of its limits cannot be read".to_owned(),
-                evidence: None,
-                at: now,
-            };
+            let (target, origin) = (KillTarget::Vendor(vendor.id().clone()), KillOrigin::StateUnreadable);
+            let reason = "what it has used of its limits cannot be read".to_owned();
+            let order = KillOrder::by_gateway(target, origin, reason, now);
             // The vendor has a gate, so it is known and the kill cannot fail. There is no traffic yet that could be
             // waited for.
             drop(switch.kill(order));

@@ -197,8 +197,8 @@ impl KillTransfer<'_> {
     }
 
     fn stand(&mut self, kill: &Kill, selector: KillSelector, why: &str) {
-        let subject = KillTarget::Vendor(self.to.vendor.clone());
-        if self.switch.covers(&subject, &selector) {
+        let target = KillTarget::Vendor(self.to.vendor.clone());
+        if self.switch.covers(&target, &selector) {
             return;
         }
         let what = selector.route.as_deref().map_or(String::new(), |route| format!(" {route}"));
@@ -207,8 +207,8 @@ impl KillTransfer<'_> {
         self.switch.gate(&self.to.vendor);
         let detail = format!("{said}; order {} of {}", kill.generation, kill.by);
         let order = KillOrder {
-            target: subject,
-            selector: selector,
+            target,
+            selector,
             origin: KillOrigin::Operator,
             by: kill.by.clone(),
             reason: format!("{} ({why})", kill.reason),

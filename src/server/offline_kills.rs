@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::bounds::{LEFT_ORDER_BYTES_MAX, LEFT_ORDERS_MAX};
-use crate::kill::{Evidence, GATEWAY_ACTOR, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget, PendingKill};
+use crate::kill::{Evidence, KillOrder, KillOrigin, KillSelector, KillSwitch, KillTarget, PendingKill};
 use crate::model::{Moment, UnixTime};
 
 const FOLDER: &str = "orders";
@@ -170,8 +170,8 @@ impl StartedOfflineKill {
 impl OfflineKill {
     /// An order as it is to be left now.
     #[cfg(test)]
-    pub fn new(subject: &KillTarget, selector: KillSelector, by: &str, reason: &str, at: UnixTime) -> Self {
-        let (by, reason, vendor) = (by.to_owned(), reason.to_owned(), subject.as_str().to_owned());
+    pub fn new(target: &KillTarget, selector: KillSelector, by: &str, reason: &str, at: UnixTime) -> Self {
+        let (by, reason, vendor) = (by.to_owned(), reason.to_owned(), target.as_str().to_owned());
         Self { at_ms: at.as_millis(), by, reason, vendor, selector }
     }
 
@@ -193,17 +193,9 @@ impl OfflineKill {
 fn unreadable(path: &Path, why: &str, now: Moment) -> KillOrder {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     tracing::error!(path = %path.display(), why, "an order that was left cannot be read: everything is cut off");
-    KillOrder {
-        target: KillTarget::Everything,
-        selector: KillSelector::default(),
-        origin: KillOrigin::Operator,
-        by: GATEWAY_ACTOR.to_owned(),
-        reason: format!(
-            "the order {name} that was left in the state folder cannot be read, so it may be about anybody"
-        ),
-        evidence: None,
-        at: now,
-    }
+    let reason =
+        format!("the order {name} that was left in the state folder cannot be read, so it may be about anybody");
+    KillOrder::by_gateway(KillTarget::Everything, KillOrigin::Operator, reason, now)
 }
 
 #[cfg(test)]

@@ -91,7 +91,7 @@ fn missing(lines: &[RecalledLine], known: u64) -> Vec<MissingKill> {
     let mut standing: Vec<MissingKill> = Vec::new();
     for line in lines {
         let Some(of) = generation(line).filter(|of| *of > known) else { continue };
-        let Ok(subject) = KillTarget::parse(&line.subject) else { continue };
+        let Ok(target) = KillTarget::parse(&line.subject) else { continue };
         let selector: KillSelector = serde_json::from_value(line.detail["reach"].clone()).unwrap_or_default();
         if line.act == AuditAct::Restore.as_str() {
             let lifted =
@@ -99,14 +99,14 @@ fn missing(lines: &[RecalledLine], known: u64) -> Vec<MissingKill> {
             let is_lifted = |kill: &MissingKill| match &lifted {
                 // A vendor that was restored out of a kill of everything: the other vendors are still killed, so the
                 // kill is.
-                Some(lifted) => kill.target == subject && lifted.contains(&kill.generation),
+                Some(lifted) => kill.target == target && lifted.contains(&kill.generation),
                 // Trails of older versions name what a restore covered.
-                None => kill.target == subject && selector.contains(&kill.selector),
+                None => kill.target == target && selector.contains(&kill.selector),
             };
             standing.retain(|kill| !is_lifted(kill));
         } else if !standing.iter().any(|kill| kill.generation == of) {
             let (by, reason) = (line.actor.clone(), line.reason.clone());
-            standing.push(MissingKill { generation: of, target: subject, selector: selector, by, reason });
+            standing.push(MissingKill { generation: of, target, selector, by, reason });
         }
     }
     standing

@@ -295,7 +295,7 @@ impl KillHook {
 
 impl fmt::Debug for HookDispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Hooks").field("queued", &self.queued()).finish_non_exhaustive()
+        f.debug_struct("HookDispatcher").field("queued", &self.queued()).finish_non_exhaustive()
     }
 }
 
