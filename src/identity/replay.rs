@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_refuses_and_forgets_nothing() {
+    fn a_full_bucket_refuses_new_messages_and_drops_none() {
         let clock = Clock::manual(UnixTime::from_secs(1));
         let replays = ReplayCache::default();
         let thing = |at: usize| {

@@ -64,8 +64,8 @@ impl GrantReserve {
     }
 
     /// None of it is sent: gives the charges back.
-    pub(super) fn give_back(&mut self, gauge: &BudgetPair) {
-        self.0.drain(..).for_each(|(grant, count)| gauge.give_back(grant, count));
+    pub(super) fn give_back(&mut self, budgets: &BudgetPair) {
+        self.0.drain(..).for_each(|(grant, count)| budgets.give_back(grant, count));
     }
 }
 

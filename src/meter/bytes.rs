@@ -10,15 +10,15 @@ use crate::model::Moment;
 /// Counts the bytes of one body.
 #[derive(Debug)]
 pub struct ByteMeter {
-    gauge: BudgetPair,
+    budgets: BudgetPair,
     /// Bytes that are charged, and not sent yet.
     reserve: GrantReserve,
     overrun: Option<Overrun>,
 }
 
 impl ByteMeter {
-    pub(super) fn new(gauge: BudgetPair) -> Self {
-        Self { gauge, reserve: GrantReserve::default(), overrun: None }
+    pub(super) fn new(budgets: BudgetPair) -> Self {
+        Self { budgets, reserve: GrantReserve::default(), overrun: None }
     }
 
     /// Charges a chunk that is about to be sent; [`ByteMeter::settle`] once it was.
@@ -29,7 +29,7 @@ impl ByteMeter {
         if let Some(overrun) = self.overrun {
             return Err(overrun);
         }
-        match self.gauge.take(bytes as u64, now) {
+        match self.budgets.take(bytes as u64, now) {
             Ok(grant) => {
                 self.reserve.add(grant, bytes as u64);
                 Ok(())
@@ -48,7 +48,7 @@ impl ByteMeter {
 
     /// The bytes charged since the last [`ByteMeter::settle`] are not sent: gives the charge back.
     pub fn forget(&mut self) {
-        self.reserve.give_back(&self.gauge);
+        self.reserve.give_back(&self.budgets);
     }
 }
 
@@ -68,15 +68,15 @@ mod tests {
     use crate::model::UnixTime;
 
     #[test]
-    fn a_chunk_that_would_exceed_is_not_sent_and_ends_the_body() {
+    fn a_chunk_beyond_the_budget_is_not_sent_and_ends_the_body() {
         let now = Moment { wall: UnixTime::from_secs(1), monotonic_ns: 1 };
         let (vendor, route) = (metered(100, OverrunAction::Sever), metered(1_000, OverrunAction::Refuse));
-        let gauge = BudgetPair { measure: Measure::Bytes, vendor: vendor.clone(), route: Some(route.clone()) };
-        let mut meter = ByteMeter::new(gauge.clone());
+        let budgets = BudgetPair { measure: Measure::Bytes, vendor: vendor.clone(), route: Some(route.clone()) };
+        let mut meter = ByteMeter::new(budgets.clone());
         assert!(meter.pass(60, now).is_ok());
         assert_eq!(meter.pass(41, now).map_err(|overrun| overrun.over), Err(OverrunAction::Sever));
         assert!(meter.pass(1, now).is_err(), "after a hole nothing may follow");
-        let mut other = ByteMeter::new(gauge);
+        let mut other = ByteMeter::new(budgets);
         assert!(other.pass(40, now).is_ok(), "another body may use what is left");
         assert_eq!(vendor.window.peek(now).used, 100);
         drop(other);

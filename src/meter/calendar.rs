@@ -38,7 +38,7 @@ pub enum AfterEnd {
     },
 }
 
-/// Where a contract stands. Days left count today: on the last day it is 1.
+/// The state of a contract. Days left include today: on the last day it is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContractState {
     /// The first day has not come, or the contract is a draft.
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn both_days_are_inclusive() {
+    fn the_first_and_the_last_day_are_included() {
         use ContractState::{Ended, Ending, InForce, NotStarted};
         let cases = [
             (0, NotStarted),

@@ -46,7 +46,7 @@ mod tests {
     use crate::model::{ClientId, Moment, UnixTime};
 
     #[test]
-    fn the_fields_say_what_is_granted_and_what_is_left() {
+    fn the_fields_tell_the_quota_and_what_is_left() {
         let rate = |count, per_secs, burst| RequestRate {
             count: NonZeroU32::new(count).unwrap(),
             per: Duration::from_secs(per_secs),

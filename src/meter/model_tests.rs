@@ -251,7 +251,7 @@ proptest! {
     /// Three bodies under one budget against plain sums: what has not left costs nothing once its body is gone, what
     /// has left stays charged, and both together never exceed the budget, in records, bytes and different subjects.
     #[test]
-    fn what_stays_costs_nothing_and_what_left_is_charged(budget in 1..400u64, steps in steps()) {
+    fn only_records_and_bytes_that_were_sent_stay_charged(budget in 1..400u64, steps in steps()) {
         use crate::pii::RewriteObserver as _;
         let limit = |budget| {
             Some(Budget { budget: NonZeroU64::new(budget).unwrap(), window: LENGTH, over: OverrunAction::Refuse })

@@ -18,14 +18,14 @@ use crate::model::{Moment, SubjectHash, SubjectKey};
 use crate::pii::{OnUnexpectedShape, RecordBudgetSpent, RewriteError, RewriteObserver};
 
 /// Records that are taken at once far from the budget.
-const HANDFUL: u64 = 32;
+const RECORDS_AT_ONCE: u64 = 32;
 /// A budget with so many records left counts as far from spent.
-const FAR: u64 = 64 * HANDFUL;
+const FAR_FROM_SPENT: u64 = 64 * RECORDS_AT_ONCE;
 
 /// Counts the records of one body.
 pub struct RecordMeter {
-    gauge: BudgetPair,
-    guard: Option<SubjectGuard>,
+    budgets: BudgetPair,
+    subjects_of_vendor: Option<SubjectGuard>,
     now: Moment,
     /// Records that are granted and have not passed yet; zero between two feeds.
     held: u64,
@@ -64,10 +64,15 @@ pub(super) struct SubjectGuard {
 }
 
 impl RecordMeter {
-    pub(super) fn new(gauge: BudgetPair, guard: Option<SubjectGuard>, rules: usize, now: Moment) -> Self {
+    pub(super) fn new(
+        budgets: BudgetPair,
+        subjects_of_vendor: Option<SubjectGuard>,
+        rules: usize,
+        now: Moment,
+    ) -> Self {
         Self {
-            gauge,
-            guard,
+            budgets,
+            subjects_of_vendor,
             now,
             held: 0,
             grant: None,
@@ -112,7 +117,7 @@ impl RecordMeter {
     pub fn settle(&mut self) {
         if let Some((grant, granted)) = self.grant.take() {
             if self.held > 0 {
-                self.gauge.give_back(grant, self.held);
+                self.budgets.give_back(grant, self.held);
             }
             self.feed.reserve.add(grant, granted - self.held);
         }
@@ -128,7 +133,7 @@ impl RecordMeter {
     /// The output of the last feed is not sent: gives its charges back.
     pub fn forget(&mut self) {
         self.settle();
-        self.feed.give_back(&self.gauge, self.guard.as_ref());
+        self.feed.give_back(&self.budgets, self.subjects_of_vendor.as_ref());
     }
 
     /// The overrun, set when the first record was refused, with what the contract asks for then.
@@ -144,7 +149,8 @@ impl RecordMeter {
         for (rule, count) in kept.treated.iter_mut().enumerate().filter(|(_, count)| **count > 0) {
             treated(rule, std::mem::take(count));
         }
-        let subjects = self.guard.as_ref().and_then(|guard| guard.subjects.as_ref());
+        let subjects =
+            self.subjects_of_vendor.as_ref().and_then(|subjects_of_vendor| subjects_of_vendor.subjects.as_ref());
         for (subject, reserved) in kept.subjects.drain(..) {
             if let Some((subjects, reserved)) = subjects.zip(reserved) {
                 subjects.settle(reserved, now);
@@ -163,10 +169,10 @@ impl RecordMeter {
         if self.overrun.is_some() {
             return Err(RecordBudgetSpent);
         }
-        let handful = if self.gauge.remaining(self.now) >= FAR { HANDFUL } else { 1 };
-        let grant = match self.gauge.take(handful, self.now) {
-            Err(_) if handful > 1 => self.gauge.take(1, self.now).map(|grant| (grant, 1)),
-            other => other.map(|grant| (grant, handful)),
+        let wanted = if self.budgets.remaining(self.now) >= FAR_FROM_SPENT { RECORDS_AT_ONCE } else { 1 };
+        let grant = match self.budgets.take(wanted, self.now) {
+            Err(_) if wanted > 1 => self.budgets.take(1, self.now).map(|grant| (grant, 1)),
+            other => other.map(|grant| (grant, wanted)),
         };
         match grant {
             Ok((grant, count)) => {
@@ -218,12 +224,16 @@ impl RewriteObserver for RecordMeter {
     /// A subject beyond the budget of different subjects ends the body before its next record; its own is already let
     /// through.
     fn on_subject(&mut self, value: &[u8]) {
-        let Some(guard) = &self.guard else { return };
-        if self.on_subject.is_none() && guard.subjects.is_none() {
+        let Some(subjects_of_vendor) = &self.subjects_of_vendor else { return };
+        if self.on_subject.is_none() && subjects_of_vendor.subjects.is_none() {
             return;
         }
-        let subject = guard.key.hash(value);
-        let reserved = match guard.subjects.as_ref().map(|subjects| (subjects, subjects.reserve(subject, self.now))) {
+        let subject = subjects_of_vendor.key.hash(value);
+        let reserved = match subjects_of_vendor
+            .subjects
+            .as_ref()
+            .map(|subjects| (subjects, subjects.reserve(subject, self.now)))
+        {
             None => None,
             Some((_, Ok(reserved))) => Some(reserved),
             Some((subjects, Err(spent))) => {
@@ -250,11 +260,11 @@ impl RecordBatch {
         self.subjects.append(&mut feed.subjects);
     }
 
-    fn give_back(&mut self, gauge: &BudgetPair, guard: Option<&SubjectGuard>) {
+    fn give_back(&mut self, budgets: &BudgetPair, subjects_of_vendor: Option<&SubjectGuard>) {
         self.records = 0;
         self.treated.fill(0);
-        self.reserve.give_back(gauge);
-        let subjects = guard.and_then(|guard| guard.subjects.as_ref());
+        self.reserve.give_back(budgets);
+        let subjects = subjects_of_vendor.and_then(|subjects_of_vendor| subjects_of_vendor.subjects.as_ref());
         for (_, reserved) in self.subjects.drain(..) {
             if let Some((subjects, reserved)) = subjects.zip(reserved) {
                 subjects.forget(reserved);
@@ -267,14 +277,14 @@ impl RecordBatch {
 impl Drop for RecordMeter {
     fn drop(&mut self) {
         self.forget();
-        self.kept.give_back(&self.gauge, self.guard.as_ref());
+        self.kept.give_back(&self.budgets, self.subjects_of_vendor.as_ref());
     }
 }
 
 impl std::fmt::Debug for RecordMeter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("RecordMeter")
-            .field("gauge", &self.gauge)
+            .field("budgets", &self.budgets)
             .field("kept", &self.kept)
             .field("overrun", &self.overrun)
             .finish_non_exhaustive()
@@ -291,7 +301,7 @@ mod tests {
     use crate::meter::{Budget, OverrunAction};
     use crate::model::{Secret, UnixTime};
 
-    fn gauge(vendor: BudgetWindow, route: Option<BudgetWindow>) -> BudgetPair {
+    fn budgets(vendor: BudgetWindow, route: Option<BudgetWindow>) -> BudgetPair {
         BudgetPair { measure: Measure::Records, vendor, route }
     }
 
@@ -314,7 +324,7 @@ mod tests {
     fn record_n_plus_1_never_passes_whatever_the_feeds() {
         for feed in [1, 3, 31, 32, 33, 1_000, 100_000] {
             let (vendor, route) = (metered(50_000, OverrunAction::Kill), metered(60_000, OverrunAction::Refuse));
-            let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route.clone())), None, 0, at(0));
+            let mut meter = RecordMeter::new(budgets(vendor.clone(), Some(route.clone())), None, 0, at(0));
             assert_eq!(pass(&mut meter, 70_000, feed), 50_000);
             let overrun = meter.overrun().unwrap();
             assert_eq!(
@@ -330,7 +340,7 @@ mod tests {
     #[test]
     fn a_routes_narrower_budget_ends_a_body_before_its_vendors() {
         let (vendor, route) = (metered(50_000, OverrunAction::Kill), metered(7, OverrunAction::Sever));
-        let mut meter = RecordMeter::new(gauge(vendor.clone(), Some(route)), None, 0, at(0));
+        let mut meter = RecordMeter::new(budgets(vendor.clone(), Some(route)), None, 0, at(0));
         assert_eq!(pass(&mut meter, 100, 10), 7);
         assert_eq!(meter.overrun().map(|overrun| (overrun.of_route, overrun.over)), Some((true, OverrunAction::Sever)));
         assert_eq!(vendor.window.peek(at(1)).used, 7);
@@ -341,9 +351,9 @@ mod tests {
     #[test]
     fn granted_records_that_did_not_pass_are_given_back_at_the_end_of_a_feed_and_on_drop() {
         let vendor = metered(50_000, OverrunAction::Refuse);
-        let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
+        let mut meter = RecordMeter::new(budgets(vendor.clone(), None), None, 0, at(0));
         meter.on_record().unwrap();
-        assert_eq!(vendor.window.peek(at(1)).used, HANDFUL);
+        assert_eq!(vendor.window.peek(at(1)).used, RECORDS_AT_ONCE);
         meter.settle();
         assert_eq!(vendor.window.peek(at(1)).used, 1);
         meter.on_record().unwrap();
@@ -351,17 +361,17 @@ mod tests {
         assert_eq!((vendor.window.peek(at(1)).used, meter.drain(|_, _| ())), (2, 2));
         drop(meter);
         assert_eq!(vendor.window.peek(at(1)).used, 2, "what has left stays charged");
-        let near = metered(FAR - 1, OverrunAction::Refuse);
-        let mut meter = RecordMeter::new(gauge(near.clone(), None), None, 0, at(0));
+        let near = metered(FAR_FROM_SPENT - 1, OverrunAction::Refuse);
+        let mut meter = RecordMeter::new(budgets(near.clone(), None), None, 0, at(0));
         meter.on_record().unwrap();
         assert_eq!(near.window.peek(at(1)).used, 1, "near the budget nothing is taken ahead");
     }
 
     #[test]
-    fn concurrent_bodies_get_exactly_the_budget_together() {
+    fn concurrent_bodies_together_get_exactly_the_budget() {
         let vendor = metered(50_000, OverrunAction::Sever);
         let run = || {
-            let mut meter = RecordMeter::new(gauge(vendor.clone(), None), None, 0, at(0));
+            let mut meter = RecordMeter::new(budgets(vendor.clone(), None), None, 0, at(0));
             let passed = pass(&mut meter, 40_000, 77);
             meter.drain(|_, _| ());
             passed
@@ -380,13 +390,18 @@ mod tests {
             window: Duration::from_secs(3600),
             over: OverrunAction::Kill,
         };
-        let guard = SubjectGuard {
+        let subjects_of_vendor = SubjectGuard {
             key: SubjectKey::new(Secret::new([1; 32])),
             subjects: Some(Arc::new(SubjectCounter::new(budget))),
         };
         let (send, told) = std::sync::mpsc::channel();
-        let mut meter = RecordMeter::new(gauge(metered(1_000_000, OverrunAction::Refuse), None), Some(guard), 2, at(0))
-            .with_subject_listener(Box::new(move |subject| send.send(subject).unwrap()));
+        let mut meter = RecordMeter::new(
+            budgets(metered(1_000_000, OverrunAction::Refuse), None),
+            Some(subjects_of_vendor),
+            2,
+            at(0),
+        )
+        .with_subject_listener(Box::new(move |subject| send.send(subject).unwrap()));
         let mut passed = 0;
         for name in ["a", "b", "a", "c", "d", "e", "a"] {
             passed += u64::from(meter.on_record().is_ok());

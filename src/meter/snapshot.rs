@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_used_lives_on_over_reloads_and_restarts() {
+    fn what_is_used_is_kept_over_reloads_and_restarts() {
         check(&used(), at(9_000, 0));
         check(&used().renew(&limits(), &routes(), key(), at(8_000, 0)), at(9_000, 0));
         let mut turned = routes();
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn time_that_goes_by_is_no_spending_and_each_spending_is() {
+    fn only_spending_and_never_the_passing_of_time_makes_a_snapshot_worth_writing() {
         let ledger = UsageLedger::new(&limits(), &routes(), key());
         let mut ms = 5_000;
         let spend: [&dyn Fn(Moment); 4] = [

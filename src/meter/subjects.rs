@@ -32,7 +32,7 @@ pub struct SubjectCounter {
     /// Only one subject of 2^`sampled_bits` is counted; up to a budget of half a million all are.
     sampled_bits: u32,
     /// The slot in which each cell was last hit; 0 is never.
-    places: Box<[AtomicU32]>,
+    cells: Box<[AtomicU32]>,
     /// The number of live cells at which the budget is spent.
     full: u32,
     live: AtomicU32,
@@ -47,7 +47,7 @@ pub struct SubjectCounter {
 #[must_use = "room that is neither settled nor forgotten stays taken"]
 pub struct SubjectReservation {
     /// `None` where the subject is not in the sample.
-    place: Option<usize>,
+    cell: Option<usize>,
     /// Whether its cell was not live.
     is_new: bool,
 }
@@ -70,16 +70,16 @@ impl SubjectCounter {
         let budget = settings.budget.get();
         let wanted = usize::try_from(budget.saturating_mul(2)).unwrap_or(usize::MAX);
         let most = bounds::SUBJECT_PLACES_MAX;
-        let places =
+        let cells =
             wanted.clamp(bounds::SUBJECT_PLACES_MIN, most).checked_next_power_of_two().unwrap_or(most).min(most);
         let sampled_bits = (0..63).find(|bits| budget >> bits <= 2 * most as u64).unwrap_or(63);
-        let load = (budget >> sampled_bits) as f64 / places as f64;
+        let load = (budget >> sampled_bits) as f64 / cells as f64;
         Self {
             settings,
             slot_ns: nanos(settings.window).div_ceil(u64::from(SLOTS)).max(SLOT_NS_MIN),
             sampled_bits,
-            places: (0..places).map(|_| AtomicU32::new(0)).collect(),
-            full: ((1.0 - (-load).exp()) * places as f64).round().max(1.0) as u32,
+            cells: (0..cells).map(|_| AtomicU32::new(0)).collect(),
+            full: ((1.0 - (-load).exp()) * cells as f64).round().max(1.0) as u32,
             live: AtomicU32::new(0),
             head: AtomicU32::new(0),
             turn: Mutex::new(()),
@@ -117,52 +117,52 @@ impl SubjectCounter {
         let head = self.advance_to(now);
         let bits = subject.bits();
         if bits & ((1 << self.sampled_bits) - 1) != 0 {
-            let nothing = SubjectReservation { place: None, is_new: false };
+            let nothing = SubjectReservation { cell: None, is_new: false };
             return if self.is_spent() { Err(self.spent(now)) } else { Ok(nothing) };
         }
-        let place = (((bits >> 32) * self.places.len() as u64) >> 32) as usize;
-        if self.is_known(place, head) {
-            return Ok(SubjectReservation { place: Some(place), is_new: false });
+        let cell = (((bits >> 32) * self.cells.len() as u64) >> 32) as usize;
+        if self.is_known(cell, head) {
+            return Ok(SubjectReservation { cell: Some(cell), is_new: false });
         }
         let mut held = self.held();
-        if self.is_known(place, head) {
-            return Ok(SubjectReservation { place: Some(place), is_new: false });
+        if self.is_known(cell, head) {
+            return Ok(SubjectReservation { cell: Some(cell), is_new: false });
         }
-        match held.get_mut(&place) {
+        match held.get_mut(&cell) {
             Some(holders) => *holders += 1,
             None => {
                 let more = |live: u32| (live < self.full).then(|| live + 1);
                 self.live.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).map_err(|_| self.spent(now))?;
-                held.insert(place, 1);
+                held.insert(cell, 1);
             }
         }
-        Ok(SubjectReservation { place: Some(place), is_new: true })
+        Ok(SubjectReservation { cell: Some(cell), is_new: true })
     }
 
     /// The record was sent: its subject counts from now on.
     pub fn settle(&self, reserved: SubjectReservation, now: Moment) {
-        let Some(place) = reserved.place else { return };
+        let Some(cell) = reserved.cell else { return };
         let head = self.advance_to(now);
-        if !reserved.is_new && self.is_known(place, head) {
-            self.places[place].fetch_max(head, Ordering::AcqRel);
+        if !reserved.is_new && self.is_known(cell, head) {
+            self.cells[cell].fetch_max(head, Ordering::AcqRel);
             return;
         }
         let mut held = self.held();
-        let before = self.places[place].fetch_max(head, Ordering::AcqRel);
+        let before = self.cells[cell].fetch_max(head, Ordering::AcqRel);
         // The cell was counted by its reservation; without one it has left the window meanwhile and is counted here.
-        if held.remove(&place).is_none() && !is_live(before, head) {
+        if held.remove(&cell).is_none() && !is_live(before, head) {
             self.live.fetch_add(1, Ordering::AcqRel);
         }
     }
 
     /// The record was not sent: its cell is free again, unless another record has reserved it too.
     pub fn forget(&self, reserved: SubjectReservation) {
-        let Some(place) = reserved.place.filter(|_| reserved.is_new) else { return };
+        let Some(cell) = reserved.cell.filter(|_| reserved.is_new) else { return };
         let mut held = self.held();
-        let Some(holders) = held.get_mut(&place) else { return };
+        let Some(holders) = held.get_mut(&cell) else { return };
         *holders -= 1;
         if *holders == 0 {
-            held.remove(&place);
+            held.remove(&cell);
             self.live.fetch_sub(1, Ordering::AcqRel);
         }
     }
@@ -179,9 +179,9 @@ impl SubjectCounter {
     /// About how many different subjects passed in the window.
     pub fn estimate(&self, now: Moment) -> u64 {
         self.advance_to(now);
-        let places = self.places.len() as f64;
-        let free = places - f64::from(self.live.load(Ordering::Relaxed));
-        let sampled = places * (places / free.max(0.5)).ln();
+        let cells = self.cells.len() as f64;
+        let free = cells - f64::from(self.live.load(Ordering::Relaxed));
+        let sampled = cells * (cells / free.max(0.5)).ln();
         (sampled * (1u64 << self.sampled_bits) as f64).round() as u64
     }
 
@@ -193,11 +193,11 @@ impl SubjectCounter {
     /// What must be kept for [`SubjectCounter::restore`].
     pub fn snapshot(&self, now: Moment) -> SubjectsSnapshot {
         let head = self.advance_to(now);
-        let age = |place: &AtomicU32| {
-            let last = place.load(Ordering::Relaxed);
+        let age = |cell: &AtomicU32| {
+            let last = cell.load(Ordering::Relaxed);
             if is_live(last, head) { u8::try_from(head.saturating_sub(last)).unwrap_or(EMPTY) } else { EMPTY }
         };
-        let ages = self.places.iter().map(age).collect();
+        let ages = self.cells.iter().map(age).collect();
         SubjectsSnapshot { taken_ms: now.wall.as_millis(), slot_ns: self.slot_ns, ages }
     }
 
@@ -210,15 +210,15 @@ impl SubjectCounter {
             let ago_ns = u64::from(*age).saturating_mul(snapshot.slot_ns).saturating_add(away);
             let slots_ago = u32::try_from(ago_ns / self.slot_ns).unwrap_or(u32::MAX);
             if slots_ago <= SLOTS {
-                let place = &self.places[index * self.places.len() / snapshot.ages.len()];
-                place.fetch_max(head.saturating_sub(slots_ago), Ordering::AcqRel);
+                let cell = &self.cells[index * self.cells.len() / snapshot.ages.len()];
+                cell.fetch_max(head.saturating_sub(slots_ago), Ordering::AcqRel);
             }
         }
         self.recount(head);
     }
 
-    fn is_known(&self, place: usize, head: u32) -> bool {
-        is_live(self.places[place].load(Ordering::Acquire), head)
+    fn is_known(&self, cell: usize, head: u32) -> bool {
+        is_live(self.cells[cell].load(Ordering::Acquire), head)
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<usize, u32>> {
@@ -251,14 +251,14 @@ impl SubjectCounter {
     /// next time.
     fn recount(&self, head: u32) {
         let held = self.held();
-        let live = held.len() + self.places.iter().filter(|place| is_live(place.load(Ordering::Relaxed), head)).count();
+        let live = held.len() + self.cells.iter().filter(|cell| is_live(cell.load(Ordering::Relaxed), head)).count();
         self.live.store(u32::try_from(live).unwrap_or(u32::MAX), Ordering::Release);
     }
 
     #[cold]
     fn spent(&self, now: Moment) -> WindowSpent {
         let head = self.head.load(Ordering::Acquire);
-        let lasts = self.places.iter().map(|place| place.load(Ordering::Relaxed)).filter(|last| is_live(*last, head));
+        let lasts = self.cells.iter().map(|cell| cell.load(Ordering::Relaxed)).filter(|last| is_live(*last, head));
         let frees = lasts.min().unwrap_or(head) + SLOTS + 1;
         let at_ns = u64::from(frees - (SLOTS + 2)).saturating_mul(self.slot_ns);
         WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
@@ -296,7 +296,7 @@ mod tests {
 
     const HOUR_NS: u64 = 3_600_000_000_000;
 
-    fn guard(budget: u64) -> SubjectCounter {
+    fn counter(budget: u64) -> SubjectCounter {
         let budget = NonZeroU64::new(budget).unwrap();
         SubjectCounter::new(Budget { budget, window: Duration::from_secs(3600), over: OverrunAction::Kill })
     }
@@ -310,48 +310,48 @@ mod tests {
     }
 
     /// How many of `subjects`, one a microsecond from `ns` on, are let through before the first that is not.
-    fn passed(guard: &SubjectCounter, subjects: std::ops::Range<u64>, ns: u64) -> u64 {
-        subjects.take_while(|i| guard.see(subject(*i), at(ns + i * 1_000)).is_ok()).count() as u64
+    fn passed(counter: &SubjectCounter, subjects: std::ops::Range<u64>, ns: u64) -> u64 {
+        subjects.take_while(|i| counter.see(subject(*i), at(ns + i * 1_000)).is_ok()).count() as u64
     }
 
     #[test]
-    fn the_cut_is_within_three_standard_errors_of_the_budget() {
+    fn the_first_refusal_is_within_three_standard_errors_of_the_budget() {
         for (budget, error) in [(10, 0.3), (100, 0.03), (5_000, 0.018), (40_000, 0.018), (700_000, 0.018)] {
-            let passed = passed(&guard(budget), 0..budget * 3 / 2, 0) as f64;
+            let passed = passed(&counter(budget), 0..budget * 3 / 2, 0) as f64;
             assert!((passed - budget as f64).abs() <= error * budget as f64, "{passed} of {budget}");
         }
     }
 
     #[test]
-    fn those_seen_before_pass_and_count_once() {
-        let guard = guard(5_000);
+    fn subjects_seen_before_pass_and_count_once() {
+        let counter = counter(5_000);
         for round in 0..5 {
-            assert_eq!(passed(&guard, 0..4_000, round * HOUR_NS / 10), 4_000);
+            assert_eq!(passed(&counter, 0..4_000, round * HOUR_NS / 10), 4_000);
         }
-        let estimate = guard.estimate(at(HOUR_NS / 2));
+        let estimate = counter.estimate(at(HOUR_NS / 2));
         assert!(estimate.abs_diff(4_000) < 72, "{estimate}");
-        assert!(guard.remaining_ratio(at(HOUR_NS / 2)) < 0.22);
+        assert!(counter.remaining_ratio(at(HOUR_NS / 2)) < 0.22);
     }
 
     #[test]
-    fn a_window_later_there_is_room_and_the_refusal_says_when() {
-        let guard = guard(1_000);
-        passed(&guard, 0..2_000, HOUR_NS / 2);
-        let spent = guard.ask(at(HOUR_NS)).unwrap_err();
+    fn a_window_later_there_is_room_and_the_refusal_tells_when() {
+        let counter = counter(1_000);
+        passed(&counter, 0..2_000, HOUR_NS / 2);
+        let spent = counter.ask(at(HOUR_NS)).unwrap_err();
         let room_ns = HOUR_NS + nanos(spent.retry_after);
-        assert!(guard.ask(at(room_ns - 1)).is_err());
-        assert!(guard.ask(at(room_ns)).is_ok());
+        assert!(counter.ask(at(room_ns - 1)).is_err());
+        assert!(counter.ask(at(room_ns)).is_ok());
         assert!(room_ns > HOUR_NS / 2 + HOUR_NS && room_ns < HOUR_NS / 2 + HOUR_NS + HOUR_NS / 32);
-        assert_eq!(guard.estimate(at(room_ns + HOUR_NS)), 0);
+        assert_eq!(counter.estimate(at(room_ns + HOUR_NS)), 0);
     }
 
     #[test]
-    fn neither_a_restart_nor_another_size_forgets() {
-        let before = guard(6_000);
+    fn neither_a_restart_nor_another_budget_loses_seen_subjects() {
+        let before = counter(6_000);
         passed(&before, 0..5_000, 0);
         let kept = before.snapshot(at(HOUR_NS / 4));
         for budget in [6_000, 20_000] {
-            let after = guard(budget);
+            let after = counter(budget);
             after.restore(&kept, Moment { monotonic_ns: 0, ..at(HOUR_NS / 2) });
             let estimate = after.estimate(at(1));
             assert!(estimate.abs_diff(5_000) < 600, "{estimate}");

@@ -163,9 +163,9 @@ impl SlidingWindow {
         self.granted.0.fetch_sub(count, Ordering::AcqRel);
         // The grant may have been made just after the next slot began: then that slot's start does not contain it, so a
         // start never falls below that of the grant's own slot.
-        let least = starts.0[place(charge.slot)];
+        let least = starts.0[index_of(charge.slot)];
         for slot in charge.slot + 1..=head {
-            let start = &mut starts.0[place(slot)];
+            let start = &mut starts.0[index_of(slot)];
             *start = start.saturating_sub(count).max(least);
         }
     }
@@ -222,7 +222,7 @@ impl SlidingWindow {
             if slots_ago <= SLOTS {
                 let (slot, count) = (head.saturating_sub(slots_ago), (*count).min(RESTORED_MAX));
                 self.granted.0.fetch_add(count, Ordering::AcqRel);
-                (slot + 1..=head).for_each(|later| starts.0[place(later)] += count);
+                (slot + 1..=head).for_each(|later| starts.0[index_of(later)] += count);
             }
         }
     }
@@ -253,9 +253,9 @@ impl SlidingWindow {
         // Grants from here on count in the new slot at the earliest.
         let granted = self.granted.0.load(Ordering::Acquire);
         for later in (head + 1).max(slot.saturating_sub(SLOTS))..=slot {
-            starts.0[place(later)] = granted;
+            starts.0[index_of(later)] = granted;
         }
-        self.floor.store(starts.0[place(slot + 1)], Ordering::Release);
+        self.floor.store(starts.0[index_of(slot + 1)], Ordering::Release);
         self.head.store(slot, Ordering::Release);
         slot
     }
@@ -266,8 +266,8 @@ impl SlidingWindow {
         let granted = self.granted.0.load(Ordering::Acquire);
         let starts = starts.0;
         (head.saturating_sub(SLOTS)..=head).map(move |slot| {
-            let end = if slot == head { granted } else { starts[place(slot + 1)] };
-            (slot, end.saturating_sub(starts[place(slot)]))
+            let end = if slot == head { granted } else { starts[index_of(slot + 1)] };
+            (slot, end.saturating_sub(starts[index_of(slot)]))
         })
     }
 
@@ -298,7 +298,7 @@ impl WindowUsage {
     }
 }
 
-const fn place(slot: u64) -> usize {
+const fn index_of(slot: u64) -> usize {
     (slot % RING as u64) as usize
 }
 
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_together_get_exactly_the_budget_while_time_goes_on() {
+    fn threads_together_get_exactly_the_budget_while_time_passes() {
         let (window, ns) = (window(50_000), AtomicU64::new(0));
         // Many slots go by, but never the window: nothing comes back.
         let run = || {

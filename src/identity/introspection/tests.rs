@@ -95,7 +95,7 @@ impl std::ops::Deref for Gateway {
 }
 
 #[tokio::test]
-async fn an_answer_is_asked_for_once_and_kept() {
+async fn an_answer_is_asked_for_once_and_cached() {
     let (endpoint, url) = Endpoint::start().await;
     let mut set = tokio::task::JoinSet::new();
     let gateway = Arc::new(gateway(&url));
@@ -115,7 +115,7 @@ async fn an_answer_is_asked_for_once_and_kept() {
 }
 
 #[tokio::test]
-async fn only_a_readable_yes_for_this_vendor_counts() {
+async fn only_a_readable_positive_answer_for_this_vendor_counts() {
     let (_endpoint, url) = Endpoint::start().await;
     let gateway = gateway(&url);
     for (token, reason) in [
@@ -136,7 +136,7 @@ async fn only_a_readable_yes_for_this_vendor_counts() {
     assert_eq!(status.last_error, None, "the last question got an answer");
 }
 
-/// What RFC 7662 section 2.2 lets an issuer leave out is missed only where the contract does not say so.
+/// RFC 7662 section 2.2 lets an issuer leave claims out; such an answer is refused unless the contract allows it.
 #[tokio::test]
 async fn an_answer_may_lack_what_its_contract_does_not_ask_for() {
     let (endpoint, url) = Endpoint::start().await;
@@ -158,7 +158,7 @@ async fn an_answer_may_lack_what_its_contract_does_not_ask_for() {
 }
 
 #[tokio::test]
-async fn a_yes_does_not_outlive_the_token_and_an_outage_means_no() {
+async fn a_positive_answer_does_not_outlive_the_token_and_an_outage_refuses() {
     let (endpoint, url) = Endpoint::start().await;
     let gateway = gateway(&url);
     assert_eq!(gateway.ask_patiently("slow").await, Ok(()));

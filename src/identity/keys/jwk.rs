@@ -162,8 +162,8 @@ const RSA: [Algorithm; 6] =
 
 impl JwkMaterial {
     fn read(jwk: &Object) -> Result<Self, UnusableKey> {
-        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): whoever reads this document could
-        // sign.
+        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): anyone who reads this
+        // document could sign.
         if jwk.get("d").is_some() {
             return Err(UnusableKey::Bad);
         }
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_foreign_and_malformed_keys_are_no_keys() {
+    fn weak_foreign_and_malformed_keys_are_refused() {
         let short = "A".repeat(342).replacen('A', "0", 1);
         let cases = [
             (r#"{"kty":"oct","k":"AAAA"}"#.to_owned(), UnusableKey::Foreign),

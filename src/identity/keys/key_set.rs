@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_age_counts_from_its_certificate_or_its_first_sight() {
+    fn a_keys_age_counts_from_its_certificate_or_from_when_it_was_first_seen() {
         use base64::Engine as _;
         let mut params = rcgen::CertificateParams::default();
         params.not_before = rcgen::date_time_ymd(2020, 1, 1);

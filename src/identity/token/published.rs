@@ -124,7 +124,7 @@ fn wycheproof_json_web_signature() {
     }
 }
 
-/// Key sets that must be refused, or whose bad keys must: nothing that is said to be invalid may verify.
+/// Key sets that must be refused, or whose bad keys must be left out: no signature that is invalid may verify.
 #[test]
 #[ignore = "needs Wycheproof's testvectors_v1, named by WYCHEPROOF"]
 fn wycheproof_json_web_key() {

@@ -259,7 +259,7 @@ fn iat_is_needed_by_the_rules_that_count_from_it_and_by_at_jwt() {
     let hour = Some(Duration::from_secs(3600));
     let minute = Some(Duration::from_secs(60));
     let assumed = RotationRules { max_lifetime: hour, ..RotationRules::default() };
-    assert!(judge(&world, with(assumed.clone(), false), &jwt).is_ok(), "a lifetime that nobody wrote asks for none");
+    assert!(judge(&world, with(assumed.clone(), false), &jwt).is_ok(), "a default lifetime does not require iat");
     assert!(judge(&world, with(assumed.clone(), false), &access).is_err(), "RFC 9068 does");
     assert!(judge(&world, with(assumed, true), &access).is_ok(), "unless the contract says otherwise");
     let short = RotationRules { max_lifetime: minute, ..RotationRules::default() };
@@ -292,7 +292,7 @@ fn a_long_token_passes_only_where_its_contract_says_so() {
 }
 
 #[test]
-fn superseded_is_judged_for_whom_the_contract_says() {
+fn a_newer_token_counts_per_client_or_per_subject_as_the_contract_says() {
     let world = World::new();
     let token =
         |subject: &str, issued: u64| world.token(&format!(r#""sub":"{subject}","iat":{issued},"exp":{}"#, NOW + 9000));

@@ -411,10 +411,10 @@ fn check_certificate(thumbprint: &[u8; 32], presented: &PresentedRequest<'_>, no
 }
 
 #[cfg(test)]
-mod bonds;
-#[cfg(test)]
 mod issuers;
 #[cfg(test)]
 mod rechecks;
+#[cfg(test)]
+mod sender_binding;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! What is in flight loses its ground with whatever would refuse a new request, and with nothing else.
+//! A request in flight ends when a new request with its credentials would be refused, and never otherwise.
 
 use crate::identity::caller::names::CredentialName;
 use crate::identity::certificate::peer::{PeerCertificate, SubjectAltName};
@@ -31,7 +31,7 @@ fn again(world: &World, directory: &Directory, verified: &VerifiedCaller) -> Res
 }
 
 #[test]
-fn a_changed_section_ends_what_it_would_not_take_any_more() {
+fn a_changed_identity_section_ends_requests_that_it_would_not_accept() {
     type Change = fn(TokenSettings) -> TokenSettings;
     let table: [(&str, Change, Result<(), Reason>); 13] = [
         ("nothing", |old| old, Ok(())),
@@ -84,13 +84,13 @@ fn a_changed_section_ends_what_it_would_not_take_any_more() {
         let shape = TokenShape { accept_plain_jwt: true, ..TokenShape::default() };
         let plain = TokenSettings { shape, ..world.settings() };
         let verified = world.ask(&world.directory(0, plain.clone()), &token(&world)).expect("a yes");
-        // At another place, as where a contract before it in the list has gone.
+        // At another index, as when a contract before it in the list was removed.
         assert_eq!(again(&world, &world.directory(2, change(plain)), &verified), expected, "{name}");
     }
 }
 
 #[test]
-fn a_contract_that_is_gone_ends_all_of_it() {
+fn a_removed_contract_ends_all_its_requests() {
     let world = World::new();
     let verified = world.ask(&world.directory(0, world.settings()), &token(&world)).expect("a yes");
     let empty = world.authority.directory(Vec::new()).expect("a directory");
@@ -98,7 +98,7 @@ fn a_contract_that_is_gone_ends_all_of_it() {
 }
 
 #[test]
-fn each_revocation_ends_what_it_covers() {
+fn each_revocation_ends_the_requests_that_it_covers() {
     let key = |world: &World, name: &str| {
         RevocationTarget::Key(world.directory(0, world.settings()).distrusted(&acme(), name))
     };
@@ -130,7 +130,7 @@ fn each_revocation_ends_what_it_covers() {
 }
 
 #[test]
-fn a_distrusted_key_is_out_under_every_name_that_it_can_take() {
+fn a_distrusted_key_is_refused_under_every_name() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     revoke(&world, RevocationTarget::Key(directory.distrusted(&acme(), "es")));
@@ -157,7 +157,7 @@ fn a_distrusted_key_is_out_under_every_name_that_it_can_take() {
 }
 
 #[test]
-fn a_withdrawn_key_and_the_end_of_a_token_end_what_runs() {
+fn a_withdrawn_key_and_an_expired_token_end_requests_in_flight() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let verified = world.ask(&directory, &token(&world)).expect("a yes");
@@ -181,7 +181,7 @@ fn a_withdrawn_key_and_the_end_of_a_token_end_what_runs() {
 }
 
 #[test]
-fn names_are_seen_in_the_contract_and_in_what_was_presented() {
+fn names_are_known_from_the_contract_and_from_cached_callers() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let seen = |name| directory.has_seen(&acme(), name);
@@ -201,7 +201,7 @@ fn names_are_seen_in_the_contract_and_in_what_was_presented() {
 }
 
 #[test]
-fn a_certificate_stands_while_its_vendor_names_it_and_nobody_has_barred_it() {
+fn a_certificate_is_accepted_while_its_vendor_names_it_and_it_is_not_revoked() {
     let world = World::new();
     let contract = |index, name: &str| {
         let subject_alt_name = SubjectAltName::parse(name);

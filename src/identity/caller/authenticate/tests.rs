@@ -1,4 +1,4 @@
-//! The decision as a whole: the attack table, mutations, and that no remembered yes outlives its reasons.
+//! The decision as a whole: the table of attacks, changed tokens, and cached callers that are refused again.
 
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
@@ -110,7 +110,7 @@ impl World {
         self.stranger.sign_raw(header, payload).expect("a token")
     }
 
-    /// A yes, or the no with its words for the log.
+    /// The verified caller, or the reason and the text for the log.
     pub(crate) fn explain_no(
         &self,
         directory: &Directory,
@@ -217,7 +217,7 @@ proptest! {
 }
 
 #[test]
-fn a_remembered_yes_ends_with_its_dates() {
+fn a_cached_caller_is_refused_once_its_token_has_expired() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let token = world.common_token();
@@ -244,7 +244,7 @@ fn a_reload_that_leaves_the_contract_alone_costs_no_signature() {
 }
 
 #[test]
-fn a_remembered_yes_ends_with_a_revocation_a_withdrawn_key_or_another_contract() {
+fn a_cached_caller_is_refused_after_a_revocation_a_withdrawn_key_or_a_changed_contract() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let token = world.common_token();
@@ -302,7 +302,7 @@ fn a_newer_token_supersedes_older_ones_after_the_grace() {
 }
 
 #[test]
-fn an_explanation_says_what_a_request_would_be_told() {
+fn an_explanation_has_the_result_that_a_request_would_have() {
     let world = World::new();
     let directory = world.directory(0, world.settings());
     let headers = HeaderMap::new();

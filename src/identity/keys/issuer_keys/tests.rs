@@ -1,4 +1,4 @@
-//! Which look a request is judged by, and how many looks strangers cause.
+//! Which refresh a request waits for, and how many refreshes strangers cause.
 
 use crate::identity::keys::signing::SigningKey;
 use crate::identity::token::history::NullIdentityStore;
@@ -52,7 +52,7 @@ fn poll(wait: &mut std::pin::Pin<Box<impl Future>>) -> bool {
 }
 
 #[test]
-fn a_request_is_judged_by_keys_that_were_looked_up_after_it_came() {
+fn a_request_is_decided_by_keys_that_were_fetched_after_it_came() {
     let clock = Clock::manual(UnixTime::from_secs(1_000_000));
     let (ring, sought) = (ring(&clock), header("k"));
     let pause = Duration::from_secs(5);
@@ -69,7 +69,7 @@ fn a_request_is_judged_by_keys_that_were_looked_up_after_it_came() {
     assert!(!poll(&mut early) && !poll(&mut late) && ring.due_in().is_none());
     ring.install(keys());
     assert!(poll(&mut early) && poll(&mut late), "the key is there");
-    assert_eq!(ring.due_in(), None, "and nobody needs another look");
+    assert_eq!(ring.due_in(), None, "and no other refresh is due");
     let stale = 0;
     ring.begin_refresh();
     ring.finish_refresh(RefreshOutcome::Unchanged, None);
@@ -83,7 +83,7 @@ fn a_request_is_judged_by_keys_that_were_looked_up_after_it_came() {
 }
 
 #[test]
-fn of_those_who_come_at_once_all_may_wait() {
+fn all_requests_that_come_at_once_may_wait() {
     let clock = Clock::manual(UnixTime::from_secs(1_000_000));
     let (ring, sought) = (ring(&clock), header("k"));
     ring.begin_refresh();
@@ -110,7 +110,7 @@ fn of_those_who_come_at_once_all_may_wait() {
 }
 
 #[test]
-fn strangers_cause_a_few_looks_and_then_one_in_a_cool_down_whatever_the_set_holds() {
+fn strangers_cause_a_few_refreshes_and_then_one_per_cool_down_whatever_the_set_holds() {
     let clock = Clock::manual(UnixTime::from_secs(1_000_000));
     let (ring, sought) = (ring(&clock), header("nobody"));
     let flood = || (0..5000).filter_map(|_| ring.wait_for_key(&sought, ring.generation(), clock.now()));
@@ -126,6 +126,6 @@ fn strangers_cause_a_few_looks_and_then_one_in_a_cool_down_whatever_the_set_hold
         }
         clock.advance(Duration::from_secs(1));
     }
-    // The first look is our own; near the end of a cool-down it is worth waiting for it.
+    // The first refresh is due from the start; near the end of a cool-down it is worth waiting for the next.
     assert_eq!(looks, [0, 0, 0, 0, 0, 29, 59, 89]);
 }

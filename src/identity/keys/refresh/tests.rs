@@ -25,7 +25,7 @@ enum Mood {
 struct Issuer {
     address: String,
     mood: Arc<Mutex<Mood>>,
-    /// How long an answer takes, after what it says was decided.
+    /// How long an answer takes after its content was chosen.
     latency: Duration,
     keys_asked: Arc<AtomicUsize>,
     not_modified: Arc<AtomicUsize>,
@@ -109,7 +109,7 @@ impl IssuerFixture {
         self.ask_patiently(&self.token(key, ISSUER)).await
     }
 
-    /// Waits until the key source has been looked at `more` times again.
+    /// Waits until `more` further refreshes have ended.
     async fn looks(&self, more: u64) {
         let mut looks = self.directory.vendor(0).expect("a vendor").issuer_keys.ended_refreshes();
         let target = *looks.borrow() + more;
@@ -136,7 +136,7 @@ async fn a_rotation_refuses_no_valid_request() {
 }
 
 #[tokio::test]
-async fn whoever_comes_first_with_a_new_key_amid_looks_that_began_too_early_is_let_in() {
+async fn the_first_request_with_a_new_key_passes_although_a_refresh_began_before_it() {
     let old = key("old");
     let issuer = Issuer::slow(jwks(&[&old]), Duration::from_millis(2)).await;
     let gateway = Arc::new(IssuerFixture::by_url(&issuer, Duration::ZERO).await);
@@ -181,7 +181,7 @@ async fn neither_errors_nor_garbage_replace_good_keys() {
 }
 
 #[tokio::test]
-async fn a_cold_start_without_an_issuer_fails_closed_and_heals() {
+async fn a_start_without_an_issuer_refuses_and_recovers() {
     let good = key("good");
     let issuer = Issuer::start(Mood::Error).await;
     let gateway = IssuerFixture::by_url(&issuer, Duration::from_millis(50)).await;
@@ -192,7 +192,7 @@ async fn a_cold_start_without_an_issuer_fails_closed_and_heals() {
 }
 
 impl IssuerFixture {
-    /// A gateway that looks for nobody but strangers, and a flood of them that ends with the value.
+    /// A gateway under a flood of unknown keys, which ends when the value is dropped.
     async fn flooded(issuer: &Issuer, cooldown: Duration) -> (Arc<Self>, tokio::task::JoinSet<()>) {
         let keys = KeySource::Url { url: format!("{}/jwks", issuer.address), refresh: Duration::from_secs(300) };
         let fetch = FetchSettings { cooldown, deadline: Duration::from_secs(1), ..FetchSettings::default() };
@@ -247,7 +247,7 @@ async fn a_flood_of_unknown_kids_keeps_a_new_key_out_for_a_cool_down_at_most() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let (kept_out, ran) = (rotated.elapsed(), began.elapsed());
-    // The machine may be busy: a second on top is no second cool-down.
+    // The machine may be busy: one second more is not yet a second cool-down.
     assert!(kept_out < cooldown + Duration::from_secs(1), "{kept_out:?}");
     let allowed = 1 + KEYS_FETCH_BURST as usize + (ran.as_secs_f64() / cooldown.as_secs_f64()) as usize;
     assert!(issuer.asked() <= allowed, "{} fetches in {ran:?}", issuer.asked());

@@ -1,4 +1,4 @@
-//! Claims one by one: each type, date, audience and scope, and the tokens that issuers mint.
+//! Claims one by one: types, dates, audience and scopes.
 
 use super::*;
 

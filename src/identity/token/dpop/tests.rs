@@ -1,4 +1,4 @@
-//! The example of RFC 9449 section 7.1, and proofs that are about something else.
+//! The example of RFC 9449 section 7.1, and proofs that are for another request.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ const TOKEN: &str = "Kz~8mXK1EalYznwH-LC-1fBAo.4Ljp~zsPE_NeO.gxU";
 const THUMBPRINT: &str = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I";
 const ISSUED: u64 = 1_562_262_618;
 
-/// One for the process, as in life: its key gives proofs their fingerprints.
+/// One for all tests, as there is one per process: its key gives proofs their fingerprints.
 static CACHE: LazyLock<TokenCache> = LazyLock::new(|| TokenCache::new(1 << 20).expect("randomness"));
 
 struct Case<'a> {
@@ -88,7 +88,7 @@ fn no_letter_of_a_proof_can_be_changed_inserted_or_left_out() {
 
 #[test]
 fn the_example_of_rfc_9449_passes_once() {
-    // The clock of these checks stands still, so the memory began at the time of the check.
+    // The clock of these checks does not move, so the replay cache began at the time of the check.
     let restarted = |at: u64| check_with(&Case { at, ..rfc() }, &ReplayCache::since(0));
     assert_eq!(restarted(ISSUED + 1), Err(AuthError::ProofStale), "it may have been used before the start");
     assert_eq!(restarted(ISSUED), Ok(()));

@@ -1,4 +1,4 @@
-//! First messages: each is answered in its own form, and nothing is signed for a stranger.
+//! Handshakes: each is answered in its own form, and nothing is signed for a stranger.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn a_handshake_is_answered_in_its_own_form_and_in_no_other() {
 }
 
 #[test]
-fn a_signed_handshake_is_answered_and_takes_no_message() {
+fn a_signed_handshake_is_answered_and_not_recorded_as_a_message() {
     let secret = "a secret of thirty-two bytes, yes";
     let recipe = preset(WebhookPreset::Zoom);
     let mut zoom = world(recipe, &[secret]);

@@ -153,9 +153,9 @@ fn messages_that_are_late_changed_or_malformed_are_refused() {
     assert!(check(&world, &good(), BODY, SENT).is_ok(), "none of these took the message");
 }
 
-/// A sender's heartbeats are the same each time: what tells them apart is their id.
+/// A sender's heartbeats are equal each time and differ by their id only.
 #[test]
-fn messages_of_one_body_are_told_apart_by_their_id() {
+fn messages_with_equal_bodies_differ_by_their_id() {
     let secret = "a secret of thirty-two bytes, yes";
     let body = br#"{"event":"heartbeat"}"#;
     let signature = format!("sha256={}", hex_of(&Tag::of(WebhookProof::HmacSha256, secret.as_bytes(), &[body])));
@@ -173,9 +173,9 @@ fn messages_of_one_body_are_told_apart_by_their_id() {
     assert_eq!(send("d1", body, &signature, SENT + 601), Ok(false), "and no longer");
 }
 
-/// Without an id it is the signed time that tells them apart; an id that is not signed is no way around it.
+/// Without an id they differ by their signed time; an id that is not signed makes no difference.
 #[test]
-fn messages_of_one_body_are_told_apart_by_their_signed_time() {
+fn messages_with_equal_bodies_differ_by_their_signed_time() {
     let secret = "a secret of thirty-two bytes, yes";
     let signed = SignatureTemplate::parse("{timestamp}.{body}").expect("good");
     let plain = WebhookRecipe::hmac(HeaderPart::whole("x-sign", ""), SignatureEncoding::Hex, signed);
@@ -197,7 +197,7 @@ fn messages_of_one_body_are_told_apart_by_their_signed_time() {
 }
 
 #[test]
-fn neither_a_new_secret_nor_a_restart_lets_a_message_come_again() {
+fn neither_a_new_secret_nor_a_restart_lets_a_message_be_delivered_twice() {
     let secrets = ["the secret that is being replaced", "the secret that will replace it, soon"];
     let recipe = WebhookRecipe::hmac(
         HeaderPart::whole("x-sign", ""),
@@ -220,7 +220,7 @@ fn neither_a_new_secret_nor_a_restart_lets_a_message_come_again() {
 }
 
 #[test]
-fn secrets_are_of_any_length_and_a_short_one_is_told() {
+fn secrets_may_have_any_length_and_a_short_one_gives_a_warning() {
     use WebhookSecretEncoding::{Base64, Hex, Raw, Whsec};
     for (text, encoding, warns) in [
         ("correcthorse", Raw, true),
@@ -262,7 +262,7 @@ fn without_a_usable_secret_nothing_passes() {
     assert!(!format!("{:?}", world(preset(WebhookPreset::StandardWebhooks), &[SECRET]).webhook).contains("MfKQ"));
 }
 
-/// A file that is torn leaves the secret that was there.
+/// A half-written file leaves the old secret in force.
 #[test]
 fn a_secret_that_no_longer_parses_leaves_the_old_one() {
     let world = world(preset(WebhookPreset::StandardWebhooks), &[SECRET]);

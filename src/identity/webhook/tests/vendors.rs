@@ -115,7 +115,7 @@ fn every_preset_signs_as_its_vendor_documents_it() {
 }
 
 #[test]
-fn a_header_of_several_parts_has_one_time() {
+fn a_header_of_several_parts_must_have_exactly_one_time() {
     let stripe = world(preset(WebhookPreset::Stripe), &["a secret of thirty-two bytes, yes"]);
     let signature =
         hex_of(&mac(WebhookProof::HmacSha256, "a secret of thirty-two bytes, yes", &format!("{SENT}.{{}}")));
@@ -136,7 +136,7 @@ fn a_header_of_several_parts_has_one_time() {
 }
 
 #[test]
-fn times_and_writings_are_as_the_contract_says() {
+fn times_and_encodings_are_read_as_the_contract_says() {
     let secret = "a secret of thirty-two bytes, yes";
     let recipe = |format, encoding, proof| WebhookRecipe {
         timestamp: Some((HeaderPart::whole("x-time", ""), format)),

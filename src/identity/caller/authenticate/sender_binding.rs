@@ -1,4 +1,4 @@
-//! Tokens that name their holder, vendors without tokens, and that neither can be had without the holder's key.
+//! Tokens that are bound to a key or a certificate, and vendors without tokens: neither passes without the sender's key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -48,7 +48,7 @@ fn bound(world: &World, name: &str, thumbprint: &[u8]) -> String {
 }
 
 #[test]
-fn a_certificate_bound_token_is_nothing_without_its_certificate() {
+fn a_certificate_bound_token_is_refused_without_its_certificate() {
     let world = World::new();
     let (own, other) = (certificate("a.test"), certificate("a.test"));
     let token = format!("Bearer {}", bound(&world, "x5t#S256", own.thumbprint()));
@@ -132,7 +132,7 @@ fn a_certificate_alone_names_at_most_one_vendor() {
 }
 
 #[test]
-fn contradictions_are_faults() {
+fn contradictory_identity_sections_are_refused() {
     let world = World::new();
     let check = |contracts| world.authority.directory(contracts).expect_err("a fault")[0].to_string();
     let twice = vec![by_certificate(0, "acme", "A.test"), by_certificate(1, "other", "a.test")];
