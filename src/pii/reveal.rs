@@ -119,14 +119,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::VendorId;
-    use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
     use crate::pii::rule::TokenClass;
+    use crate::pii::testing;
 
     fn keys(vendor: &str) -> Arc<VendorKeys> {
-        let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
-        let vendor = VendorId::parse(vendor).unwrap();
-        Arc::new(master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), [TokenClass::from_name("email")]))
+        testing::keys(vendor, [TokenClass::from_name("email")])
     }
 
     fn token(vendor: &str, kind: TokenKind, value: &str) -> String {

@@ -1,7 +1,7 @@
 //! What the tests of the engines share: rules, a transform whose results are easy to predict, an observer that records
 //! what it receives, and functions that feed an engine in every split. Compiled for tests alone.
 
-use super::{MasterKeys, Plan, VendorSalt, keys::MasterKey};
+use super::{MasterKeys, Plan, TokenClass, VendorKeys, VendorSalt, keys::MasterKey};
 use super::{
     RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rule, Rules, SelectedValue, Transform,
     Treatment, ValueLocation,
@@ -11,11 +11,15 @@ use std::sync::Arc;
 
 /// A plan of these rules, with keys for the classes that tests use.
 pub(super) fn plan(rules: &Rules) -> Plan {
+    let classes = ["email", "ssn", "age"].map(TokenClass::from_name).into_iter().chain(rules.token_classes());
+    Plan::compile(rules, keys("acme", classes)).expect("rules")
+}
+
+/// The keys of a vendor for these classes, always the same ones.
+pub(super) fn keys(vendor: &str, classes: impl IntoIterator<Item = TokenClass>) -> Arc<VendorKeys> {
     let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
-    let vendor = VendorId::parse("acme").expect("an id");
-    let classes = ["email", "ssn", "age"].map(super::TokenClass::from_name).into_iter().chain(rules.token_classes());
-    let keys = master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes);
-    Plan::compile(rules, Arc::new(keys)).expect("rules")
+    let vendor = VendorId::parse(vendor).expect("an id");
+    Arc::new(master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
 }
 
 /// Rules that treat these fields, in this order.
@@ -26,7 +30,7 @@ pub(super) fn rules(fields: &[&str]) -> Rules {
 /// As [`rules`], with a class that [`plan`] has keys for.
 pub(super) fn rules_with_class(class: &str, fields: &[&str]) -> Rules {
     let mut rules = rules(fields);
-    rules.treat.iter_mut().for_each(|rule| rule.class = super::TokenClass::from_name(class));
+    rules.treat.iter_mut().for_each(|rule| rule.class = TokenClass::from_name(class));
     rules
 }
 
@@ -40,7 +44,7 @@ pub(super) fn path(text: &str) -> FieldPath {
 }
 
 pub(super) fn rule(place: ValueLocation) -> Rule {
-    Rule { location: place, treatment: Treatment::Hash, class: super::TokenClass::from_name("test"), only_type: None }
+    Rule { location: place, treatment: Treatment::Hash, class: TokenClass::from_name("test"), only_type: None }
 }
 
 /// Replaces a value by `~` and its hash, or, for the rules of these numbers, drops it.

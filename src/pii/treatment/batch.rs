@@ -169,13 +169,10 @@ impl std::fmt::Debug for DeferredBatch {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::VendorId;
-    use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
+    use crate::pii::testing;
     use crate::pii::{DigitFormat, Rule, SelectedValue, TokenClass, Transform, Treatment, ValueKind, ValueLocation};
 
     /// Rules, more than can have a group.
@@ -197,12 +194,7 @@ mod tests {
             only_type: None,
         };
         let rules: Vec<_> = treatments.into_iter().map(rule).collect();
-        let keys = MasterKeys::from_key(MasterKey::from_bytes([42; 32])).vendor_keys(
-            &VendorId::parse("acme").unwrap(),
-            &VendorSalt::from_bytes([1; 32]),
-            [TokenClass::from_name("x")],
-        );
-        Transformer::compile(&rules, Arc::new(keys)).unwrap()
+        Transformer::compile(&rules, testing::keys("acme", [TokenClass::from_name("x")])).unwrap()
     }
 
     fn values() -> impl Strategy<Value = Vec<(usize, ValueKind, String)>> {

@@ -3,9 +3,8 @@
 use std::num::NonZeroU64;
 
 use super::*;
-use crate::model::{FieldPath, VendorId};
-use crate::pii::keys::{MasterKey, MasterKeys, VendorSalt};
 use crate::pii::rule::{TokenClass, ValueLocation};
+use crate::pii::testing;
 use crate::pii::token::TOKEN_PREFIX;
 
 const KINDS: [(ValueKind, &str); 4] = [
@@ -16,14 +15,11 @@ const KINDS: [(ValueKind, &str); 4] = [
 ];
 
 fn keys(classes: &[&str]) -> Arc<VendorKeys> {
-    let master = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
-    let vendor = VendorId::parse("acme").unwrap();
-    let classes = classes.iter().map(|name| TokenClass::from_name(name));
-    Arc::new(master.vendor_keys(&vendor, &VendorSalt::from_bytes([1; 32]), classes))
+    testing::keys("acme", classes.iter().map(|name| TokenClass::from_name(name)))
 }
 
 fn transformer(treatment: Treatment) -> Result<Transformer, TreatmentError> {
-    let location = ValueLocation::Field(FieldPath::parse("$.x").unwrap());
+    let location = ValueLocation::Field(testing::path("$.x"));
     let rule = Rule { location, treatment, class: TokenClass::from_name("card"), only_type: None };
     Transformer::compile(&[rule], keys(&["card", "email"]))
 }

@@ -4,8 +4,10 @@ use super::*;
 use crate::pii::testing::{MarkingTransform, RecordingObserver, marked, rule};
 use proptest::prelude::*;
 
+const MARK: MarkingTransform = MarkingTransform { drops: Vec::new(), tail: "" };
+
 /// Runs one call under these rules; returns what it gave, and how many values were treated.
-fn scene<T>(
+fn rewrite<T>(
     places: Vec<ValueLocation>,
     treat: &MarkingTransform,
     call: impl FnOnce(&mut HeadRewriter<'_>) -> T,
@@ -27,11 +29,11 @@ fn header(
     name: &str,
     value: &str,
 ) -> Result<Option<String>, RewriteError> {
-    let call = |scene: &mut HeadRewriter<'_>| {
-        let value = scene.header(name, value.as_bytes())?;
+    let call = |rewrite: &mut HeadRewriter<'_>| {
+        let value = rewrite.header(name, value.as_bytes())?;
         Ok(value.map(|value| String::from_utf8(value.into_owned()).expect("text")))
     };
-    scene(places, treat, call).0
+    rewrite(places, treat, call).0
 }
 
 #[test]
@@ -43,57 +45,40 @@ fn query_parameters_are_treated_by_their_decoded_name() {
         ("email[]=b@x&Email=b@x", format!("email[]={token}&Email={token}")),
         ("x[email]=b@x", "x[email]=b@x".to_owned()),
     ] {
-        assert_eq!(
-            scene(query("email"), &MarkingTransform::default(), |s| s.query(text).map(Cow::into_owned)).0,
-            Ok(expected)
-        );
+        assert_eq!(rewrite(query("email"), &MARK, |s| s.query(text).map(Cow::into_owned)).0, Ok(expected));
     }
-    let (given, treated) =
-        scene(query("c[email]"), &MarkingTransform::default(), |s| s.query("c%5Bemail%5D=b@x").map(Cow::into_owned));
+    let (given, treated) = rewrite(query("c[email]"), &MARK, |s| s.query("c%5Bemail%5D=b@x").map(Cow::into_owned));
     assert_eq!((given, treated), (Ok(format!("c%5Bemail%5D={token}")), 1));
     for bad in ["a=%", "a;b", "a=%00", "a=%ff", "%2565mail=x"] {
-        assert!(
-            scene(query("email"), &MarkingTransform::default(), |s| s.query(bad).map(Cow::into_owned)).0.is_err(),
-            "{bad}"
-        );
+        assert!(rewrite(query("email"), &MARK, |s| s.query(bad).map(Cow::into_owned)).0.is_err(), "{bad}");
     }
 }
 
 #[test]
 fn a_text_without_selected_values_comes_back_borrowed() {
-    let given =
-        scene(query("email"), &MarkingTransform::default(), |s| matches!(s.query("a=%41+b&&c"), Ok(Cow::Borrowed(_))))
-            .0;
+    let given = rewrite(query("email"), &MARK, |s| matches!(s.query("a=%41+b&&c"), Ok(Cow::Borrowed(_)))).0;
     assert!(given);
-    let given = scene(vec![], &MarkingTransform::default(), |s| matches!(s.query("a=%;"), Ok(Cow::Borrowed(_)))).0;
+    let given = rewrite(vec![], &MARK, |s| matches!(s.query("a=%;"), Ok(Cow::Borrowed(_)))).0;
     assert!(given, "without a rule on the query nothing is read");
-    assert!(
-        scene(query("q"), &MarkingTransform::default(), |s| matches!(
-            s.header("accept", b"\xff"),
-            Ok(Some(Cow::Borrowed(_)))
-        ))
-        .0
-    );
+    assert!(rewrite(query("q"), &MARK, |s| matches!(s.header("accept", b"\xff"), Ok(Some(Cow::Borrowed(_))))).0);
 }
 
 #[test]
 fn a_path_segment_is_treated_by_its_capture() {
     let segment = |treat: &MarkingTransform, text: &str| {
-        scene(vec![ValueLocation::Segment("id".into())], treat, |s| s.segment("id", text).map(Cow::into_owned)).0
+        rewrite(vec![ValueLocation::Segment("id".into())], treat, |s| s.segment("id", text).map(Cow::into_owned)).0
     };
-    assert_eq!(segment(&MarkingTransform::default(), "b%40x+"), Ok(marked(0, b"b@x+")));
+    assert_eq!(segment(&MARK, "b%40x+"), Ok(marked(0, b"b@x+")));
     let tail = MarkingTransform { tail: "/?#% \u{e9}\r", ..MarkingTransform::default() };
     assert_eq!(segment(&tail, "a"), Ok(marked(0, b"a") + "%2F%3F%23%25%20%C3%A9%0D"));
     assert!(segment(&MarkingTransform { drops: vec![0], tail: "" }, "a").is_err());
-    assert!(segment(&MarkingTransform::default(), "a%").is_err());
-    assert!(segment(&MarkingTransform::default(), "a%ff").is_err());
-    let other = scene(vec![ValueLocation::Segment("id".into())], &MarkingTransform::default(), |s| {
-        s.segment("x", "%").map(Cow::into_owned)
-    });
+    assert!(segment(&MARK, "a%").is_err());
+    assert!(segment(&MARK, "a%ff").is_err());
+    let other = rewrite(vec![ValueLocation::Segment("id".into())], &MARK, |s| s.segment("x", "%").map(Cow::into_owned));
     assert_eq!(other, (Ok("%".to_owned()), 0));
     let path = |captures: &[(&str, Range<usize>)]| {
         let places = vec![ValueLocation::Segment("id".into()), ValueLocation::Segment("x".into())];
-        scene(places, &MarkingTransform::default(), |s| s.path("/c/b%40x/o/7", captures).map(Cow::into_owned)).0
+        rewrite(places, &MARK, |s| s.path("/c/b%40x/o/7", captures).map(Cow::into_owned)).0
     };
     assert_eq!(path(&[("id", 3..8), ("n", 11..12)]), Ok(format!("/c/{}/o/7", marked(0, b"b@x"))));
     assert_eq!(path(&[("id", 3..8), ("x", 11..12)]), Ok(format!("/c/{}/o/{}", marked(0, b"b@x"), marked(1, b"7"))));
@@ -107,14 +92,14 @@ fn a_path_segment_is_treated_by_its_capture() {
 #[test]
 fn a_header_is_treated_whole_or_left_out() {
     let places = || vec![ValueLocation::Header("x-user".into())];
-    assert_eq!(header(places(), &MarkingTransform::default(), "x-user", "bob"), Ok(Some(marked(0, b"bob"))));
-    assert_eq!(header(places(), &MarkingTransform::default(), "x-other", "bob"), Ok(Some("bob".to_owned())));
+    assert_eq!(header(places(), &MARK, "x-user", "bob"), Ok(Some(marked(0, b"bob"))));
+    assert_eq!(header(places(), &MARK, "x-other", "bob"), Ok(Some("bob".to_owned())));
     assert_eq!(header(places(), &MarkingTransform { drops: vec![0], tail: "" }, "x-user", "bob"), Ok(None));
     assert!(
         header(places(), &MarkingTransform { tail: "\r\nx: y", ..MarkingTransform::default() }, "x-user", "bob")
             .is_err()
     );
-    assert!(scene(places(), &MarkingTransform::default(), |s| s.header("x-user", b"\xff").is_err()).0);
+    assert!(rewrite(places(), &MARK, |s| s.header("x-user", b"\xff").is_err()).0);
 }
 
 #[test]
@@ -127,17 +112,14 @@ fn cookies_are_treated_by_their_name() {
         ("User=bob;b", format!("User={token};b")),
         ("a=1; b=2", "a=1; b=2".to_owned()),
     ] {
-        assert_eq!(header(places(), &MarkingTransform::default(), "cookie", text), Ok(Some(expected)));
+        assert_eq!(header(places(), &MARK, "cookie", text), Ok(Some(expected)));
     }
     let drop = MarkingTransform { drops: vec![0], tail: "" };
     for (text, expected) in [("user=bob; b=2", Some("b=2")), ("a=1; user=bob", Some("a=1")), ("user=bob", None)] {
         assert_eq!(header(places(), &drop, "cookie", text), Ok(expected.map(str::to_owned)));
     }
     let set = "user=bob; Path=/; HttpOnly";
-    assert_eq!(
-        header(places(), &MarkingTransform::default(), "set-cookie", set),
-        Ok(Some(format!("user={token}; Path=/; HttpOnly")))
-    );
+    assert_eq!(header(places(), &MARK, "set-cookie", set), Ok(Some(format!("user={token}; Path=/; HttpOnly"))));
     assert_eq!(header(places(), &drop, "set-cookie", set), Ok(None));
     let tail = MarkingTransform { tail: "; x=\"1\"", ..MarkingTransform::default() };
     assert_eq!(header(places(), &tail, "set-cookie", "user=bob"), Ok(Some(format!("user={token}%3B%20x=%221%22"))));
@@ -157,10 +139,10 @@ fn the_urls_of_redirects_and_links_are_looked_into() {
             format!("</a?email={token}>; rel=next, </b>; rel=prev"),
         ),
     ] {
-        assert_eq!(header(query("email"), &MarkingTransform::default(), name, &text), Ok(Some(expected)));
+        assert_eq!(header(query("email"), &MARK, name, &text), Ok(Some(expected)));
     }
-    assert!(header(query("email"), &MarkingTransform::default(), "link", "</a").is_err());
-    assert!(header(query("email"), &MarkingTransform::default(), "location", "/?a=%").is_err());
+    assert!(header(query("email"), &MARK, "link", "</a").is_err());
+    assert!(header(query("email"), &MARK, "location", "/?a=%").is_err());
 }
 
 proptest! {
@@ -173,10 +155,10 @@ proptest! {
             ("cookie", format!("{noise}; email=canary; {noise}")),
             ("set-cookie", format!("email=canary; {noise}")),
         ] {
-            if let Ok(Some(value)) = header(places(), &MarkingTransform::default(), name, &text) {
+            if let Ok(Some(value)) = header(places(), &MARK, name, &text) {
                 prop_assert!(!value.contains("canary"), "{}: {}", name, value);
             }
-            let read = scene(places(), &MarkingTransform::default(), |s| s.header(name, &bytes).is_ok()).0;
+            let read = rewrite(places(), &MARK, |s| s.header(name, &bytes).is_ok()).0;
             prop_assert!(!read || std::str::from_utf8(&bytes).is_ok());
         }
     }
