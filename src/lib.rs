@@ -45,6 +45,27 @@
 //! and one maker, and without which nothing is sent to an upstream. A policy is a value in a list. Bodies flow through push
 //! engines ([`pii::Rewriter`]) that know no I/O, so any split of the input gives the same output. Tower protects against load;
 //! it never decides.
+//!
+//! # To add something
+//! The compiler or a test asks for every step that is not the first. `docs/` follows in the same commit.
+//!
+//! - **A policy**: its file in `policy/`, with its `mod` line and its line in `CATALOG` of `policy/mod.rs`. A setting of its own
+//!   is a config key; what it reads of a request is a field in `policy/facts.rs`, filled in `gateway/policy_input.rs`.
+//! - **A reason to refuse**: its row in `model/reason.rs`, with word, status, texts and whether it counts towards a trip; and the
+//!   place that returns it.
+//! - **A treatment**: its row in `model/treatment.rs`; its variant in `pii/treatment/mod.rs`, and a file beside it where it is long;
+//!   its arm in `config/check/rules.rs`.
+//! - **A body format**: a folder in `pii/` with a [`pii::Rewriter`]; its variant, content types and engine in `pii/body/mod.rs`; its
+//!   bounds in `bounds/mod.rs`; a target in `fuzz/targets.rs`.
+//! - **A detector**: its kind and its search in `pii/detect/mod.rs`, and a file beside it.
+//! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`, `telemetry/vendor_metrics.rs` or
+//!   `telemetry/route_metrics.rs`.
+//! - **An admin call**: its line and its trait's method in the subject's file of `admin/`; the act in the same subject's file of
+//!   `server/control/`; its answer's type in the room that knows the answer; its stand-in in `admin/fake.rs`. The API's description,
+//!   roles and the audit follow from the line.
+//! - **A verb**: its file in `cli/`, with its arguments and its help, and its line in `cli/mod.rs`.
+//! - **A config key**: its field in a file of `config/file/`, with the comment that becomes the schema; its check in
+//!   `config/check/`; its settings in the room that obeys it.
 
 mod admin;
 mod audit;

@@ -110,6 +110,18 @@ fn pii_needs_only_paths_vendor_ids_and_kinds_of_treatments_of_model() {
 }
 
 #[test]
+fn the_map_leads_to_places_that_are_there() {
+    let map = read(&root().join("src/lib.rs"));
+    let (_, map) = map.split_once("# To add something").expect("a heading");
+    let map = map.lines().take_while(|line| line.starts_with("//!") || line.is_empty()).collect::<String>();
+    let places = || map.split('`').skip(1).step_by(2).filter(|place| place.contains('/'));
+    assert!(places().count() > 20, "the map names places");
+    let gone: Vec<_> =
+        places().filter(|place| ["", "src"].iter().all(|from| !root().join(from).join(place).exists())).collect();
+    assert!(gone.is_empty(), "src/lib.rs leads to what is not there: {gone:?}");
+}
+
+#[test]
 fn every_file_says_what_it_is() {
     let silent: Vec<_> = all_rust().into_iter().filter(|file| !read(file).starts_with("//!")).collect();
     assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");
