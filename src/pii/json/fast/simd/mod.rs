@@ -56,6 +56,7 @@ pub struct JsonEngine(EngineKind);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum EngineKind {
     Bytes,
+    #[cfg_attr(not(feature = "internals"), expect(dead_code, reason = "the reference of tests and benchmarks"))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx2,
@@ -68,6 +69,7 @@ impl JsonEngine {
     pub const BYTES: Self = Self(EngineKind::Bytes);
 
     /// The engines that this machine can run, the fastest last.
+    #[cfg(feature = "internals")]
     pub fn available() -> Vec<Self> {
         let mut engines = vec![Self::BYTES, Self(EngineKind::Portable)];
         #[cfg(target_arch = "x86_64")]
