@@ -186,10 +186,10 @@ impl AdminClient {
 
 /// Runs a verb with a client for the gateway that its arguments name.
 pub(super) fn with_client(
-    reach: &ConnectionArgs,
+    connection: &ConnectionArgs,
     talk: impl AsyncFnOnce(&AdminClient) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
-    let client = reach.client()?;
+    let client = connection.client()?;
     block_on(talk(&client))
 }
 

@@ -85,7 +85,7 @@ impl ExplainArgs {
         if self.fetch_keys {
             fetch_keys(&explainer)?;
         }
-        let told = explainer.explain(&ExplainQuery {
+        let steps = explainer.explain(&ExplainQuery {
             contract,
             direction: self.direction(contract),
             method: &Method::from_bytes(self.method.as_bytes())
@@ -94,7 +94,7 @@ impl ExplainArgs {
             token: self.token()?.as_deref(),
             now: clock.now(),
         });
-        self.print(contract, &told, remembered.unread_reason, out)
+        self.print(contract, &steps, remembered.unread_reason, out)
     }
 
     fn direction(&self, contract: &Contract) -> Direction {
@@ -123,23 +123,23 @@ impl ExplainArgs {
     fn print(
         &self,
         contract: &Contract,
-        told: &[Explanation],
+        steps: &[Explanation],
         unread: Option<&str>,
         out: &mut dyn Write,
     ) -> Result<Exit, CliError> {
         let places = loader(FaultSeverity::Warning).source_map(&self.config.path, contract.vendor.as_str());
         let line = |rule: &str| rule_line(places.as_ref(), rule);
-        let verdict = verdict(told);
+        let verdict = verdict(steps);
         if self.json {
-            let steps: Vec<Value> = told.iter().map(|one| step_json(one, line(&one.rule))).collect();
+            let json: Vec<Value> = steps.iter().map(|one| step_json(one, line(&one.rule))).collect();
             let object = json!({
                 "vendor": contract.vendor.as_str(), "method": self.method, "path": self.target,
                 "direction": self.direction(contract).as_str(), "answer": verdict_word(verdict),
-                "reason": verdict_reason(verdict), "steps": steps, "unread": unread,
+                "reason": verdict_reason(verdict), "steps": json, "unread": unread,
             });
             writeln!(out, "{object}")?;
         } else {
-            for one in told {
+            for one in steps {
                 writeln!(out, "{}", step_line(one, line(&one.rule)))?;
             }
             if let Some(why) = unread {
@@ -161,12 +161,12 @@ fn fetch_keys(explainer: &Explainer<'_>) -> Result<(), CliError> {
 }
 
 /// The first denial decides. Without one, any rule that cannot be checked leaves the result open.
-fn verdict(told: &[Explanation]) -> ExplainVerdict<'_> {
-    let denial = told.iter().find_map(|one| match &one.outcome {
+fn verdict(steps: &[Explanation]) -> ExplainVerdict<'_> {
+    let denial = steps.iter().find_map(|one| match &one.outcome {
         ExplainOutcome::Denied(denial) => Some(denial),
         ExplainOutcome::Allowed(_) | ExplainOutcome::Unknown(_) | ExplainOutcome::Note(_) => None,
     });
-    let open = told.iter().any(|one| matches!(one.outcome, ExplainOutcome::Unknown(_)));
+    let open = steps.iter().any(|one| matches!(one.outcome, ExplainOutcome::Unknown(_)));
     match denial {
         Some(denial) => ExplainVerdict::Denied(denial),
         None if open => ExplainVerdict::Open,

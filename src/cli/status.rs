@@ -182,8 +182,9 @@ fn limits(limits: &[VendorLimit]) -> String {
 fn shapes(shapes: &[UnexpectedShape]) -> String {
     const HEAD: [(&str, Align); 3] =
         [("UNEXPECTED SHAPE", Align::Left), ("ROUTE", Align::Left), ("BODIES", Align::Right)];
-    let row =
-        |told: &UnexpectedShape| vec![told.direction.as_str().to_owned(), told.route.clone(), thousands(told.bodies)];
+    let row = |shape: &UnexpectedShape| {
+        vec![shape.direction.as_str().to_owned(), shape.route.clone(), thousands(shape.bodies)]
+    };
     table(&HEAD, &shapes.iter().map(row).collect::<Vec<_>>())
 }
 

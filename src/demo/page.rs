@@ -87,9 +87,9 @@ impl<'a> DemoPage<'a> {
     }
 
     /// Writes an answer: green where the call was let through, yellow where it was refused.
-    pub(super) fn answer(&mut self, status: StatusCode, told: &str) {
+    pub(super) fn answer(&mut self, status: StatusCode, summary: &str) {
         let ink = if status.is_success() { Colour::Green } else { Colour::Yellow };
-        let line = format!("   {} {}  {told}", self.coloured(ink, "←"), self.coloured(ink, status.as_str()));
+        let line = format!("   {} {}  {summary}", self.coloured(ink, "←"), self.coloured(ink, status.as_str()));
         self.write(&line);
     }
 
@@ -119,16 +119,16 @@ impl<'a> DemoPage<'a> {
     }
 
     /// Writes whether a claim of the story holds; `got` is what was found instead.
-    pub(super) fn check(&mut self, told: &str, holds: bool, got: impl Display) {
+    pub(super) fn check(&mut self, claim: &str, holds: bool, got: impl Display) {
         self.checks += 1;
         if holds {
-            let line = format!("   {} {told}", self.coloured(Colour::Green, "✓"));
+            let line = format!("   {} {claim}", self.coloured(Colour::Green, "✓"));
             self.write(&line);
             return;
         }
-        let line = format!("   {} {told}: {got}", self.coloured(Colour::Red, "✗"));
+        let line = format!("   {} {claim}: {got}", self.coloured(Colour::Red, "✗"));
         self.write(&line);
-        self.failures.push(format!("step {}: {told}: {got}", self.step));
+        self.failures.push(format!("step {}: {claim}: {got}", self.step));
     }
 
     /// Writes that a step could not be played to its end.

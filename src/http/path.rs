@@ -211,7 +211,7 @@ mod tests {
         ] {
             for raw in raws {
                 let denial = canonicalize(raw).expect_err(raw);
-                assert!(denial.public_text.is_some_and(|told| told.contains(name)), "{raw}: {denial:?}");
+                assert!(denial.public_text.is_some_and(|text| text.contains(name)), "{raw}: {denial:?}");
             }
         }
     }

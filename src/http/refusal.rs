@@ -192,7 +192,11 @@ mod tests {
             "{:?}",
             problem_json(
                 denial.reason,
-                &ProblemText { status: response.status(), title: "", detail: denial.public_text.expect("told") },
+                &ProblemText {
+                    status: response.status(),
+                    title: "",
+                    detail: denial.public_text.expect("a public text")
+                },
                 RequestIds::next()
             )
         );

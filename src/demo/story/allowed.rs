@@ -21,12 +21,12 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     let ask = || DemoRequest::get(stage.ingress, LIST).bearer(&token);
     let treated = call(stage, page, ask(), WHO).await?;
     let (before, after) = (raw.json(), treated.json());
-    let told = format!(
+    let claim = format!(
         "allowed: 3 records, {}, {}",
         decimal_bytes(treated.body.len() as u64),
         milliseconds(treated.took_micros)
     );
-    page.answer(treated.status, &told);
+    page.answer(treated.status, &claim);
     let (first, first_treated) = (&before["customers"][0], &after["customers"][0]);
     let rules = rules(stage, "/v1/customers");
     page.remark("the first of them, as the CRM has it (-) and as the vendor gets it (+)");
@@ -43,8 +43,8 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
 /// Treatment is deterministic: the vendor can join what it got before with what it gets now.
 async fn again(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str, first: &[u8]) -> Result<(), StoryError> {
     let reply = DemoRequest::get(stage.ingress, LIST).bearer(token).finish(&stage.clock).await?;
-    let told = "asked again, every token, hash and card is the same: the vendor can still join its tables";
-    page.check(told, reply.body == first, "something else");
+    let claim = "asked again, every token, hash and card is the same: the vendor can still join its tables";
+    page.check(claim, reply.body == first, "something else");
     Ok(())
 }
 
@@ -57,8 +57,8 @@ async fn one(stage: &DemoStage, page: &mut DemoPage<'_>, token: &str) -> Result<
         Value::Object(members) => members.keys().cloned().collect(),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Vec::new(),
     };
-    let told = "a route can list what may pass: id, country, segment, and nothing that is added one day";
-    page.check(told, names == ["id", "country", "segment"], names.join(", "));
+    let claim = "a route can list what may pass: id, country, segment, and nothing that is added one day";
+    page.check(claim, names == ["id", "country", "segment"], names.join(", "));
     Ok(())
 }
 

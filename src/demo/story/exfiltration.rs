@@ -26,9 +26,9 @@ pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(
     page.remark(format!("{} {} of {} records", bar(arrived, CUSTOMERS), thousands(arrived), thousands(CUSTOMERS)));
     page.check("the response was cut, and looks cut: it breaks off without an end", !reply.whole, "it ended well");
     let expected = budget.saturating_sub(before)..=budget;
-    let told =
+    let claim =
         format!("the budget is {} in 3 s: with the {before} from before, not one more has left", thousands(budget));
-    page.check(&told, expected.contains(&arrived), format!("{arrived} arrived"));
+    page.check(&claim, expected.contains(&arrived), format!("{arrived} arrived"));
     let leaked = (1..=arrived).step_by(50).map(customer).filter(|raw| occurrences(&reply.body, raw.ssn.as_bytes()) > 0);
     let leaked = leaked.count() as u64 + occurrences(&reply.body, b".example\"");
     page.check("and what did leave holds no mail address and no SSN", leaked == 0, leaked);

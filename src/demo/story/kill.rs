@@ -82,14 +82,14 @@ async fn kill(stage: &DemoStage, page: &mut DemoPage<'_>, downloads: Vec<DemoDow
     let answer = reply.json();
     let number = |name: &str| answer[name].as_u64().unwrap_or_default();
     let (severed, micros) = (number("severed"), number("sever_micros"));
-    let told = format!(
+    let claim = format!(
         "killed: {severed} severed in {} µs; on disk and answered in {}",
         thousands(micros),
         milliseconds(reply.took_micros)
     );
-    page.answer(reply.status, &told);
+    page.answer(reply.status, &claim);
     let holds = reply.status == 200 && answer["state"] == "killed" && answer["persisted"] == true;
-    page.check("the kill stands, and is on disk before the answer", holds, &answer);
+    page.check("the kill is in force, and on disk before the answer", holds, &answer);
     page.check("it says that it severed all four", severed == 4, severed);
     let each = records(&downloads);
     let mut whole = 0;
@@ -97,8 +97,8 @@ async fn kill(stage: &DemoStage, page: &mut DemoPage<'_>, downloads: Vec<DemoDow
         let ended = tokio::time::timeout(POLL_INTERVAL * POLLS_MAX, download.whole).await;
         whole += u32::from(!matches!(ended, Ok(Ok(false))));
     }
-    let told = format!("every download broke off, visibly, after {each} of 50,000 records");
-    page.check(&told, whole == 0, format!("{whole} did not"));
+    let claim = format!("every download broke off, visibly, after {each} of 50,000 records");
+    page.check(&claim, whole == 0, format!("{whole} did not"));
     Ok(())
 }
 

@@ -96,9 +96,9 @@ async fn call(
 /// Checks that a call was refused with this status and reason, and that it did not reach the internal API.
 fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, outcome: &str, crm: &Crm, requests_before: u64) {
     let arrived = crm.requests() - requests_before;
-    let told = format!("refused with {outcome}; the internal API never heard of it");
+    let claim = format!("refused with {outcome}; the internal API never heard of it");
     let got = format!("{}, {arrived} requests arrived", reply.outcome());
-    page.check(&told, reply.outcome() == outcome && arrived == 0, got);
+    page.check(&claim, reply.outcome() == outcome && arrived == 0, got);
 }
 
 /// Prints what the user can try now, as lines to copy. `program` is how this program was called.

@@ -19,9 +19,9 @@ pub(super) async fn scope(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<
     let reply = call(stage, page, ask, "acme-batch, customers:read").await?;
     check_refused(page, &reply, "403 scope_missing", &stage.crm, before);
     let challenge = reply.header("www-authenticate");
-    let told = "the answer names what is missing: insufficient_scope, customers:export (RFC 6750)";
+    let claim = "the answer names what is missing: insufficient_scope, customers:export (RFC 6750)";
     let holds = challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"customers:export\"");
-    page.check(told, holds, challenge);
+    page.check(claim, holds, challenge);
     Ok(())
 }
 

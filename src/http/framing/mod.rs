@@ -127,11 +127,11 @@ impl FramingValidator {
 
     /// Validates a window: the bytes that were kept, and those that came after them.
     ///
-    /// `asked` says which response the other side expects; a request has none.
-    pub(super) fn validate(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> FramingVerdict {
+    /// `pending` says which response the other side expects; a request has none.
+    pub(super) fn validate(&mut self, window: &[u8], pending: Option<&PendingResponse>) -> FramingVerdict {
         let mut pass = 0;
         let error = loop {
-            match self.advance(&window[pass..], asked) {
+            match self.advance(&window[pass..], pending) {
                 Ok(0) => break None,
                 Ok(taken) => pass += taken,
                 Err(error) => break Some(error),
@@ -141,7 +141,7 @@ impl FramingValidator {
     }
 
     /// How many bytes at the front of the window may pass: the next whole piece, or 0 while it is incomplete.
-    fn advance(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> Result<usize, FramingError> {
+    fn advance(&mut self, window: &[u8], pending: Option<&PendingResponse>) -> Result<usize, FramingError> {
         if window.is_empty() {
             return Ok(0);
         }
@@ -192,13 +192,13 @@ impl FramingValidator {
                 }
                 Ok(self.take_line())
             }
-            FramingState::Start | FramingState::Head => self.advance_head(window, asked),
+            FramingState::Start | FramingState::Head => self.advance_head(window, pending),
         }
     }
 
     /// Reads the lines of a head. The head passes as a whole.
-    fn advance_head(&mut self, window: &[u8], asked: Option<&PendingResponse>) -> Result<usize, FramingError> {
-        if asked.is_some_and(PendingResponse::is_idle) {
+    fn advance_head(&mut self, window: &[u8], pending: Option<&PendingResponse>) -> Result<usize, FramingError> {
+        if pending.is_some_and(PendingResponse::is_idle) {
             return Err(FramingError::Surplus);
         }
         while let Some(line) = self.next_line(window, self.head_bytes_max(), FramingError::LongHead)? {
@@ -217,7 +217,7 @@ impl FramingValidator {
                     return Ok(self.end_head());
                 }
                 (_, MessageSide::Response) => {
-                    self.state = self.state_after_response(asked)?;
+                    self.state = self.state_after_response(pending)?;
                     return Ok(self.end_head());
                 }
             }
@@ -255,7 +255,7 @@ impl FramingValidator {
     }
 
     /// What follows the head of a response (RFC 9112 section 6.3).
-    fn state_after_response(&mut self, asked: Option<&PendingResponse>) -> Result<FramingState, FramingError> {
+    fn state_after_response(&mut self, pending: Option<&PendingResponse>) -> Result<FramingState, FramingError> {
         let FramingFields { length, chunked, .. } = self.fields;
         let has_none = matches!(self.code, 100..=199 | 204);
         if chunked && (has_none || self.version == HttpVersion::Http10) {
@@ -268,12 +268,12 @@ impl FramingValidator {
         if matches!(self.code, 100 | 102..=199) {
             return self.count_interim();
         }
-        let answered = asked.map_or(ExpectedResponse::Nothing, PendingResponse::response_began);
+        let expected = pending.map_or(ExpectedResponse::Nothing, PendingResponse::response_began);
         if self.code == 101 {
-            return if answered.is_upgrade() { Ok(FramingState::Passthrough) } else { Err(FramingError::Switch) };
+            return if expected.is_upgrade() { Ok(FramingState::Passthrough) } else { Err(FramingError::Switch) };
         }
         (self.interim, self.saw_100_continue) = (0, false);
-        let to_head = answered.is_head();
+        let to_head = expected.is_head();
         Ok(match (chunked, length) {
             _ if has_none || to_head || self.code == 304 => FramingState::Start,
             (true, _) => FramingState::ChunkSize,

@@ -44,8 +44,8 @@ impl<S> ScreenedStream<S> {
     }
 
     /// A connection to an upstream.
-    pub fn answers(stream: S, asked: Arc<PendingResponse>) -> Self {
-        Self::new(stream, MessageSide::Response, ScreenedPeer::Upstream(asked))
+    pub fn answers(stream: S, pending: Arc<PendingResponse>) -> Self {
+        Self::new(stream, MessageSide::Response, ScreenedPeer::Upstream(pending))
     }
 
     fn new(stream: S, side: MessageSide, peer: ScreenedPeer) -> Self {
@@ -53,19 +53,19 @@ impl<S> ScreenedStream<S> {
     }
 
     fn validate(&mut self, fresh: &[u8]) -> FramingVerdict {
-        let asked = match &self.peer {
+        let pending = match &self.peer {
             ScreenedPeer::Caller(_) => None,
-            ScreenedPeer::Upstream(asked) => Some(&**asked),
+            ScreenedPeer::Upstream(pending) => Some(&**pending),
         };
         if self.buffered.is_empty() {
-            let judged = self.framing.validate(fresh, asked);
-            self.buffered.extend_from_slice(&fresh[judged.pass..]);
-            return judged;
+            let verdict = self.framing.validate(fresh, pending);
+            self.buffered.extend_from_slice(&fresh[verdict.pass..]);
+            return verdict;
         }
         self.buffered.extend_from_slice(fresh);
-        let judged = self.framing.validate(&self.buffered, asked);
-        self.cleared = judged.pass;
-        judged
+        let verdict = self.framing.validate(&self.buffered, pending);
+        self.cleared = verdict.pass;
+        verdict
     }
 
     /// Puts the placeholder in the place of what was refused.
@@ -73,7 +73,7 @@ impl<S> ScreenedStream<S> {
         self.buffered.truncate(self.cleared);
         self.drained = Some(0);
         match &self.peer {
-            ScreenedPeer::Upstream(asked) => asked.fail(error),
+            ScreenedPeer::Upstream(pending) => pending.fail(error),
             ScreenedPeer::Caller(turns) if self.framing.is_in_head() => {
                 turns.reject_request(self.framing.heads(), error);
                 self.buffered.extend_from_slice(REFUSED_REQUEST);
@@ -102,8 +102,8 @@ impl<S: AsyncRead + Unpin> ScreenedStream<S> {
     /// Reads and drops what comes after a refusal. Unread bytes would make the kernel reset the connection, and the
     /// peer would lose the answer.
     fn poll_drain(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>, mut drained: usize) -> Poll<io::Result<()>> {
-        if let ScreenedPeer::Upstream(asked) = &self.peer {
-            let error = asked.error().unwrap_or(FramingError::Surplus);
+        if let ScreenedPeer::Upstream(pending) = &self.peer {
+            let error = pending.error().unwrap_or(FramingError::Surplus);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
         if !self.framing.is_in_head() {
@@ -131,9 +131,9 @@ impl<S: AsyncRead + Unpin> ScreenedStream<S> {
         let ScreenedPeer::Caller(turns) = &self.peer else { return Poll::Ready(Ok(true)) };
         if let Poll::Ready(switched) = turns.poll_upgraded(self.framing.heads(), cx) {
             self.framing.finish_upgrade(switched);
-            let judged = self.framing.validate(&self.buffered, None);
-            self.cleared = judged.pass;
-            if let Some(error) = judged.error {
+            let verdict = self.framing.validate(&self.buffered, None);
+            self.cleared = verdict.pass;
+            if let Some(error) = verdict.error {
                 self.refuse(error);
             }
             return Poll::Ready(Ok(true));
@@ -185,9 +185,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for ScreenedStream<S> {
                 continue;
             }
             let was_held = !this.buffered.is_empty();
-            let judged = this.validate(&buf.filled()[before..]);
-            buf.set_filled(if was_held { before } else { before + judged.pass });
-            if let Some(error) = judged.error {
+            let verdict = this.validate(&buf.filled()[before..]);
+            buf.set_filled(if was_held { before } else { before + verdict.pass });
+            if let Some(error) = verdict.error {
                 this.refuse(error);
             }
             if buf.filled().len() > before {

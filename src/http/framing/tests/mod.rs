@@ -5,10 +5,10 @@ mod reference;
 
 use super::*;
 
-fn judged(side: MessageSide, asked: Option<&PendingResponse>, bytes: &str) -> Result<usize, FramingError> {
+fn validate(side: MessageSide, pending: Option<&PendingResponse>, bytes: &str) -> Result<usize, FramingError> {
     let mut framing = FramingValidator::new(side);
-    let judged = framing.validate(bytes.as_bytes(), asked);
-    judged.error.map_or(Ok(judged.pass), Err)
+    let verdict = framing.validate(bytes.as_bytes(), pending);
+    verdict.error.map_or(Ok(verdict.pass), Err)
 }
 
 #[test]
@@ -73,12 +73,12 @@ fn each_request_with_two_readings_is_refused_with_its_own_error() {
         (FramingError::Coding, head("Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n")),
         (FramingError::CodingUnexpected, "POST /a HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n".to_owned()),
     ] {
-        assert_eq!(judged(MessageSide::Request, None, &bytes), Err(error), "{bytes:?}");
+        assert_eq!(validate(MessageSide::Request, None, &bytes), Err(error), "{bytes:?}");
     }
     let chunked = head("Transfer-Encoding: chunked\r\n");
     for body in ["-1\r\n", "g\r\n", "\r\n", "1 \r\n", "0x1\r\n", "1000000000000000\r\n", "1,\r\n", "1\r\nab\r\n"] {
         assert_eq!(
-            judged(MessageSide::Request, None, &format!("{chunked}{body}")),
+            validate(MessageSide::Request, None, &format!("{chunked}{body}")),
             Err(FramingError::Chunk),
             "{body:?}"
         );
@@ -94,7 +94,7 @@ fn each_request_with_two_readings_is_refused_with_its_own_error() {
         (FramingError::FieldName, "0\r\nGET / HTTP/1.1\r\n\r\n"),
         (FramingError::Control, "0\r\nX: \0\r\n\r\n"),
     ] {
-        assert_eq!(judged(MessageSide::Request, None, &format!("{chunked}{body}")), Err(error), "{body:?}");
+        assert_eq!(validate(MessageSide::Request, None, &format!("{chunked}{body}")), Err(error), "{body:?}");
     }
 }
 
@@ -107,13 +107,13 @@ fn a_request_with_one_reading_passes() {
         "POST /a HTTP/1.1\r\nContent-Length:  4 \r\n\r\nabcdGET /b HTTP/1.1\r\n\r\n",
         "POST /a HTTP/1.1\r\nTransfer-Encoding: Chunked\r\n\r\n4;x=\"y\"\r\na\n\0b\r\n0\r\nX: y\r\n\r\nGET /b HTTP/1.1\r\n\r\n",
     ] {
-        assert_eq!(judged(MessageSide::Request, None, bytes), Ok(bytes.len()), "{bytes:?}");
+        assert_eq!(validate(MessageSide::Request, None, bytes), Ok(bytes.len()), "{bytes:?}");
     }
     // A head passes as a whole or not at all.
-    assert_eq!(judged(MessageSide::Request, None, "GET /a HTTP/1.1\r\nHost: a\r\n"), Ok(0));
+    assert_eq!(validate(MessageSide::Request, None, "GET /a HTTP/1.1\r\nHost: a\r\n"), Ok(0));
     // Bytes after a request for an upgrade belong to the new protocol or to the next request: the answer decides.
     let upgrade = "GET /a HTTP/1.1\r\nUpgrade: websocket\r\n\r\n";
-    assert_eq!(judged(MessageSide::Request, None, &format!("{upgrade}\0\n")), Ok(upgrade.len()));
+    assert_eq!(validate(MessageSide::Request, None, &format!("{upgrade}\0\n")), Ok(upgrade.len()));
 }
 
 #[test]
@@ -175,13 +175,13 @@ fn responses_are_framed_as_rfc_9112_says() {
         (Response, "HTTP/1.1 200 OK\r\nbad name: x\r\n", Some(FramingError::FieldName)),
         (Response, "HTTP/1.1 200 OK\r\nX : y\r\n", Some(FramingError::SpacedName)),
     ] {
-        let asked = PendingResponse::default();
-        asked.expect(expected);
-        let found = judged(MessageSide::Response, Some(&asked), bytes);
+        let pending = PendingResponse::default();
+        pending.expect(expected);
+        let found = validate(MessageSide::Response, Some(&pending), bytes);
         assert_eq!(found, verdict.map_or(Ok(bytes.len()), Err), "{expected:?} {bytes:?}");
     }
-    let asked = PendingResponse::default();
-    asked.expect(Response);
+    let pending = PendingResponse::default();
+    pending.expect(Response);
     let hints = "HTTP/1.1 103 x\r\n\r\n".repeat(bounds::INTERIM_ANSWERS_MAX + 1);
-    assert_eq!(judged(MessageSide::Response, Some(&asked), &hints), Err(FramingError::Interim));
+    assert_eq!(validate(MessageSide::Response, Some(&pending), &hints), Err(FramingError::Interim));
 }
