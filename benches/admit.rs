@@ -1,7 +1,7 @@
-//! What admission costs in time: every step of it in the order of the gateway, with the token known.
+//! What admission costs: all its steps in the order of the gateway, with a cached token.
 //!
-//! `cargo bench --bench admit`. Steps: one strict reading of the head, the caller by the verified-token cache with dates,
-//! rotation and revocation judged again, the route, the registration at the kill switch, the chain of policies.
+//! `cargo bench --bench admit`. Steps: one strict reading of the head, the caller by the verified-token cache with
+//! dates, rotation and revocation judged again, the route, the registration at the kill switch, the chain of policies.
 
 use std::hint::black_box;
 use std::num::NonZeroU32;
@@ -25,7 +25,7 @@ use vendorgate::internals::store::Store;
 
 const ROUTE: &str = "GET /v1/customers/{id}";
 
-/// All that one admission reads.
+/// Everything that one admission reads.
 struct Gate {
     directory: Directory,
     table: RouteTable,

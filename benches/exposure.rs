@@ -23,7 +23,7 @@ fn main() {
         let size = std::fs::metadata(folder.path().join("state.redb")).map(|file| file.len()).unwrap_or_default();
         let (clock, mut best) = (Clock::system(), (u64::MAX, u64::MAX));
         for _ in 0..3 {
-            // Opened anew, so that nothing of it is in the store's own cache.
+            // Opened again, so that the store's own cache is empty.
             let store = Store::open(folder.path()).expect("a store");
             let (start, spent) = (clock.now().monotonic_ns, cpu_ns());
             let report = report(&store, end);
@@ -41,7 +41,7 @@ fn main() {
     }
 }
 
-/// The CPU time that this thread has had, where the system tells it (Linux).
+/// The CPU time of this thread, where the system reports it (Linux).
 fn cpu_ns() -> u64 {
     let told = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
     told.and_then(|told| told.split(' ').next()?.parse().ok()).unwrap_or_default()
@@ -93,7 +93,7 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
     clock.now().wall
 }
 
-/// A hash of sorts.
+/// A hash that is good enough to spread subjects.
 const fn spread(person: u64) -> u64 {
     let mixed = person.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed ^ (mixed >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)

@@ -1,5 +1,6 @@
-//! What each format costs: `cargo bench --bench formats`. Bytes a second over bodies of 256 KiB in chunks of 16 KiB, one
-//! value of each record hashed; and the detectors over text with and without finds, beside `memchr` of an absent byte.
+//! What each format costs: `cargo bench --bench formats`. Bytes a second over bodies of 256 KiB in chunks of 16 KiB,
+//! one value of each record hashed; and the detectors over text with and without finds, beside `memchr` of an absent
+//! byte.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -100,7 +101,7 @@ fn formats(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// What is in most documents, and nothing that is looked for.
+/// Text without anything that a detector finds.
 const ORDER: &str = r#"{"order_id":544895824128,"uuid":"5bc8fbbc-bde5-c099-4164-d8399f767c45","sku":"A6388057","title":"the old market Nn","quantity":N,
   "price":53.73,"gift":false,"shipped":"2026-04-10","updated_ms":1705891807615,"lat":77.030414,"created":"2019-04-01T10:00:00Z","tags":["a\n","vip"]},
 "#;
@@ -128,7 +129,7 @@ fn detectors(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Decoding is what a vendor that compresses unasked costs.
+/// Decoding: the cost of a vendor that compresses although it was not asked to.
 fn codings(criterion: &mut Criterion) {
     use std::io::Write;
     let text = body("", "{\"id\":N,\"email\":\"janeN@example.com\",\"country\":\"DE\"}\n", "");

@@ -1,5 +1,5 @@
-//! What identity costs in processor time: a remembered token, a first sight for each algorithm; and a million tokens'
-//! memory.
+//! What identity costs in processor time: a cached token, and a first token for each algorithm; and the memory of a
+//! million tokens.
 //!
 //! `cargo bench --bench identity`; the last, which takes two minutes, by `cargo bench --bench identity -- memory`.
 
@@ -114,7 +114,7 @@ fn hits_and_misses(criterion: &mut Criterion) {
     }
 }
 
-/// What the thread spent on a processor, which a busy machine hardly changes.
+/// The CPU time of this thread, which a busy machine hardly changes.
 fn cpu_time(times: u64, act: impl Fn()) -> Duration {
     let before = on_processor_ns();
     (0..times).for_each(|_| act());
@@ -126,7 +126,7 @@ fn on_processor_ns() -> u64 {
     stat.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
-/// A million distinct tokens through a cache of 64 MiB: what the process grows by.
+/// A million different tokens through a cache of 64 MiB: how much the process grows.
 fn memory(_: &mut Criterion) {
     if !std::env::args().any(|argument| argument == "memory") {
         return;

@@ -1,7 +1,8 @@
-//! The JSON engine beside other ways of doing its work, on the same buffers in the same run.
+//! The JSON engine compared with other ways to do the same work, on the same buffers in the same run.
 //!
 //! `cargo bench --bench json` prints the best of interleaved rounds in GB/s, and the ratios that the project promises.
-//! Ratios mean something on any machine; the figures themselves only on this one. `-- 256` runs one size only, `-- scan` the contenders of that name.
+//! The ratios are valid on other machines too; the figures themselves only on this one. `-- 256` runs one size only,
+//! `-- scan` the contenders of that name.
 
 mod corpus;
 
@@ -289,7 +290,7 @@ fn measure(contenders: &mut [Contender<'_>], body: &[u8]) -> Vec<(&'static str, 
     contenders.iter().zip(&times).map(|((name, _), times)| (*name, best(times))).collect()
 }
 
-/// Seconds of processor time that this thread has had: waiting for a turn is nobody's work.
+/// Seconds of processor time of this thread, without the time that it waited for a processor.
 fn now() -> f64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
     time.tv_sec as f64 + time.tv_nsec as f64 / 1e9

@@ -1,8 +1,8 @@
 //! What the kill switch costs a request, and how long it takes to sever.
 //!
 //! `cargo bench --bench kill`. The first group is the price every request pays: enter, ask, leave; alone, with a
-//! second thread doing the same on the same vendor, and while a kill stands against another client; in CPU time of
-//! the thread where the system tells it (Linux), since others share the machine. The second is the
+//! second thread doing the same on the same vendor, and while another client is killed; in CPU time of the thread where
+//! the system reports it (Linux), since other programs share the machine. The second is the
 //! time from an order to the moment when the last of so many streams, each a task waiting on one of two threads, has
 //! left; the disk is not part of it.
 

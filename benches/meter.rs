@@ -22,7 +22,7 @@ struct CpuTime;
 
 impl CpuTime {
     fn nanos() -> Option<u64> {
-        // The scheduler brings its count up to date when the thread gives way.
+        // The scheduler updates its count when the thread yields.
         std::thread::yield_now();
         std::fs::read_to_string("/proc/thread-self/schedstat").ok()?.split(' ').next()?.parse().ok()
     }

@@ -27,7 +27,7 @@ fn acme() -> VendorId {
     VendorId::parse("acme").expect("a valid id")
 }
 
-/// The time until two threads have each done the work so often.
+/// The time until two threads have each done the work so many times.
 #[expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 fn on_two_threads(rounds: u64, work: impl Fn() + Sync) -> Duration {
     let start = std::time::Instant::now();
@@ -39,7 +39,7 @@ fn on_two_threads(rounds: u64, work: impl Fn() + Sync) -> Duration {
     start.elapsed()
 }
 
-/// All that one ordinary exchange counts.
+/// Everything that is counted for one ordinary exchange.
 fn exchange(criterion: &mut Criterion) {
     let _claim = claim_worker();
     let metrics = metrics();
@@ -127,7 +127,7 @@ fn log(criterion: &mut Criterion) {
     for (name, format) in [("log/json", LogFormat::Json), ("log/human", LogFormat::Human)] {
         let log = ExchangeLog::start(format, io::sink()).expect("a thread");
         criterion.bench_function(name, |bench| bench.iter(|| log.write(black_box(&line()))));
-        // A dropped line is cheap: with many of them, the figure is that of dropping.
+        // A dropped line is cheap: with many of them this would measure dropping.
         println!("{name}: {} lines dropped", log.dropped());
     }
     let subscriber = tracing_subscriber::registry()

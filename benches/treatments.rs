@@ -54,7 +54,7 @@ fn measure(criterion: &mut Criterion, name: &str, treat: &dyn Transform, values:
     });
 }
 
-/// As an engine treats what it finds in one chunk: values wait for others of their kind.
+/// Treats values as an engine does within one chunk: values of one kind are collected and treated together.
 fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Transform, values: &[String]) {
     let (mut out, mut held) = (Vec::with_capacity(64 * 1024), DeferredBatch::default());
     let mut next = (0..values.len()).cycle();
@@ -75,7 +75,7 @@ fn measure_batched(criterion: &mut Criterion, name: &str, treat: &dyn Transform,
     });
 }
 
-/// What so many iterations take when nobody disturbs.
+/// The time of so many iterations when no other program interrupts them.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn quiet(iterations: u64, mut run: impl FnMut()) -> Duration {
     let batch = |_| {
@@ -120,7 +120,7 @@ fn values(criterion: &mut Criterion) {
     measure(criterion, "reveal, e-mail", &Revealer::new(keys(), Arc::new(RevealCounts::default())), &tokens);
 }
 
-/// The general crates on the same values, for the ratio: the treatments above also spell what they made as text.
+/// The general crates on the same values, for comparison; the treatments above also encode their output as text.
 fn crates(criterion: &mut Criterion) {
     let mut row = |name: &str, run: &mut dyn FnMut()| {
         criterion.bench_function(name, |bencher| bencher.iter_custom(|iterations| quiet(iterations, &mut *run)));

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-/// A document of at least so many bytes.
+/// A document of at least this many bytes.
 pub(crate) fn customers(bytes: usize) -> Vec<u8> {
     let mut text = String::from("{\"page\":1,\"customers\":[");
     let mut dice = Dice(0x9E37_79B9_7F4A_7C15);
@@ -35,7 +35,7 @@ impl Dice {
         self.0 % sides
     }
 
-    /// A word or two; every fourth has an escape.
+    /// One or two words; every fourth text has an escape.
     fn words(&mut self) -> String {
         const WORDS: [&str; 12] =
             ["river", "Anna", "stone", "blue", "Müller", "north", "garden", "old", "Łódź", "market", "seven", "light"];

@@ -28,7 +28,7 @@ use self::support::fixture::GatewayFixture;
 use self::support::process::Process;
 use self::support::until;
 
-/// Each has connections of its own, and a vendor may have 4,096 to one.
+/// Upstreams with connections of their own, since a vendor may have 4,096 connections to one upstream.
 const UPSTREAMS: usize = 4;
 /// How often the upstream writes to each stream.
 const BEAT: Duration = Duration::from_secs(2);
@@ -68,16 +68,17 @@ fn main() {
 struct Measured {
     answered_ns: u64,
     last_end_ns: u64,
-    /// What the answer says.
+    /// How many streams were severed, by the answer.
     sever_micros: u64,
-    /// Spent by the gateway until the last end was seen, on both hops and on the disk.
+    /// CPU time of the gateway until the clients saw the last end: for both connections of each stream and the
+    /// disk.
     cpu_ns: u64,
 }
 
 fn round(process: &Process, fixture: &GatewayFixture, size: usize, open: &AtomicUsize) -> Measured {
     let clock = Clock::system();
     let streams = Streams::open(process.ingress, size, &clock);
-    // Live: every stream has had a byte since it began.
+    // Every stream is live: it has received a byte since it began.
     let so_far = streams.frames();
     until("data flows on every stream", || streams.frames() >= so_far + size as u64);
     let mut admin = TcpStream::connect(process.admin).expect("it accepts");
@@ -91,13 +92,13 @@ fn round(process: &Process, fixture: &GatewayFixture, size: usize, open: &Atomic
     streams.nothing_more();
     until("every stream has ended", || streams.ended() == size);
     let cpu_ns = cpu_ns(process) - cpu;
-    // Long enough for every stream's next write, were it still there.
+    // Long enough for the next write of every stream that was not severed.
     std::thread::sleep(BEAT);
     let json: serde_json::Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON");
     assert_eq!((json["severed"].as_u64(), json["persisted"].as_bool()), (Some(size as u64), Some(true)), "{json}");
     match json["lingering"].as_u64() {
         None => assert_eq!(streams.faults(), Vec::<String>::new()),
-        // A machine so busy that the gateway could not end them within a second, and says so.
+        // On a machine so busy that the gateway could not end them within a second, the answer says so.
         Some(lingering) => println!("{lingering} had not left by the answer, which says it"),
     }
     until("the other hop has ended too", || open.load(Ordering::SeqCst) == 0);
@@ -111,7 +112,7 @@ fn round(process: &Process, fixture: &GatewayFixture, size: usize, open: &Atomic
     }
 }
 
-/// CPU time that the threads of the gateway have had, in nanoseconds.
+/// CPU time of the gateway's threads, in nanoseconds.
 fn cpu_ns(process: &Process) -> u64 {
     let root = process.within(Path::new("/"));
     let threads = std::fs::read_dir(root.parent().expect("its folder in /proc").join("task")).expect("a process");
@@ -144,7 +145,7 @@ fn fixture(upstream: SocketAddr) -> GatewayFixture {
     fixture
 }
 
-/// An upstream that begins an answer to everyone and writes to it on and on; `open` is how many it writes to.
+/// An upstream that begins an answer to each request and never ends it; `open` counts the answers that it writes to.
 fn beating(open: Arc<AtomicUsize>) -> SocketAddr {
     let (tell, told) = mpsc::channel();
     std::thread::spawn(move || {
@@ -181,7 +182,7 @@ async fn beat(mut stream: tokio::net::TcpStream, open: Arc<AtomicUsize>) {
     open.fetch_sub(1, Ordering::SeqCst);
 }
 
-/// As many descriptors as the system lets us have; the gateway inherits them.
+/// Raises the limit of file descriptors as far as the system allows; the gateway inherits it.
 fn raise_descriptors() {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

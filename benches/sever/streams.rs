@@ -1,4 +1,4 @@
-//! Clients that hold many streams for next to nothing: raw sockets, one thread, and only as much HTTP as it takes to see
+//! Clients that hold many streams at little cost: raw sockets, one thread, and only as much HTTP as is needed to see
 //! data and ends.
 
 use std::io::{ErrorKind, Read, Write};
@@ -22,14 +22,14 @@ const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const ACK: u8 = 1;
 
-/// So many open answers.
+/// Many open answers.
 pub(crate) struct Streams {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     clock: Clock,
-    /// Locked while bytes are taken from a socket, so that whoever holds it sees what has arrived so far.
+    /// Locked while bytes are read from a socket, so that the holder of the lock sees all that has arrived so far.
     connections: Mutex<Vec<Connection>>,
     heads: AtomicUsize,
     frames: AtomicU64,
@@ -44,7 +44,7 @@ struct Connection {
     open: usize,
     /// Bytes taken from the socket.
     taken: u64,
-    /// As many bytes may come and no data after them.
+    /// So many bytes may still come, and no data after them.
     allowed: Option<u64>,
     unread: Vec<u8>,
     faults: Vec<String>,
@@ -99,7 +99,7 @@ impl Streams {
         self.shared.last_end_ns.load(Ordering::SeqCst)
     }
 
-    /// From here on data is a fault, beyond what the kernel has taken in already.
+    /// From here on data is an error, except what the kernel has received already.
     pub(crate) fn nothing_more(&self) {
         for connection in &mut *self.shared.lock() {
             let waiting = ioctl_fionread(&connection.stream).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Streams {
         }
     }
 
-    /// What should not have been.
+    /// What went wrong.
     pub(crate) fn faults(&self) -> Vec<String> {
         self.shared.lock().iter_mut().flat_map(|connection| std::mem::take(&mut connection.faults)).collect()
     }
@@ -124,7 +124,7 @@ impl Shared {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks at every socket, again and again.
+    /// Reads every socket, again and again.
     fn read(&self) {
         let mut piece = vec![0; 64 * 1024];
         while !self.stop.load(Ordering::SeqCst) {
@@ -153,7 +153,7 @@ impl Shared {
         }
     }
 
-    /// A connection has ended: as it should on HTTP/1.1, by a reset.
+    /// A connection has ended; on HTTP/1.1 it must end by a reset.
     fn gone(&self, connection: &mut Connection, fault: &str) {
         if connection.is_h2 || !fault.is_empty() {
             connection.faults.push(format!("the connection is gone: {fault}"));

@@ -1,8 +1,8 @@
 //! How long a kill takes while strangers besiege the gateway, through real sockets and the real program.
 //!
 //! `cargo bench --bench siege`. For each siege it kills and restores a vendor by HTTP and by the Unix socket, asks both
-//! probes, and prints the best and the middle of the rounds, from the call's sending to its answer. It fails where one is
-//! not answered. The besiegers share this machine's cores: what is measured is more than the gateway's own time.
+//! probes, and prints the best and the middle of the rounds, from the call's sending to its answer. It fails where one
+//! is not answered. The besiegers share this machine's cores: what is measured is more than the gateway's own time.
 
 #[path = "../../tests/gateway/support/mod.rs"]
 #[expect(dead_code, reason = "the tests' own; a benchmark needs less of it")]
@@ -98,7 +98,7 @@ fn measure(siege: &str, process: &Process, fixture: &GatewayFixture) {
     println!("{siege:>28}  {}", columns.join("  "));
 }
 
-/// Nanoseconds to the whole answer, which must be a yes.
+/// Nanoseconds to the whole answer, which must be a success.
 fn asked(mut stream: impl Read + Write, call: &str) -> u64 {
     let clock = Clock::system();
     let before = clock.now().monotonic_ns;
@@ -110,7 +110,7 @@ fn asked(mut stream: impl Read + Write, call: &str) -> u64 {
     took
 }
 
-/// Connections that say nothing; those that cannot be had are left out.
+/// Connections that send nothing; those that cannot be opened are left out.
 fn connect(address: SocketAddr, count: usize) -> Vec<TcpStream> {
     (0..count).filter_map(|_| TcpStream::connect_timeout(&address, Duration::from_secs(1)).ok()).collect()
 }
@@ -131,7 +131,7 @@ fn shake_hands(
     })
 }
 
-/// As many descriptors as the system lets us have; the gateway inherits them.
+/// Raises the limit of file descriptors as far as the system allows; the gateway inherits it.
 fn raise_descriptors() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });

@@ -4,7 +4,9 @@ use crate::identity::caller::names::CredentialName;
 use crate::identity::certificate::peer::{PeerCertificate, SubjectAltName};
 use crate::identity::directory::IdentityContract;
 use crate::identity::revocation::{DistrustedKey, Revocation, RevocationTarget};
-use crate::identity::settings::{CertificateSettings, IdentitySettings, KeySource, RotationRules, TokenSettings};
+use crate::identity::settings::{
+    CertificateSettings, IdentitySettings, KeySource, RotationRules, SenderBinding, TokenSettings,
+};
 use crate::identity::token::claim_names::TokenShape;
 use crate::model::{Algorithm, ClientId, Reason, UnixTime, VendorId};
 

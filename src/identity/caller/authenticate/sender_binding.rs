@@ -10,7 +10,7 @@ use crate::identity::certificate::peer::{PeerCertificate, SubjectAltName};
 use crate::identity::directory::IdentityContract;
 use crate::identity::fixture::presented;
 use crate::identity::keys::signing::SigningKey;
-use crate::identity::settings::{CertificateSettings, IdentitySettings, TokenSettings};
+use crate::identity::settings::{CertificateSettings, IdentitySettings, SenderBinding, TokenSettings};
 use crate::identity::webhook::{WebhookPreset, WebhookSettings};
 use crate::model::{Algorithm, Reason, VendorId};
 
