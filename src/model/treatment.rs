@@ -45,7 +45,7 @@ treatments! {
     EncryptFormat = "encrypt_format" true "a pseudonym that only our keys turn back";
     /// Characters replaced by *.
     Mask = "mask" false "a part of the value";
-    /// The constant [redacted].
+    /// A constant text in place of the value.
     Redact = "redact" false "nothing";
     /// Left out.
     Drop = "drop" false "nothing";

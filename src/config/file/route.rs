@@ -166,7 +166,7 @@ pub(in crate::config) struct DetectConfig {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct PiiRuleConfig {
-    /// A field of the body: JSONPath with .name, ["name"], [*], [n], and each behind ..
+    /// A field of the body: a JSONPath of names, indexes and wildcards, such as the example.
     #[schemars(example = "$.customers[*].email")]
     pub(in crate::config) field: Option<String>,
     /// A query parameter.

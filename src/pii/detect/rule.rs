@@ -16,7 +16,7 @@ const STRIDE_BYTES: usize = 8 * 1024;
 pub enum DetectAction {
     /// Each of its characters becomes *.
     Mask,
-    /// It becomes [redacted].
+    /// It is replaced by a constant text.
     Redact,
     /// It passes and is counted.
     Report,
