@@ -101,7 +101,7 @@ fn parameters<C: AdminControl>(endpoint: &Endpoint<C>) -> Vec<Value> {
     vendor.into_iter().chain(query).collect()
 }
 
-/// `post_v1_vendors_vendor_kill`
+/// The operation's id in OpenAPI, such as `post_v1_vendors_vendor_kill`.
 fn identifier<C: AdminControl>(endpoint: &Endpoint<C>) -> String {
     let plain = |symbol: char| if symbol.is_ascii_alphanumeric() { symbol.to_ascii_lowercase() } else { '_' };
     let name: String =

@@ -101,7 +101,7 @@ pub(super) enum CliError {
     Keys {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the cause was.
         #[source]
         source: KeyError,
     },
@@ -110,7 +110,7 @@ pub(super) enum CliError {
     OfflineOrder {
         /// The state folder.
         path: PathBuf,
-        /// Why.
+        /// What the cause was.
         #[source]
         source: io::Error,
     },

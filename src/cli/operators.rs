@@ -71,7 +71,7 @@ pub(super) enum OperatorsError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the cause was.
         source: io::Error,
     },
 }

@@ -11,11 +11,11 @@ use super::file;
 /// A kind of YAML file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigFileKind {
-    /// `vendorgate.yaml`.
+    /// The main file, `vendorgate.yaml`.
     Config,
     /// One vendor's contract.
     Contract,
-    /// `operators.yaml`.
+    /// The operators' file, `operators.yaml`.
     Operators,
 }
 

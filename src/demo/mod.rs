@@ -35,7 +35,7 @@ pub enum DemoError {
     File {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// What the cause was.
         #[source]
         source: io::Error,
     },

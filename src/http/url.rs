@@ -40,13 +40,13 @@ pub enum UrlError {
     /// A scheme other than `http` and `https`.
     #[error("must begin with http:// or https://")]
     Scheme,
-    /// `user:password@`.
+    /// It has `user:password@`.
     #[error("must not hold a user or password")]
     UserInfo,
     /// `?…`, where only a base can be.
     #[error("must not have a query")]
     Query,
-    /// `#…`
+    /// It has a fragment, `#…`.
     #[error("must not have a fragment")]
     Fragment,
     /// A base with dot segments, needless encoding, or anything else that can be read as another path.

@@ -31,7 +31,7 @@ pub enum JsonError {
 /// A JSON value.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Json {
-    /// `null`
+    /// The literal `null`.
     Null,
     /// `true` or `false`
     Bool(bool),

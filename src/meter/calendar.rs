@@ -55,7 +55,7 @@ pub enum ContractState {
     },
     /// Over, within the grace in which reading is still allowed.
     ReadOnly,
-    /// Over.
+    /// The contract is over.
     Ended,
 }
 

@@ -65,9 +65,9 @@ pub struct RemainingLimits {
     pub requests: f64,
     /// Requests in flight.
     pub concurrency: f64,
-    /// Records.
+    /// The share of the records budget that is left, from 0 to 1.
     pub records: f64,
-    /// Bytes.
+    /// The share of the bytes budget that is left, from 0 to 1.
     pub bytes: f64,
     /// Different subjects, where they are limited.
     pub subjects: Option<f64>,

@@ -8,7 +8,7 @@ use crate::model::{Denial, Reason};
 /// Which budget was spent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Measure {
-    /// Records.
+    /// The records budget.
     Records,
     /// Body bytes.
     Bytes,

@@ -16,9 +16,9 @@ use crate::model::{Direction, Moment, UnixTime};
 pub struct LedgerSnapshot {
     /// When it was taken, in milliseconds since the epoch.
     pub taken_ms: u64,
-    /// Records.
+    /// What is used of the records budget.
     pub records: WindowSnapshot,
-    /// Bytes.
+    /// What is used of the bytes budget.
     pub bytes: WindowSnapshot,
     /// Different subjects, where they are limited.
     pub subjects: Option<SubjectsSnapshot>,
@@ -37,9 +37,9 @@ pub struct RouteUsageSnapshot {
     pub direction: String,
     /// The route as the contract writes it.
     pub route: String,
-    /// Records.
+    /// What is used of the records budget.
     pub records: Option<WindowSnapshot>,
-    /// Bytes.
+    /// What is used of the bytes budget.
     pub bytes: Option<WindowSnapshot>,
     /// Nanoseconds that the route's request rate stays in debt.
     pub rate_ns: u64,

@@ -21,7 +21,7 @@ pub enum Algorithm {
     PS384,
     /// RSASSA-PSS with SHA-512.
     PS512,
-    /// Ed25519.
+    /// Ed25519 (RFC 8037).
     EdDSA,
 }
 

@@ -50,7 +50,7 @@ pub enum StoreError {
     Row {
         /// The table.
         table: &'static str,
-        /// Why.
+        /// What the cause was.
         source: Arc<RowError>,
     },
     /// The engine failed to read.

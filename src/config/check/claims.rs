@@ -146,7 +146,7 @@ fn types(at: &Cursor<'_>, written: Option<&[String]>) -> (bool, Vec<String>) {
     (plain, others)
 }
 
-/// `algorithms:`
+/// Checks what is written under `algorithms:`.
 pub(super) fn algorithms(at: &Cursor<'_>, written: Option<&[written::AlgorithmName]>) -> Vec<Algorithm> {
     let Some(written) = written else { return vec![Algorithm::ES256] };
     if written.is_empty() {

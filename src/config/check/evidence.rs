@@ -13,7 +13,7 @@ use crate::config::units;
 use crate::http::Url;
 use crate::model::Secret;
 
-/// `audit:`
+/// Checks what is written under `audit:`.
 pub(in crate::config) fn audit(
     at: &Cursor<'_>,
     written: Option<&written::AuditConfig>,
@@ -45,7 +45,7 @@ fn rotate(at: &Cursor<'_>, written: Option<&crate::config::file::contract::SizeT
     bytes
 }
 
-/// `hooks:`
+/// Checks what is written under `hooks:`.
 pub(in crate::config) fn hooks(at: &Cursor<'_>, written: &[written::HookConfig]) -> Vec<HookSettings> {
     if written.len() > HOOKS_MAX {
         at.fault(format!("lists more than {HOOKS_MAX} hooks"), "call one that calls the others");

@@ -34,7 +34,7 @@ pub(super) fn source(
     }
 }
 
-/// `fetch:`
+/// Checks what is written under `fetch:`.
 pub(super) fn fetch(at: &Cursor<'_>, written: Option<&written::IssuerFetchConfig>) -> FetchSettings {
     let default = FetchSettings::default();
     let Some(written) = written else { return default };

@@ -27,25 +27,25 @@ pub(super) fn after_end(at: &Cursor<'_>, written: &written::ContractConfig) -> A
     }
 }
 
-/// `warn_before:`
+/// Checks what is written under `warn_before:`.
 pub(super) fn warn_before(at: &Cursor<'_>, written: &written::ContractConfig) -> Duration {
     let written = values::duration(&at.key("warn_before"), written.warn_before.as_ref(), ROTATION_MAX);
     written.unwrap_or(CONTRACT_WARN_BEFORE)
 }
 
-/// `trip:`
+/// Checks what is written under `trip:`.
 pub(super) fn trip(at: &Cursor<'_>, written: Option<&written::TripConfig>) -> Option<TripSettings> {
     let trip = written?;
     let window = values::duration(&at.key("window"), trip.window.as_ref(), WINDOW_MAX)?;
     Some(TripSettings { denials: NonZeroU32::new(trip.denials?)?, window })
 }
 
-/// `drills:`
+/// Checks what is written under `drills:`.
 pub(super) fn drill_every(at: &Cursor<'_>, written: Option<&written::DrillsConfig>) -> Option<Duration> {
     values::duration(&at.key("every"), written?.every.as_ref(), ROTATION_MAX)
 }
 
-/// `restore:`
+/// Checks what is written under `restore:`.
 pub(super) fn approvals(written: Option<&written::RestoreConfig>) -> NonZeroU32 {
     written.and_then(|restore| NonZeroU32::new(restore.approvals?)).unwrap_or(NonZeroU32::MIN)
 }

@@ -10,7 +10,7 @@ use crate::config::settings::{ClientCertificateSettings, ListenerSettings, Liste
 use crate::config::source::Cursor;
 use crate::http::is_loopback_address;
 
-/// `listeners:`
+/// Checks what is written under `listeners:`.
 pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::ListenersConfig>) -> ListenersSettings {
     let Some(written) = written else { return ListenersSettings { ingress: None, egress: None, admin: None } };
     if written.ingress.is_none() && written.egress.is_none() {

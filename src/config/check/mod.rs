@@ -44,7 +44,7 @@ use crate::model::with_causes;
 use crate::pii::keys::KeyError;
 use crate::telemetry::log;
 
-/// `state:`
+/// Checks what is written under `state:`.
 pub(super) fn state(at: &Cursor<'_>, written: Option<&file::StateConfig>) -> StateSettings {
     let at = at.key("path");
     let path = written.and_then(|state| state.path.as_deref()).unwrap_or_default();
@@ -58,7 +58,7 @@ pub(super) fn state(at: &Cursor<'_>, written: Option<&file::StateConfig>) -> Sta
     StateSettings { path }
 }
 
-/// `keys:`
+/// Checks what is written under `keys:`.
 pub(super) fn keys(at: &Cursor<'_>, written: Option<&file::KeysConfig>) -> KeysSettings {
     let at = at.key("master");
     let master = written.and_then(|keys| keys.master.as_deref());
@@ -105,14 +105,14 @@ fn master_variable(at: &Cursor<'_>, name: &str) -> MasterKeyLocation {
     place
 }
 
-/// `drain:`
+/// Checks what is written under `drain:`.
 pub(super) fn drain(at: &Cursor<'_>, written: Option<&file::DrainConfig>) -> DrainSettings {
     let deadline = written.and_then(|drain| drain.deadline.as_ref());
     let deadline = values::duration(&at.key("deadline"), deadline, DRAIN_DEADLINE_MAX).unwrap_or(DRAIN_DEADLINE);
     DrainSettings { deadline }
 }
 
-/// `log:`
+/// Checks what is written under `log:`.
 pub(super) fn log(written: Option<&file::LogConfig>) -> log::LogSettings {
     let format = written.and_then(|log| log.format).unwrap_or_default();
     let level = match written.and_then(|log| log.level) {

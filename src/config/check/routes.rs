@@ -16,7 +16,7 @@ use crate::pii::{OnUnexpectedShape, Rules};
 use crate::route::{RouteConflict, RouteOverlap, RoutePattern};
 use crate::upstream;
 
-/// `ingress:`
+/// Checks what is written under `ingress:`.
 pub(super) fn ingress(
     at: &Cursor<'_>,
     written: &[IngressRouteConfig],
@@ -27,7 +27,7 @@ pub(super) fn ingress(
     table(at, written.iter().enumerate().map(route).collect())
 }
 
-/// `egress.routes:`
+/// Checks what is written under `egress.routes:`.
 pub(super) fn egress(
     at: &Cursor<'_>,
     written: &[EgressRouteConfig],

@@ -20,7 +20,7 @@ use crate::upstream::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
 
-/// `upstreams:`
+/// Checks what is written under `upstreams:`.
 pub(in crate::config) fn upstreams(
     at: &Cursor<'_>,
     written: Option<&BTreeMap<String, file::UpstreamConfig>>,

@@ -16,7 +16,7 @@ use crate::identity::{
     WebhookProof, WebhookRecipe, WebhookSecretEncoding, WebhookSettings, inspect_secret,
 };
 
-/// `webhook:`
+/// Checks what is written under `webhook:`.
 pub(super) fn webhook(at: &Cursor<'_>, written: &written::WebhookConfig) -> Option<WebhookSettings> {
     let (mut recipe, known) = recipe(at, written)?;
     if let Some(encoding) = written.secret_encoding {

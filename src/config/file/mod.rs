@@ -176,7 +176,7 @@ pub(in crate::config) struct LogConfig {
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub(in crate::config) enum LogLevelConfig {
-    /// Failures.
+    /// Only failures.
     Error,
     /// Also what will soon fail.
     Warn,
@@ -184,7 +184,7 @@ pub(in crate::config) enum LogLevelConfig {
     Info,
     /// Also the steps that led to a result.
     Debug,
-    /// Everything.
+    /// Everything, for a developer's search.
     Trace,
 }
 

@@ -65,7 +65,7 @@ pub enum ClientError {
     File {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the cause was.
         #[source]
         source: std::io::Error,
     },

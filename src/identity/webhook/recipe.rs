@@ -61,10 +61,10 @@ pub enum WebhookProof {
     /// HMAC-SHA-1 (RFC 2104), which only old senders use. It is not broken as a MAC, but no choice for anything new.
     #[serde(rename = "sha1")]
     HmacSha1,
-    /// HMAC-SHA-256.
+    /// HMAC with SHA-256 (RFC 2104).
     #[serde(rename = "sha256")]
     HmacSha256,
-    /// HMAC-SHA-512.
+    /// HMAC with SHA-512 (RFC 2104).
     #[serde(rename = "sha512")]
     HmacSha512,
     /// The secret itself is sent: who can read one message can forge any other. Contracts write `scheme: token`.
@@ -79,7 +79,7 @@ pub enum SignatureEncoding {
     /// Hexadecimal or base64, which differ in length: what holds where a contract names neither.
     #[serde(skip)]
     HexOrBase64,
-    /// Hexadecimal.
+    /// Hexadecimal digits, of either case.
     Hex,
     /// Base64 with padding.
     Base64,

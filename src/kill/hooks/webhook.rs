@@ -24,7 +24,7 @@ pub struct OutgoingWebhook {
     pub url: String,
     /// Names in lower case, and values.
     pub headers: Vec<(&'static str, String)>,
-    /// JSON.
+    /// The body, JSON.
     pub body: Vec<u8>,
 }
 

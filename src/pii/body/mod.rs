@@ -47,7 +47,7 @@ pub enum BodyFormat {
     /// `multipart/form-data`. Only a content type says so: no contract can write this.
     #[serde(skip)]
     Multipart,
-    /// XML.
+    /// XML 1.0.
     Xml,
     /// Text without names, for detectors alone.
     Text,

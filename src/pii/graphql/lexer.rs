@@ -11,7 +11,7 @@ use super::QueryFault;
 pub(super) enum GraphqlTokenKind {
     /// One of `! $ & ( ) : = @ [ ] { | }`.
     Sign(u8),
-    /// `...`
+    /// The three dots of a fragment, `...`.
     Spread,
     Name,
     Number,

@@ -6,6 +6,7 @@ mod kills;
 mod records;
 mod reload;
 mod restores;
+mod reveal;
 mod revocations;
 mod status;
 mod unseen;

@@ -1,16 +1,11 @@
 //! What was kept, for operators who ask: exposure out of the store, the audit trail out of its files, failed requests out of
-//! memory, values out of tokens; and the record of calls that were refused.
+//! memory; and the record of calls that were refused.
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::GatewayControl;
-use crate::admin::{
-    Actor, AuditEntry, AuditPage, AuditQuery, ControlError, ControlResult, RecordControl, RefusedCall, RevealControl,
-    RevealOrder, RevealReport,
-};
-use crate::audit::{AuditAct, TrailPage};
+use crate::admin::{AuditEntry, AuditPage, AuditQuery, ControlError, ControlResult, RecordControl, RefusedCall};
+use crate::audit::TrailPage;
 use crate::exposure::ExposureReport;
 use crate::model::{UnixTime, VendorId};
 use crate::server::{audit_trail, exposure_store};
@@ -62,19 +57,5 @@ impl RecordControl for GatewayControl {
                 request_id = call.request_id, "an admin call was refused"
             );
         }
-    }
-}
-
-impl RevealControl for GatewayControl {
-    /// Every try is in the audit trail before its answer leaves: who, why, and whose token. Never the value, and never the
-    /// token: an operator who reads the trail could have it revealed again.
-    async fn reveal(&self, actor: &Actor, order: &RevealOrder) -> ControlResult<RevealReport> {
-        let vendors = self.gateway.snapshot.load_full();
-        let opened = vendors.vendors().iter().find_map(|vendor| Some((vendor, vendor.reveal(&order.token)?)));
-        let subject = opened.as_ref().map_or("-", |(vendor, _)| vendor.id().as_str());
-        let detail = json!({ "opened": opened.is_some() });
-        self.act(actor, AuditAct::Reveal, subject, &order.reason, detail).await;
-        let (vendor, value) = opened.ok_or(ControlError::NotRevealed)?;
-        Ok(RevealReport { vendor: vendor.id().to_string(), value })
     }
 }

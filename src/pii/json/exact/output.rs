@@ -10,7 +10,7 @@ pub(in crate::pii::json) enum ByteSink {
     Out,
     /// Into the pending separator.
     Pending,
-    /// Nowhere.
+    /// The output is thrown away.
     Discard,
 }
 
