@@ -3,7 +3,7 @@
 //! Each line has the code of the line before it and a code of its own, made with a key that is not in the file. A
 //! sealed head beside the file has the position of the last line. So nobody without the key can change, drop, move or
 //! cut off a line without [`verify`] naming it. An old file together with its old head can be put back: against that,
-//! note [`AuditTrail::position`] elsewhere from time to time.
+//! note what `vendorgate audit verify` prints elsewhere from time to time.
 //!
 //! A thread of its own writes. Operators' acts are synced to disk in groups before their [`AuditAck`] resolves; denials
 //! are synced within [`AUDIT_SYNC_EVERY`](crate::bounds::AUDIT_SYNC_EVERY), so a crash loses at most that much of them.

@@ -3,7 +3,7 @@
 //! A number is found by binary search, since lines are in the order of their numbers. They are not in the order of
 //! their times: a line has the time of its event, such as the start of a request that was refused minutes later, and
 //! clocks are set back. So every line that may match a time is read. Codes are not checked here:
-//! [`verify`](super::verify()) does that.
+//! [`verify_files`](super::verify_files) does that.
 
 use std::collections::HashMap;
 use std::fs::File;

@@ -1,7 +1,7 @@
 //! Finds the last lines of a few acts, from the newest file back.
 //!
 //! Only lines with a valid code are returned. Whether lines are missing is not checked here:
-//! [`verify`](super::verify()) does that.
+//! [`verify_files`](super::verify_files) does that.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -63,6 +63,7 @@ impl SigningKey {
     }
 
     /// The algorithm that it signs with.
+    #[cfg(any(test, feature = "internals"))]
     pub const fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
