@@ -1,4 +1,5 @@
-//! A plain reverse proxy on the same HTTP library as the gateway, with no policy at all: what the gateway is measured against.
+//! A plain reverse proxy on the same HTTP library as the gateway, with no policy at all: what the gateway is measured
+//! against.
 //!
 //! `cargo run --release --example bare_proxy -- LISTEN_PORT ORIGIN_PORT`. One thread, keep-alive both ways, bodies
 //! streamed untouched. Not a product: it has no deadline, no bound and no check.

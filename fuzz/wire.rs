@@ -1,5 +1,5 @@
-//! The bytes of HTTP/1.1 messages: the screen before the parser must come to one verdict however they are cut, and agree
-//! with the parser on where messages begin.
+//! The bytes of HTTP/1.1 messages: the screen before the parser must come to one verdict however they are cut, and
+//! agree with the parser on where messages begin.
 
 use std::convert::Infallible;
 use std::io;

@@ -27,9 +27,9 @@
 //! gateway::exchange         when the request's `ExchangeRecord` is dropped, it writes metrics and one log line, also
 //!                           when the peer vanished in mid-body
 //! ```
-//! Admission never waits. Where it lacks a key or an answer that is being fetched, the request waits once, within a bound,
-//! and is decided again. Keys, introspection answers and revocations are gathered in the background into snapshots, and a
-//! request reads one [`gateway`] snapshot from start to end.
+//! Admission never waits. Where it lacks a key or an answer that is being fetched, the request waits once, within a
+//! bound, and is decided again. Keys, introspection answers and revocations are gathered in the background into
+//! snapshots, and a request reads one [`gateway`] snapshot from start to end.
 //!
 //! # Floors
 //! A room imports from rooms on lower floors only, never from its own floor; `tests/tidy.rs` holds it.
@@ -49,35 +49,36 @@
 //! | 10 | [`cli`] one file per verb |
 //!
 //! Four ideas carry the design.
-//! - The first half of the work is a synchronous admission that yields a [`policy::Permit`]. Only one function can construct
-//!   a permit, and nothing is sent to an upstream without one.
+//! - The first half of the work is a synchronous admission that yields a [`policy::Permit`]. Only one function can
+//!   construct a permit, and nothing is sent to an upstream without one.
 //! - A policy is an entry of one list; the list is tried in order.
-//! - Bodies pass through rewriters ([`pii::Rewriter`]) that are handed bytes and do no I/O. How the bytes are cut into chunks
-//!   never changes the output.
+//! - Bodies pass through rewriters ([`pii::Rewriter`]) that are handed bytes and do no I/O. How the bytes are cut into
+//!   chunks never changes the output.
 //! - Tower protects against load. It never decides about a request.
 //!
 //! # To add something
-//! Do the first step; after it the compiler or a failing test names each next one. The page of `docs/` follows in the same
-//! commit.
+//! Do the first step; after it the compiler or a failing test names each next one. The page of `docs/` follows in the
+//! same commit.
 //!
-//! - **A policy**: its file in `policy/`, with its `mod` line and its line in `CATALOG` of `policy/mod.rs`. If it reads something
-//!   new from a request, add a field in `policy/facts.rs`, filled in `gateway/policy_input.rs`. If it needs a setting, add a config
-//!   key.
-//! - **A reason to refuse**: its row in `model/reason.rs`: word, status, the texts that the caller reads, and whether many of them
-//!   suspend the vendor (`trip:` of a contract). Then return it where the rule is.
-//! - **A treatment**: its row in `model/treatment.rs`; its variant in `pii/treatment/mod.rs`, with a file beside it where it is long;
-//!   its arm in `config/check/rules.rs`.
-//! - **A body format**: a folder in `pii/` with a [`pii::Rewriter`]; its variant, content types and engine in `pii/body/mod.rs`; its
-//!   bounds in `bounds/mod.rs`; a target in `fuzz/targets.rs`.
+//! - **A policy**: its file in `policy/`, with its `mod` line and its line in `CATALOG` of `policy/mod.rs`. If it reads
+//!   something new from a request, add a field in `policy/facts.rs`, filled in `gateway/policy_input.rs`. If it needs a
+//!   setting, add a config key.
+//! - **A reason to refuse**: its row in `model/reason.rs`: word, status, the texts that the caller reads, and whether
+//!   many of them suspend the vendor (`trip:` of a contract). Then return it where the rule is.
+//! - **A treatment**: its row in `model/treatment.rs`; its variant in `pii/treatment/mod.rs`, with a file beside it
+//!   where it is long; its arm in `config/check/rules.rs`.
+//! - **A body format**: a folder in `pii/` with a [`pii::Rewriter`]; its variant, content types and engine in
+//!   `pii/body/mod.rs`; its bounds in `bounds/mod.rs`; a target in `fuzz/targets.rs`.
 //! - **A detector**: its kind in `pii/detect/mod.rs`. A number joins the kinds of `pii/detect/digits.rs`, and
 //!   `pii/detect/prefilter.rs` must keep its texts; another form has a file beside them.
-//! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`, `telemetry/vendor_metrics.rs` or
-//!   `telemetry/route_metrics.rs`.
-//! - **An admin call**: its `Endpoint` entry and a method of the trait in the file of its subject in `admin/` (`kills`, `restores`,
-//!   `revocations`, `status`, `records`, `reveal`, `reload`); the act in the same file name of `server/control/`; a canned answer in
-//!   `admin/fake.rs`, for tests. The type of the answer is in the room that knows it, such as `KillReport` in `kill/answer.rs`; what only
-//!   an operator reads is in `admin/`. A new subject also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`.
-//!   Roles, the OpenAPI description and the audit follow from the entry.
+//! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`,
+//!   `telemetry/vendor_metrics.rs` or `telemetry/route_metrics.rs`.
+//! - **An admin call**: its `Endpoint` entry and a method of the trait in the file of its subject in `admin/` (`kills`,
+//!   `restores`, `revocations`, `status`, `records`, `reveal`, `reload`); the act in the same file name of
+//!   `server/control/`; a canned answer in `admin/fake.rs`, for tests. The type of the answer is in the room that knows
+//!   it, such as `KillReport` in `kill/answer.rs`; what only an operator reads is in `admin/`. A new subject also joins
+//!   the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles, the OpenAPI description and the audit
+//!   follow from the entry.
 //! - **A verb**: its file in `cli/`, with its arguments and its help, and its line in `cli/mod.rs`.
 //! - **A config key**: its field in a file of `config/file/`, with the comment that becomes the schema; its check in
 //!   `config/check/`; its checked value as a field of the settings of the module that uses it.

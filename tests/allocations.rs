@@ -1,4 +1,5 @@
-//! No body makes the engine allocate per byte: once a stream is under way, chunk after chunk costs no allocation at all.
+//! No body makes the engine allocate per byte: once a stream is under way, chunk after chunk costs no allocation at
+//! all.
 //!
 //! Counts by thread, as tests run side by side. `-- --nocapture` prints what a stream and a thread keep.
 

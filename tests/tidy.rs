@@ -46,7 +46,8 @@ fn every_room_has_a_floor() {
     assert!(missing.is_empty(), "rooms without a floor: {missing:?}");
 }
 
-/// Names that two types may share, because each is private to its file and the field has one word for both. Keep it short.
+/// Names that two types may share, because each is private to its file and the field has one word for both. Keep it
+/// short.
 const SHARED_NAMES: &[&str] = &[];
 
 #[test]
@@ -125,6 +126,40 @@ fn the_map_leads_to_places_that_are_there() {
 fn every_file_says_what_it_is() {
     let silent: Vec<_> = all_rust().into_iter().filter(|file| !read(file).starts_with("//!")).collect();
     assert!(silent.is_empty(), "files that do not open with //!: {silent:?}");
+}
+
+#[test]
+fn a_doc_has_more_than_one_word() {
+    let is_doc = |line: &str| line.trim_start().starts_with("///");
+    let mut bare = Vec::new();
+    for file in sources() {
+        let text = read(&file);
+        let lines: Vec<&str> = text.lines().collect();
+        for (at, line) in lines.iter().enumerate().filter(|(_, line)| is_doc(line)) {
+            let alone =
+                ![at.wrapping_sub(1), at + 1].iter().any(|other| lines.get(*other).is_some_and(|line| is_doc(line)));
+            if alone && line.split_whitespace().count() == 2 {
+                bare.push(format!("{}:{}", file.display(), at + 1));
+            }
+        }
+    }
+    assert!(bare.is_empty(), "say what it is in a sentence: {bare:#?}");
+}
+
+/// The formatter wraps code and leaves comments alone. Tables cannot be wrapped.
+#[test]
+fn comments_fit_their_lines() {
+    let too_wide = |line: &&str| {
+        let text = line.trim_start();
+        text.starts_with("//") && !text.contains("| ") && line.chars().count() > 120
+    };
+    let wide: Vec<_> = all_rust()
+        .into_iter()
+        .flat_map(|file| {
+            read(&file).lines().filter(too_wide).map(|line| format!("{}: {line}", file.display())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(wide.is_empty(), "comments over 120 columns: {wide:#?}");
 }
 
 #[test]

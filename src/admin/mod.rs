@@ -1,9 +1,9 @@
 //! The admin listener: probes, metrics, and the calls of operators.
 //!
-//! Each subject (status, records, kills, revocations, restores, reveal, reload) has a file with its orders, its answers, its
-//! [`Endpoint`](endpoint::Endpoint)s and the trait by which they act. Every call outside the probes and metrics proves who
-//! makes it, every refusal is audited, and nothing that a web page of another site can send is followed. Never serves a
-//! vendor, and never answers on a data port.
+//! Each subject (status, records, kills, revocations, restores, reveal, reload) has a file with its orders, its
+//! answers, its [`Endpoint`](endpoint::Endpoint)s and the trait by which they act. Every call outside the probes and
+//! metrics proves who makes it, every refusal is audited, and nothing that a web page of another site can send is
+//! followed. Never serves a vendor, and never answers on a data port.
 
 mod api;
 mod control;

@@ -40,7 +40,8 @@ pub(super) fn describe<C: AdminControl>() -> Value {
 }
 
 fn operation<C: AdminControl>(endpoint: &Endpoint<C>, schemas: &mut SchemaGenerator) -> Value {
-    // Types are listed in the order in which they are first asked for: a kill's answers, then its order; else the order.
+    // Types are listed in the order in which they are first asked for: a kill's answers, then its order; else the
+    // order.
     let (order, (media, answer)) = if matches!(&endpoint.answer, AnswerBody::Json([_, _, ..])) {
         let answer = answer(&endpoint.answer, schemas);
         (order(&endpoint.order, schemas), answer)

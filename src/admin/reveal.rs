@@ -1,7 +1,7 @@
 //! One token back to its value: the order, its answer and the call.
 //!
-//! The answer is the only one that holds a raw personal value. It goes to the operator who asked, and never into a log or
-//! the audit trail.
+//! The answer is the only one that holds a raw personal value. It goes to the operator who asked, and never into a log
+//! or the audit trail.
 
 use std::fmt;
 use std::future::Future;

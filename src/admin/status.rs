@@ -1,7 +1,7 @@
 //! Every vendor at a glance: its state, contract, traffic, limits, issuer and files; and whether the gateway is ready.
 //!
-//! Times are RFC 3339 in UTC; ages and spans are whole numbers with their unit in the name. Nothing here holds a secret or
-//! a raw personal value.
+//! Times are RFC 3339 in UTC; ages and spans are whole numbers with their unit in the name. Nothing here holds a secret
+//! or a raw personal value.
 
 use std::collections::BTreeMap;
 

@@ -58,8 +58,8 @@ impl DemoFolder {
         self.0.join("vendorgate.yaml")
     }
 
-    /// Writes every file that the gateway needs. `services` are the words of the templates that stand for the addresses of
-    /// the sample services.
+    /// Writes every file that the gateway needs. `services` are the words of the templates that stand for the addresses
+    /// of the sample services.
     pub(super) fn write_files(&self, services: [(&str, &str); 3], clock: &Clock) -> Result<OperatorTokens, DemoError> {
         let (operator, operator_hash) = mint().map_err(|_| DemoError::Random)?;
         let (admin, admin_hash) = mint().map_err(|_| DemoError::Random)?;

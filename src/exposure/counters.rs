@@ -155,7 +155,8 @@ impl RouteCounters {
         self.0.looked_at.fetch_add(u64::from(looked_at), Ordering::Relaxed);
     }
 
-    /// Takes the paths of what has left in clear of a body that is looked at. Call [`RouteCounters::add_left`] after it.
+    /// Takes the paths of what has left in clear of a body that is looked at. Call [`RouteCounters::add_left`] after
+    /// it.
     pub fn add_clear_paths(&self, paths: &mut ClearPathCounts) {
         self.0.in_clear.locked().absorb(paths);
     }

@@ -1,7 +1,7 @@
 //! How many different subjects, in 4 KiB: HyperLogLog with 4,096 registers, over keyed hashes.
 //!
-//! The standard error is 1.04/√4096 = 1.63 %; two out of three counts are within it, 95 of 100 within twice of it. Small
-//! numbers are exact or one off. The estimator is Ertl's ('New cardinality estimation algorithms for HyperLogLog
+//! The standard error is 1.04/√4096 = 1.63 %; two out of three counts are within it, 95 of 100 within twice of it.
+//! Small numbers are exact or one off. The estimator is Ertl's ('New cardinality estimation algorithms for HyperLogLog
 //! sketches', 2017, algorithm 6), which needs no tables and no switch between ranges.
 //!
 //! Never holds a subject or its hash: a register is the longest run of zeroes that was seen.

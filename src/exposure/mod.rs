@@ -1,7 +1,7 @@
 //! What left, to whom, and how treated.
 //!
-//! Bodies count into a [`RouteCounters`]; a roll every few seconds folds the counts into buckets of an hour for the store; a
-//! [`ExposureReport`] reads them back. Never holds a value, a subject or a subject's hash.
+//! Bodies count into a [`RouteCounters`]; a roll every few seconds folds the counts into buckets of an hour for the
+//! store; a [`ExposureReport`] reads them back. Never holds a value, a subject or a subject's hash.
 
 mod bucket;
 mod clear;

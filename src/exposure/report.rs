@@ -106,8 +106,8 @@ impl FieldExposure {
 }
 
 impl ExposureReport {
-    /// Adds up a vendor's buckets; those of others and those before `since` are left out, so a range that is too wide does
-    /// no harm. [`ExposureBucket::keys`] names the range to read.
+    /// Adds up a vendor's buckets; those of others and those before `since` are left out, so a range that is too wide
+    /// does no harm. [`ExposureBucket::keys`] names the range to read.
     pub fn of(
         vendor: &VendorId,
         since: UnixTime,

@@ -155,7 +155,8 @@ mod tests {
         }
     }
 
-    /// A word, status or text here is what callers' programs and people rely on: a new reason adds lines, none may change.
+    /// A word, status or text here is what callers' programs and people rely on: a new reason adds lines, none may
+    /// change.
     #[test]
     fn every_reason_answers_as_it_always_has() {
         for line in include_str!("../../tests/golden/reasons.tsv").lines() {

@@ -5,8 +5,8 @@ use std::sync::{Arc, OnceLock};
 use rustls::{ClientConfig, RootCertStore};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-/// TLS 1.2 or 1.3 with a server that one of these authorities vouches for. `identity` is what we present, if anything: a
-/// certificate chain, our own certificate first, and its private key.
+/// TLS 1.2 or 1.3 with a server that one of these authorities vouches for. `identity` is what we present, if anything:
+/// a certificate chain, our own certificate first, and its private key.
 ///
 /// # Errors
 /// [`rustls::Error`] when the certificate and the key cannot be used together.

@@ -98,8 +98,8 @@ impl Url {
         Ok(Self { path: url.path.trim_end_matches('/').into(), ..url })
     }
 
-    /// Parses a URL that keys or secrets are sent to or read from; plain text to another machine only where the operator
-    /// allows it.
+    /// Parses a URL that keys or secrets are sent to or read from; plain text to another machine only where the
+    /// operator allows it.
     ///
     /// # Errors
     /// As [`Self::parse`], and [`UrlError::PlainText`].

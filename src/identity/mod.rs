@@ -1,10 +1,10 @@
 //! Who is calling: from credentials to a [`crate::model::Caller`].
 //!
-//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified callers, the
-//! newest token of each client, revocations. From it each config's [`Directory`] is built, which decides about requests:
-//! [`Directory::authenticate`] is synchronous and never fetches. Where a refusal could become a success by waiting (for
-//! a key or an opaque token that is seen for the first time), it carries an [`AuthWait`]: the gateway may await that once
-//! and then try again.
+//! One [`IdentityState`] lives as long as the process and keeps what a reload must not lose: keys, verified callers,
+//! the newest token of each client, revocations. From it each config's [`Directory`] is built, which decides about
+//! requests: [`Directory::authenticate`] is synchronous and never fetches. Where a refusal could become a success by
+//! waiting (for a key or an opaque token that is seen for the first time), it carries an [`AuthWait`]: the gateway may
+//! await that once and then try again.
 //!
 //! Algorithm and key are taken from the contract and the issuer's key set, never from the token.
 //!

@@ -44,7 +44,8 @@ impl RouteTag {
     /// Traffic that belongs to no route; a kill by route never matches it.
     pub const NONE: Self = Self(0);
 
-    /// The tag of a route as its contract writes it, such as `GET /v1/customers/{id}`. Make it at load, not per request.
+    /// The tag of a route as its contract writes it, such as `GET /v1/customers/{id}`. Make it at load, not per
+    /// request.
     ///
     /// Made of what the route matches: the names of its captures do not count, so a contract that renames `{id}` to
     /// `{key}` names the same route.

@@ -115,8 +115,8 @@ impl KillSwitch {
     /// passed happens at the next [`KillSwitch::kill_due`].
     ///
     /// # Errors
-    /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], [`KillError::ScheduleShare`], or [`KillError::NotPersisted`], after which nothing
-    /// is ordered.
+    /// [`KillError::UnknownVendor`], [`KillError::ScheduleFull`], [`KillError::ScheduleShare`], or
+    /// [`KillError::NotPersisted`], after which nothing is ordered.
     pub async fn schedule(&self, order: &KillOrder, at: UnixTime) -> Result<ScheduledKillRow, KillError> {
         self.require_known(&self.table(), &order.target)?;
         let row = self.schedule.orders().add(order, at)?;

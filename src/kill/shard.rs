@@ -110,7 +110,8 @@ impl RegistryShard {
         place.cause.clone().or_else(active)
     }
 
-    /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed before.
+    /// Severs what the kill covers, but for one request where one is spared; returns how many had not been severed
+    /// before.
     pub(super) fn sever(&self, active: &ActiveKill, latch: &Arc<CountdownLatch>, spared: Option<&InFlight>) -> u64 {
         let (mut first, mut last): (Vec<Waker>, Vec<Waker>) = Default::default();
         let mut severed = 0;

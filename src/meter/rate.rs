@@ -1,8 +1,9 @@
-//! Limits how many requests may come: one GCRA for a vendor, one for each of its routes and one for each of its clients.
+//! Limits how many requests may come: one GCRA for a vendor, one for each of its routes and one for each of its
+//! clients.
 //!
 //! A request is charged to all rates that it counts against or to none, so a refused request is free. The arrival times
-//! (when each rate is out of debt) are under one lock per vendor, held for some tens of nanoseconds, which makes 'all or
-//! none' exact across threads.
+//! (when each rate is out of debt) are under one lock per vendor, held for some tens of nanoseconds, which makes 'all
+//! or none' exact across threads.
 //!
 //! A debt is never forgotten, not over a restart either.
 

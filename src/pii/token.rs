@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! tok1_ kind vendor class kid _ length payload
-//!    5    1      4     2   2  1      4       n      bytes; e.g. tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU
+//!    5    1      4     2   2  1      4       n      bytes
+//! tok1_dbvaalzab_aabevE9H2wBSCPvw3gy4NNRvCBFsM5XCa2aRM7YU
 //! ```
 //! `kind` is `d` for a text and `n` for a number's lexeme, which becomes a bare number again. `vendor`, `class`, `kid`
 //! and `length` (the payload's bytes) are lower-case base32 (RFC 4648 section 6), the payload is unpadded base64url of

@@ -44,7 +44,8 @@ impl AdminListeners {
     /// Binds what the config asks for.
     ///
     /// # Errors
-    /// When the listener's TLS or address cannot be had. A socket that cannot be made is only said: some volumes hold none.
+    /// When the listener's TLS or address cannot be had. A socket that cannot be made is only said: some volumes hold
+    /// none.
     pub(super) async fn open(config: &GatewaySettings) -> Result<Self, StartError> {
         const NAME: &str = "admin";
         let socket = SocketFile::bind(&config.state.path)

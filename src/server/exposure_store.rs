@@ -40,8 +40,8 @@ pub(super) fn report(
     Ok(ExposureReport::of(vendor, since, now, buckets.into_iter().map(|(_, bucket)| bucket)))
 }
 
-/// Joins the sketches of days from `from` on that are long over, and deletes what is past its time. May block; call it at
-/// the start with the epoch, and every hour or so with the last call's time less a few days.
+/// Joins the sketches of days from `from` on that are long over, and deletes what is past its time. May block; call it
+/// at the start with the epoch, and every hour or so with the last call's time less a few days.
 ///
 /// # Errors
 /// [`StoreError`] when the store cannot be read or written.

@@ -1,4 +1,5 @@
-//! Kills that the audit trail knows and the state does not: an older state was put back, or a kill never reached the disk.
+//! Kills that the audit trail knows and the state does not: an older state was put back, or a kill never reached the
+//! disk.
 //!
 //! At the start the generations of both are compared. Where the trail is ahead, every kill of a later generation that
 //! no later restore has lifted is put in force again, and logged. What a restore has lifted in an older state stays

@@ -245,7 +245,8 @@ struct PersistentState {
     hooks: Arc<HookDispatcher>,
 }
 
-/// The store, the trail and the switch. State that is there and cannot be read kills every vendor until a person decides.
+/// The store, the trail and the switch. State that is there and cannot be read kills every vendor until a person
+/// decides.
 fn open_state(config: &GatewaySettings, clock: &Clock) -> Result<PersistentState, StartError> {
     let path = &config.state.path;
     let failed = |source| StartError::State { path: path.clone(), source };

@@ -1,8 +1,8 @@
 //! The gateway's own HTTP client: for issuers, webhooks, the command line and the demo.
 //!
-//! One connection for each request, over TCP, TLS or a Unix socket; a deadline over everything and a bound on the answer.
-//! HTTPS only, or plain HTTP to this machine, unless the operator allows more. Never follows a redirect, never keeps a
-//! cookie, never carries traffic of vendors.
+//! One connection for each request, over TCP, TLS or a Unix socket; a deadline over everything and a bound on the
+//! answer. HTTPS only, or plain HTTP to this machine, unless the operator allows more. Never follows a redirect, never
+//! keeps a cookie, never carries traffic of vendors.
 
 mod connection;
 #[cfg(test)]
@@ -134,7 +134,8 @@ impl HttpClient {
     /// A client that trusts the machine's authorities and those of `ca_file`.
     ///
     /// # Errors
-    /// [`ClientError::File`], [`ClientError::Content`] or [`ClientError::Tls`] when a certificate or key cannot be used.
+    /// [`ClientError::File`], [`ClientError::Content`] or [`ClientError::Tls`] when a certificate or key cannot be
+    /// used.
     pub fn new(options: ClientOptions) -> Result<Self, ClientError> {
         let mut roots = native_roots();
         if let Some(path) = &options.ca_file {
@@ -198,8 +199,8 @@ impl HttpClient {
         self.within_deadline(Box::pin(whole)).await
     }
 
-    /// Sends a request whose target is a path and a query, and gives the answer as soon as its head is here. A request of
-    /// version HTTP/2 is sent with prior knowledge. The deadline ends with the head.
+    /// Sends a request whose target is a path and a query, and gives the answer as soon as its head is here. A request
+    /// of version HTTP/2 is sent with prior knowledge. The deadline ends with the head.
     ///
     /// # Errors
     /// [`ClientError`] when no head came in time.

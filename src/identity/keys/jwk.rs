@@ -70,7 +70,8 @@ enum PublicKey {
 }
 
 impl VerificationKey {
-    /// Checks a token's signature. An ECDSA signature must have the fixed length of RFC 7518 section 3.4; DER is refused.
+    /// Checks a token's signature. An ECDSA signature must have the fixed length of RFC 7518 section 3.4; DER is
+    /// refused.
     pub(crate) fn verify(&self, token: &UnverifiedSignature<'_>) -> Result<(), AuthError> {
         let is_right = match &self.public {
             PublicKey::Jsonwebtoken(key, algorithm) => (DEFAULT_PROVIDER.verifier_factory)(algorithm, key)

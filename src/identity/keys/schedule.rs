@@ -1,6 +1,6 @@
 //! When the keys are refreshed because a request asked for it. Refreshes are numbered, so that a request can tell one
-//! that began after it begun_before from one that began before; and how many are allowed depends on time alone, so that no
-//! flood of requests can make the gateway flood an issuer.
+//! that began after it begun_before from one that began before; and how many are allowed depends on time alone, so that
+//! no flood of requests can make the gateway flood an issuer.
 //!
 //! Pure: time is an argument, and the caller does the fetching.
 
@@ -98,9 +98,9 @@ impl RefreshSchedule {
         self.due_ns.get_or_insert_with(|| self.allowance.take(now_ns));
     }
 
-    /// The number of a refresh that is worth waiting for by a request that begun_before when `begun_before` refreshes had begun: the
-    /// one under way, or one that is asked for. `None` where a refresh that began since has ended, or none can begin
-    /// before `patience` is over.
+    /// The number of a refresh that is worth waiting for by a request that begun_before when `begun_before` refreshes
+    /// had begun: the one under way, or one that is asked for. `None` where a refresh that began since has ended, or
+    /// none can begin before `patience` is over.
     pub(crate) fn next_for(&mut self, begun_before: u64, now_ns: u64, patience: Duration) -> Option<u64> {
         if self.ended > begun_before {
             return None;

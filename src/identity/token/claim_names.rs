@@ -71,7 +71,8 @@ pub struct ClaimNames {
     pub required: Vec<(ClaimPath, String)>,
     /// Whether a token of type `at+jwt` may lack `iat`, which RFC 9068 asks for; others may, unless a rule needs it.
     pub issued_at_optional: bool,
-    /// Whether an introspection answer may lack `exp`: a positive answer is then cached for `active_for` and then asked for again.
+    /// Whether an introspection answer may lack `exp`: a positive answer is then cached for `active_for` and then asked
+    /// for again.
     pub expiry_optional: bool,
 }
 

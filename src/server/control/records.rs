@@ -1,5 +1,5 @@
-//! What was kept, for operators who ask: exposure out of the store, the audit trail out of its files, failed requests out of
-//! memory; and the record of calls that were refused.
+//! What was kept, for operators who ask: exposure out of the store, the audit trail out of its files, failed requests
+//! out of memory; and the record of calls that were refused.
 
 use std::sync::Arc;
 
@@ -47,8 +47,8 @@ impl RecordControl for GatewayControl {
         Ok(AuditPage { entries, seen: Some(seen), unreadable, more })
     }
 
-    /// In the trail and in the log, within the bounds of the trail's list of such calls: a stranger whose calls are refused
-    /// waits for no disk, and fills none.
+    /// In the trail and in the log, within the bounds of the trail's list of such calls: a stranger whose calls are
+    /// refused waits for no disk, and fills none.
     fn refused(&self, call: &RefusedCall<'_>) {
         let audit = &self.gateway.audit;
         if audit.admin_refused(call.reason, call.at, || audit_trail::refusal(call)) {

@@ -7,8 +7,8 @@ use crate::admin::{Actor, ControlError, ControlResult, RevealControl, RevealOrde
 use crate::audit::AuditAct;
 
 impl RevealControl for GatewayControl {
-    /// Every try is in the audit trail before its answer leaves: who, why, and whose token. Never the value, and never the
-    /// token: an operator who reads the trail could have it revealed again.
+    /// Every try is in the audit trail before its answer leaves: who, why, and whose token. Never the value, and never
+    /// the token: an operator who reads the trail could have it revealed again.
     async fn reveal(&self, actor: &Actor, order: &RevealOrder) -> ControlResult<RevealReport> {
         let vendors = self.gateway.snapshot.load_full();
         let opened = vendors.vendors().iter().find_map(|vendor| Some((vendor, vendor.reveal(&order.token)?)));

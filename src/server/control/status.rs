@@ -217,8 +217,8 @@ fn limits(vendor: &VendorRuntime, now: Moment) -> Vec<VendorLimit> {
     used.take(if shared { 1 } else { Direction::ALL.len() }).flat_map(of).collect()
 }
 
-/// Whether a vendor's next drill is overdue, where its contract asks for any: longer ago than that is the last drill, or
-/// the contract's start where there was none.
+/// Whether a vendor's next drill is overdue, where its contract asks for any: longer ago than that is the last drill,
+/// or the contract's start where there was none.
 pub(in crate::server) fn drill_overdue(contract: &Contract, last: Option<UnixTime>, now: UnixTime) -> Option<bool> {
     contract.drill_every.map(|every| is_overdue(every, last.unwrap_or(contract.starts), now))
 }

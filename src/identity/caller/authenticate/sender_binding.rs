@@ -1,4 +1,5 @@
-//! Tokens that are bound to a key or a certificate, and vendors without tokens: neither passes without the sender's key.
+//! Tokens that are bound to a key or a certificate, and vendors without tokens: neither passes without the sender's
+//! key.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

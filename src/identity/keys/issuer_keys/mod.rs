@@ -2,10 +2,10 @@
 //! age.
 //!
 //! Readers take a snapshot and never wait. A request whose token names an unknown key is decided by keys that were
-//! fetched after the request begun_before. Where the cool-down forbids a fetch now, it is decided by the newest keys there are,
-//! and a fetch follows as soon as the cool-down ends. So strangers can cause a few fetches at once and one in each
-//! cool-down, whatever the set holds, and only a bounded number of requests wait. Requests with known keys are never
-//! delayed.
+//! fetched after the request begun_before. Where the cool-down forbids a fetch now, it is decided by the newest keys
+//! there are, and a fetch follows as soon as the cool-down ends. So strangers can cause a few fetches at once and one
+//! in each cool-down, whatever the set holds, and only a bounded number of requests wait. Requests with known keys are
+//! never delayed.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
