@@ -264,15 +264,15 @@ fn read(file: &Path) -> String {
     fs::read_to_string(file).unwrap_or_default()
 }
 
-/// Lines of code, numbered from 1: comments are left out, and so is all from the first test module on.
+/// Lines of code, numbered from 1: comments are left out, and so is all from the first module of tests on that is
+/// written in the file itself.
 fn lines(file: &Path) -> Vec<(usize, String)> {
     let text = read(file);
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| *line != "#[cfg(test)]")
-        .filter(|(_, line)| !line.trim_start().starts_with("//"))
-        .map(|(i, line)| (i + 1, line.to_owned()))
-        .collect()
+    let all: Vec<&str> = text.lines().collect();
+    let begins_tests = |pair: &[&str]| pair[0] == "#[cfg(test)]" && pair[1].ends_with('{') && pair[1].contains("mod ");
+    let end = all.windows(2).position(begins_tests).unwrap_or(all.len());
+    let code = all[..end].iter().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//"));
+    code.map(|(at, line)| (at + 1, (*line).to_owned())).collect()
 }
 
 /// `src/pii/json/mod.rs` is in room `pii`; `src/server.rs` is room `server`; the two roots are in none.

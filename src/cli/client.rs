@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::error::{CliError, Exit};
 use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
-use crate::http::{ClientError, ClientOptions, ClientResponse, Endpoint, HttpClient, Url, UrlScheme};
+use crate::http::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, Url, UrlScheme};
 use crate::model::{Secret, UnixTime, with_causes};
 
 /// The gateway's socket, unless its config names another state folder.
@@ -76,7 +76,7 @@ impl ConnectionArgs {
 pub(super) struct AdminClient {
     /// The address as it was written, for messages.
     address: String,
-    endpoint: Endpoint,
+    endpoint: Destination,
     http: HttpClient,
     token: Option<Secret<String>>,
 }
@@ -93,7 +93,7 @@ impl AdminClient {
         if token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())) {
             return Err(CliError::invalid_argument(TOKEN_VARIABLE, "a token has no spaces and only ASCII characters"));
         }
-        if let (Endpoint::Url(url), Some(_)) = (&endpoint, token)
+        if let (Destination::Url(url), Some(_)) = (&endpoint, token)
             && !url.is_protected()
         {
             let why = format!(
@@ -109,8 +109,8 @@ impl AdminClient {
             ..ClientOptions::new(CLIENT_DEADLINE, CLIENT_ANSWER_BYTES_MAX)
         };
         let http = match &endpoint {
-            Endpoint::Url(url) if url.scheme() == UrlScheme::Https => HttpClient::new(options),
-            Endpoint::Url(_) | Endpoint::Socket(_) => Ok(HttpClient::plain(options)),
+            Destination::Url(url) if url.scheme() == UrlScheme::Https => HttpClient::new(options),
+            Destination::Url(_) | Destination::Socket(_) => Ok(HttpClient::plain(options)),
         };
         let http = http.map_err(|error| CliError::invalid_argument("--admin", with_causes(&error)))?;
         let token = token.map(|token| Secret::new(token.to_owned()));
@@ -207,14 +207,14 @@ pub(super) fn block_on<T>(work: impl Future<Output = Result<T, CliError>>) -> Re
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
 }
 
-fn parse(address: &str) -> Result<Endpoint, &'static str> {
+fn parse(address: &str) -> Result<Destination, &'static str> {
     const EXAMPLE: &str = "write http://127.0.0.1:9901 or unix:/var/lib/vendorgate/admin.sock";
     if let Some(path) = address.strip_prefix("unix:") {
         let path = path.strip_prefix("//").unwrap_or(path);
-        return if path.is_empty() { Err(EXAMPLE) } else { Ok(Endpoint::Socket(path.into())) };
+        return if path.is_empty() { Err(EXAMPLE) } else { Ok(Destination::Socket(path.into())) };
     }
     let url = Url::parse_base(address).map_err(|_| EXAMPLE)?;
-    if url.path().is_empty() { Ok(Endpoint::Url(url)) } else { Err(EXAMPLE) }
+    if url.path().is_empty() { Ok(Destination::Url(url)) } else { Err(EXAMPLE) }
 }
 
 #[cfg(test)]
@@ -230,11 +230,11 @@ mod tests {
             ("http://gate", "http://gate"),
             ("https://gate", "https://gate"),
         ] {
-            let Ok(Endpoint::Url(url)) = parse(text) else { panic!("{text}") };
+            let Ok(Destination::Url(url)) = parse(text) else { panic!("{text}") };
             assert_eq!(url.to_string(), expected);
         }
         for text in ["unix:/run/a.sock", "unix:///run/a.sock"] {
-            assert_eq!(parse(text), Ok(Endpoint::Socket("/run/a.sock".into())), "{text}");
+            assert_eq!(parse(text), Ok(Destination::Socket("/run/a.sock".into())), "{text}");
         }
         for bad in ["", "127.0.0.1:9901", "unix:", "http://", "http://a/b", "http://u:p@h", "https://", "ftp://h"] {
             assert!(parse(bad).is_err(), "{bad}");

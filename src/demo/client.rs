@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method, Request, StatusCode, Version, request};
 
-use crate::http::{ClientError, ClientOptions, Endpoint, HttpClient, ResponseStream};
+use crate::http::{ClientError, ClientOptions, Destination, HttpClient, ResponseStream};
 use crate::model::Clock;
 
 /// Time for the head of an answer, and for each piece of its body; nothing in the story takes as long.
@@ -22,7 +22,7 @@ static CLIENT: HttpClient = HttpClient::plain(ClientOptions::new(DEADLINE, 0));
 pub(super) struct DemoRequest {
     /// Method and target, as the story shows them.
     pub(super) label: String,
-    to: Endpoint,
+    to: Destination,
     head: request::Builder,
     body: Bytes,
 }
@@ -42,7 +42,7 @@ impl DemoRequest {
     fn new(method: Method, to: SocketAddr, target: &str) -> Self {
         let label = format!("{method} {target}");
         let head = Request::builder().method(method).uri(target);
-        Self { label, to: Endpoint::Url(to.into()), head, body: Bytes::new() }
+        Self { label, to: Destination::Url(to.into()), head, body: Bytes::new() }
     }
 
     pub(super) fn get(to: SocketAddr, target: &str) -> Self {

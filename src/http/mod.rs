@@ -21,7 +21,7 @@ mod url;
 
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
-pub use client::{ClientError, ClientOptions, ClientResponse, Endpoint, HttpClient, ResponseStream};
+pub use client::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
 pub use forwarding::{
     ForwardingContext, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request, prepare_response,
     set_websocket_upgrade, strip_validators,

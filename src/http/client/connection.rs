@@ -16,7 +16,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls_pki_types::ServerName;
 use tokio::net::{TcpStream, UnixStream};
 
-use super::{ClientError, Endpoint, HttpClient};
+use super::{ClientError, Destination, HttpClient};
 use crate::http::{ByteStream, ExpectedResponse, PendingResponse, ScreenedStream, Url, UrlScheme, is_loopback_address};
 
 /// What drives a connection: it must be polled for any byte to move.
@@ -59,10 +59,10 @@ impl std::fmt::Debug for ResponseStream {
 }
 
 impl HttpClient {
-    pub(super) async fn connect(&self, to: &Endpoint) -> io::Result<Box<dyn ByteStream>> {
+    pub(super) async fn connect(&self, to: &Destination) -> io::Result<Box<dyn ByteStream>> {
         match to {
-            Endpoint::Socket(path) => Ok(Box::new(UnixStream::connect(path).await?)),
-            Endpoint::Url(url) => {
+            Destination::Socket(path) => Ok(Box::new(UnixStream::connect(path).await?)),
+            Destination::Url(url) => {
                 let stream = self.connect_tcp(url).await?;
                 match (url.scheme(), &self.tls) {
                     (UrlScheme::Http, _) => Ok(Box::new(stream)),

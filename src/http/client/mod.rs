@@ -44,7 +44,7 @@ pub struct ClientOptions {
 
 /// Where a request goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
+pub enum Destination {
     /// Over TCP, under TLS where the scheme says so.
     Url(Url),
     /// To a Unix socket.
@@ -187,14 +187,14 @@ impl HttpClient {
     ) -> Result<ClientResponse, ClientError> {
         let mut request = Request::builder().method(method).uri(url.target()).body(body)?;
         *request.headers_mut() = headers;
-        self.send(&Endpoint::Url(url.clone()), request).await
+        self.send(&Destination::Url(url.clone()), request).await
     }
 
     /// Sends a request whose target is a path and a query, and reads the whole answer.
     ///
     /// # Errors
     /// As [`Self::get`].
-    pub async fn send(&self, to: &Endpoint, request: Request<Bytes>) -> Result<ClientResponse, ClientError> {
+    pub async fn send(&self, to: &Destination, request: Request<Bytes>) -> Result<ClientResponse, ClientError> {
         let whole = async { read_whole(self.request(to, request).await?, self.options.body_bytes_max).await };
         self.within_deadline(Box::pin(whole)).await
     }
@@ -204,7 +204,7 @@ impl HttpClient {
     ///
     /// # Errors
     /// [`ClientError`] when no head came in time.
-    pub async fn open(&self, to: &Endpoint, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
+    pub async fn open(&self, to: &Destination, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
         self.within_deadline(Box::pin(self.request(to, request))).await
     }
 
@@ -213,7 +213,7 @@ impl HttpClient {
         tokio::time::timeout(deadline, work).await.map_err(|_| ClientError::Deadline(deadline))?
     }
 
-    async fn request(&self, to: &Endpoint, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
+    async fn request(&self, to: &Destination, request: Request<Bytes>) -> Result<ResponseStream, ClientError> {
         let request = addressed(to, request)?;
         let connection = tokio::time::timeout(self.options.connect_deadline, self.connect(to)).await;
         let stream = connection.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
@@ -228,10 +228,10 @@ impl std::fmt::Debug for HttpClient {
 }
 
 /// Names the host: in `Host`, or in the target of HTTP/2.
-fn addressed(to: &Endpoint, mut request: Request<Bytes>) -> Result<Request<Bytes>, ClientError> {
+fn addressed(to: &Destination, mut request: Request<Bytes>) -> Result<Request<Bytes>, ClientError> {
     let authority = match to {
-        Endpoint::Url(url) => url.authority(),
-        Endpoint::Socket(_) => "localhost".to_owned(),
+        Destination::Url(url) => url.authority(),
+        Destination::Socket(_) => "localhost".to_owned(),
     };
     if request.version() == Version::HTTP_2 {
         let target = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str);
