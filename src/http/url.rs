@@ -203,7 +203,8 @@ impl fmt::Debug for Url {
 fn port_of(authority: &Authority, scheme: UrlScheme) -> Option<u16> {
     let after_host = authority.as_str().strip_prefix(authority.host())?;
     match after_host.strip_prefix(':') {
-        None => Some(scheme.default_port()),
+        // A port may be written as nothing at all (RFC 3986 section 3.2.3).
+        None | Some("") => Some(scheme.default_port()),
         Some(_) => authority.port_u16().filter(|port| *port != 0),
     }
 }
@@ -240,6 +241,7 @@ mod tests {
             ("http://127.0.0.1:9000", "http://127.0.0.1:9000"),
             ("HTTPS://API.acme.example:443/", "https://api.acme.example"),
             ("https://api.acme.example/v2/", "https://api.acme.example/v2"),
+            ("https://api.acme.example:/v2", "https://api.acme.example/v2"),
             ("http://[::1]:8080/a", "http://[::1]:8080/a"),
         ] {
             assert_eq!(Url::parse_base(text).expect(text).to_string(), printed);

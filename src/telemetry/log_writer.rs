@@ -80,6 +80,11 @@ impl LogBuffers {
         }
         let LineBuffer { bytes, stamp } = &mut *buffer;
         line(bytes, stamp);
+        if bytes.len() > LOG_BUFFER_BYTES_MAX {
+            bytes.truncate(before);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let is_due = before < self.wake_bytes && bytes.len() >= self.wake_bytes;
         drop(buffer);
         if is_due && let Some(thread) = self.thread.get() {

@@ -93,8 +93,13 @@ impl fmt::Debug for VerificationKey {
 
 /// Reads a JWK. Returns one key for each algorithm: one, or six for an RSA key without `alg`.
 pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {
-    let material = JwkMaterial::read(jwk)?;
+    // `d` is the private half of every asymmetric kind (RFC 7518 section 6): anyone who reads this document could sign.
+    if jwk.get("d").is_some() {
+        return Err(UnusableKey::Bad);
+    }
+    // Before the numbers: a key for another purpose is skipped, whatever its numbers are.
     check_purpose(jwk)?;
+    let material = JwkMaterial::read(jwk)?;
     let key_id = jwk.text("kid")?.map(Arc::<str>::from);
     if key_id.as_ref().is_some_and(|kid| kid.len() > KEY_ID_BYTES_MAX) {
         return Err(UnusableKey::Bad);
@@ -163,11 +168,6 @@ const RSA: [Algorithm; 6] =
 
 impl JwkMaterial {
     fn read(jwk: &Object) -> Result<Self, UnusableKey> {
-        // `d` is the private half of every asymmetric kind (RFC 7518 section 6): anyone who reads this
-        // document could sign.
-        if jwk.get("d").is_some() {
-            return Err(UnusableKey::Bad);
-        }
         match jwk.text("kty")?.ok_or(UnusableKey::Bad)? {
             "RSA" => Self::read_rsa(jwk),
             "EC" => Self::read_ec(jwk),
@@ -335,6 +335,14 @@ mod tests {
         ] {
             assert_eq!(check(&format!("{{{EC},{more}}}")), Err(want), "{more}");
         }
+    }
+
+    #[test]
+    fn a_key_for_another_purpose_is_skipped_whatever_its_numbers_are() {
+        let off_the_curve = EC.replace("x_FEzRu9", "x_FEzRu8");
+        assert_eq!(check(&format!("{{{off_the_curve}}}")), Err(UnusableKey::Bad));
+        assert_eq!(check(&format!(r#"{{{off_the_curve},"use":"enc"}}"#)), Err(UnusableKey::Foreign));
+        assert_eq!(check(&format!(r#"{{{EC},"use":"enc","d":"AA"}}"#)), Err(UnusableKey::Bad), "a private key is out");
     }
 
     #[test]

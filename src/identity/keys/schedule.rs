@@ -153,7 +153,7 @@ mod tests {
         assert_eq!(
             schedule.next_for(begun_before, 7, PATIENCE),
             Some(2),
-            "one look serves all who begun_before before it"
+            "one fetch serves everyone who came before it began"
         );
         schedule.begin();
         assert_eq!((schedule.end(), schedule.next_for(begun_before, 8, PATIENCE)), (2, None));
