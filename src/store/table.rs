@@ -30,7 +30,8 @@ impl StoreTable {
     /// Exposure by vendor, route, field and hour.
     pub const EXPOSURE: Self = Self("exposure");
 
-    /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a restore.
+    /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a
+    /// restore.
     pub const CONTRACTS: Self = Self("contracts");
     /// Since when each operator has had its role and token.
     pub const OPERATORS: Self = Self("operators");
