@@ -192,9 +192,8 @@ impl<C: AdminControl> AdminApi<C> {
             answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevokeReport>]),
             handler: Handler::OnVendor(OperatorRole::Operator, |api, call| {
                 Box::pin(async move {
-                    let order: RevokeOrder = read_order(call.body, |_| Ok(()))?;
-                    let what = order.revocation().map_err(AdminError::Order)?;
-                    json_result(api.control.revoke(call.actor, call.vendor, &what, &order.reason).await)
+                    let (what, reason) = read_revocation(call.body)?;
+                    json_result(api.control.revoke(call.actor, call.vendor, &what, &reason).await)
                 })
             }),
         },
@@ -207,9 +206,8 @@ impl<C: AdminControl> AdminApi<C> {
             answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<LiftReport>]),
             handler: Handler::OnVendor(OperatorRole::Admin, |api, call| {
                 Box::pin(async move {
-                    let order: RevokeOrder = read_order(call.body, |_| Ok(()))?;
-                    let what = order.revocation().map_err(AdminError::Order)?;
-                    json_result(api.control.lift(call.actor, call.vendor, &what, &order.reason).await)
+                    let (what, reason) = read_revocation(call.body)?;
+                    json_result(api.control.lift(call.actor, call.vendor, &what, &reason).await)
                 })
             }),
         },
@@ -225,6 +223,11 @@ impl<C: AdminControl> AdminApi<C> {
             }),
         },
     ];
+}
+
+fn read_revocation(body: &[u8]) -> Result<(Revocable, String), AdminError> {
+    let order: RevokeOrder = read_order(body, |_| Ok(()))?;
+    Ok((order.revocation().map_err(AdminError::Order)?, order.reason))
 }
 
 #[cfg(test)]

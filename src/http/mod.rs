@@ -18,6 +18,7 @@ mod slots;
 mod spelling;
 mod tls;
 mod url;
+mod write_stall;
 
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
@@ -35,6 +36,7 @@ pub use request_id::{RequestId, RequestIds};
 pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 pub use tls::{client_tls, native_roots};
 pub use url::{Url, UrlError, UrlScheme};
+pub use write_stall::WriteStall;
 
 /// The denial of a request that can be read in more than one way, or in none. The caller gets the sentence.
 const fn malformed(sentence: &'static str) -> crate::model::Denial {

@@ -3,7 +3,6 @@
 //!
 //! A reset makes the kernel throw away what it has not sent yet to a slow reader.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -11,7 +10,6 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::Sleep;
 use tokio_rustls::server::TlsStream;
 use tokio_util::either::Either;
 
@@ -19,6 +17,7 @@ use super::accept::ConnectionSlot;
 use super::timeouts::HeadBegun;
 use crate::bounds;
 use crate::gateway::Peer;
+use crate::http::WriteStall;
 
 /// Bytes that were read to learn the protocol, and that hyper is still to read.
 pub(super) type ProtocolBytes = Vec<u8>;
@@ -31,7 +30,7 @@ pub(super) struct GuardedStream {
     /// Notes bytes that come while no request is under way; `None` for HTTP/2.
     head_begun: Option<Arc<HeadBegun>>,
     peer: Arc<Peer>,
-    stalled: Option<Pin<Box<Sleep>>>,
+    stall: WriteStall,
     /// Declared after the stream, so that it is dropped when the stream is closed.
     _closed: PeerCloseNotice,
     /// The slot of the connection, held until it closes, also where it has left HTTP.
@@ -53,7 +52,8 @@ pub(super) type ServerStream = Either<TcpStream, Box<TlsStream<TcpStream>>>;
 impl GuardedStream {
     pub(super) fn new(stream: ServerStream, first: ProtocolBytes, peer: Arc<Peer>, slot: ConnectionSlot) -> Self {
         let _closed = PeerCloseNotice(Arc::clone(&peer));
-        Self { stream, first, head_begun: None, _closed, peer, stalled: None, _slot: slot }
+        let stall = WriteStall::new(bounds::BODY_IDLE_DEADLINE);
+        Self { stream, first, head_begun: None, _closed, peer, stall, _slot: slot }
     }
 
     /// Has the first byte of each request head noted, on an HTTP/1.1 connection: all bytes between two requests are of
@@ -65,12 +65,9 @@ impl GuardedStream {
     /// Passes the outcome of a write on, except that a peer that has read nothing for too long gives an error.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         self.peer.set_blocked(outcome.is_pending());
-        if outcome.is_ready() {
-            self.stalled = None;
+        if !self.stall.has_passed(cx, outcome.is_pending()) {
             return outcome;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(bounds::BODY_IDLE_DEADLINE)));
-        ready!(stalled.as_mut().poll(cx));
         self.peer.reset();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

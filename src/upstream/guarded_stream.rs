@@ -4,18 +4,17 @@
 //! A reset makes the kernel throw away what it has not sent yet to a slow reader. What was sent before cannot be taken
 //! back.
 
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::time::Sleep;
 
 use super::connect::{UpstreamStream, reset_on_close};
+use crate::http::WriteStall;
 use crate::kill::InFlight;
 use crate::model::Lock as _;
 
@@ -83,9 +82,7 @@ impl ConnectionControl {
 pub(super) struct GuardedUpstream {
     connection: UpstreamStream,
     control: Arc<ConnectionControl>,
-    /// The longest time in which the upstream may read nothing.
-    idle: Duration,
-    stalled: Option<Pin<Box<Sleep>>>,
+    stall: WriteStall,
     /// Declared after the connection, so that it is dropped when the connection is closed.
     _closed: ControlCloseNotice,
 }
@@ -101,18 +98,16 @@ impl Drop for ControlCloseNotice {
 
 impl GuardedUpstream {
     pub(super) fn new(connection: UpstreamStream, control: Arc<ConnectionControl>, idle: Duration) -> Self {
-        Self { connection, _closed: ControlCloseNotice(Arc::clone(&control)), control, idle, stalled: None }
+        let _closed = ControlCloseNotice(Arc::clone(&control));
+        Self { connection, control, stall: WriteStall::new(idle), _closed }
     }
 
     /// Passes the outcome of a write on, except that an upstream that has read nothing for too long gives an error.
     fn watch<T>(&mut self, cx: &mut Context<'_>, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        if outcome.is_ready() {
-            self.stalled = None;
-            return outcome;
+        if self.stall.has_passed(cx, outcome.is_pending()) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
-        let idle = self.idle;
-        ready!(self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle))).as_mut().poll(cx));
-        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+        outcome
     }
 }
 
