@@ -46,30 +46,18 @@ fn every_room_has_a_floor() {
     assert!(missing.is_empty(), "rooms without a floor: {missing:?}");
 }
 
-/// Names that two types may share, because each is private to its file and the field has one word for both. Keep it
-/// short.
-const SHARED_NAMES: &[&str] = &[];
-
 #[test]
 fn a_type_has_a_name_of_its_own() {
     let mut homes: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for file in sources().iter().filter(|file| !is_for_tests(file)) {
         for (number, line) in lines(file) {
-            if let Some(name) = type_named(&line).filter(|name| !SHARED_NAMES.contains(name)) {
+            if let Some(name) = type_named(&line) {
                 homes.entry(name.to_owned()).or_default().push(format!("{}:{number}", file.display()));
             }
         }
     }
     homes.retain(|_, homes| homes.len() > 1);
     assert!(homes.is_empty(), "a search for one of these types finds another: {homes:#?}");
-}
-
-#[test]
-fn every_shared_name_is_still_shared() {
-    let all: Vec<_> = sources().iter().flat_map(|file| lines(file)).map(|(_, line)| line).collect();
-    let count = |name: &str| all.iter().filter(|line| type_named(line) == Some(name)).count();
-    let stale: Vec<_> = SHARED_NAMES.iter().filter(|name| count(name) < 2).collect();
-    assert!(stale.is_empty(), "take these out of SHARED_NAMES: {stale:?}");
 }
 
 #[test]
