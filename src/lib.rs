@@ -2,34 +2,39 @@
 //!
 //! One process in the path of every call between a company and its vendors. It knows each vendor by a reviewable
 //! contract file, lets through what the contract grants, takes personal data out of what leaves, counts what left, and
-//! cuts a vendor off, mid-flight, by one command. On ingress vendors call our APIs; on egress our services call theirs.
+//! cuts a vendor off, mid-flight, by one command. On *ingress* a vendor calls one of our APIs; on *egress* one of our
+//! services calls a vendor's API. The API that is called is the *upstream*; the side that calls is the *caller*.
 //!
-//! A *room* is a top-level module. Each has a page that names its files.
+//! A *room* is a top-level module. The comment at the top of its `mod.rs` names its files.
 //!
 //! # The way of one request
+//! A name such as `listener::accept` is the file `listener/accept.rs`, or the folder of that name. What is indented is
+//! used by what is above it.
 //! ```text
-//! listener::accept          a slot, TCP, TLS within a deadline, the client certificate
+//! listener::accept          the connection gets a slot, then its TLS handshake must end within a deadline
 //!   http::slots               how many connections may be open, and which one ends when there are too many
-//!   listener::timeouts        how long a connection may rest, and how long a request's head may take
+//!   listener::timeouts        how long a connection may be idle, and how long the head of a request may take
 //! listener::serve           HTTP/1.1 or HTTP/2, into the tower stack: load shed, concurrency limit, catch panic
 //! gateway::handle           always a response: the upstream's, or a refusal
-//!   gateway::admission        synchronous: ends in `Admitted`, which holds the permit
+//!   gateway::admission        synchronous: ends in `Admitted`, which holds the `policy::Permit`, the proof
 //!     http::hygiene             one strict reading: framing, target, query, header fields
-//!     identity                  who calls. A token seen before skips the signature check; its dates, rotation and
-//!                               revocation are checked on every request
+//!     identity                  who calls. The signature of a token is checked once; its dates, whether a newer token
+//!                               of the client is in use, and its revocation are checked on every request
 //!     route                     the vendor's own table of routes; no match is a denial
-//!     kill::gate                the request is registered as in flight, before the kill switch is read
-//!     policy                    kill, contract days, scope, limits; what uses up a rate or a budget comes last
+//!     kill::gate                the request is registered as in flight before the policies read the kill switch, so
+//!                               that no kill can miss it
+//!     policy                    kill switch, first and last day of the contract, scopes, limits. The limits come last,
+//!                               so that a denied request uses up nothing
 //!   gateway::forward          async: consumes what was admitted
 //!     pii                       treats the request's URL, header fields and, as it streams, its body
 //!     upstream                  the vendor's own pool, which sends only with the permit
 //!     gateway::body_stream      as the response streams: pii treats it, meter counts it, kill can cut it
-//! gateway::exchange         when the request's `ExchangeRecord` is dropped, it writes metrics and one log line, also
+//! gateway::exchange         the `ExchangeRecord` of a request writes metrics and one log line in its `Drop`, so also
 //!                           when the peer vanished in mid-body
 //! ```
-//! Admission never waits. Where it lacks a key or an answer that is being fetched, the request waits once, within a
-//! bound, and is decided again. Keys, introspection answers and revocations are gathered in the background into
-//! snapshots, and a request reads one [`gateway`] snapshot from start to end.
+//! Admission itself never waits. Where the key of an issuer, or its answer about a token, is still being fetched,
+//! `gateway::handle` waits once, within a bound, and has the request admitted anew. Keys, answers and revocations are
+//! fetched in the background. The config in force is one immutable `gateway::snapshot`; each decision reads one.
 //!
 //! # Floors
 //! A room imports from rooms on lower floors only, never from its own floor; `tests/tidy.rs` holds it.
@@ -37,51 +42,62 @@
 //! | floor | rooms |
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
-//! | 1 | [`pii`] treats personal data; [`http`] reads, refuses, forwards, and calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
+//! | 1 | [`pii`] treats personal data; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
 //! | 6 | [`gateway`] the way of one request |
 //! | 7 | [`listener`] sockets of vendors and services; [`admin`] the operators' API |
-//! | 8 | [`server`] start, reload, drain, and what operators order |
+//! | 8 | [`server`] start, reload, drain; carries out what the calls of [`admin`] order |
 //! | 9 | [`demo`] the demonstration |
 //! | 10 | [`cli`] one file per verb |
 //!
 //! Four ideas carry the design.
 //! - The first half of the work is a synchronous admission that yields a [`policy::Permit`]. Only one function can
 //!   construct a permit, and nothing is sent to an upstream without one.
-//! - A policy is an entry of one list; the list is tried in order.
+//! - A policy is an entry of one list. A request must pass all of them, in order; the first denial ends it.
 //! - Bodies pass through rewriters ([`pii::Rewriter`]) that are handed bytes and do no I/O. How the bytes are cut into
 //!   chunks never changes the output.
-//! - Tower protects against load. It never decides about a request.
+//! - Tower refuses by load alone. Nothing in it looks at who calls or what for.
 //!
 //! # To add something
-//! Do the first step; after it the compiler or a failing test names each next one. The page of `docs/` follows in the
-//! same commit.
+//! Begin with the first file; after it the compiler or a failing test names each next one. The docs in `docs/` follow
+//! in the same commit.
 //!
 //! - **A policy**: its file in `policy/`, with its `mod` line and its line in `CATALOG` of `policy/mod.rs`. If it reads
 //!   something new from a request, add a field in `policy/facts.rs`, filled in `gateway/policy_input.rs`. If it needs a
 //!   setting, add a config key.
 //! - **A reason to refuse**: its row in `model/reason.rs`: word, status, the texts that the caller reads, and whether
-//!   many of them suspend the vendor (`trip:` of a contract). Then return it where the rule is.
+//!   many such refusals suspend the vendor (`trip:` of a contract). Then return it where the rule is.
 //! - **A treatment**: its row in `model/treatment.rs`; its variant in `pii/treatment/mod.rs`, with a file beside it
-//!   where it is long; its arm in `config/check/rules.rs`.
+//!   where it is long; its arm in the `match` of `config/check/rules.rs`.
 //! - **A body format**: a folder in `pii/` with a [`pii::Rewriter`]; its variant, content types and engine in
 //!   `pii/body/mod.rs`; its bounds in `bounds/mod.rs`; a target in `fuzz/targets.rs`.
-//! - **A detector**: its kind in `pii/detect/mod.rs`. A number joins the kinds of `pii/detect/digits.rs`, and
-//!   `pii/detect/prefilter.rs` must keep its texts; another form has a file beside them.
+//! - **A detector**: its kind in `pii/detect/mod.rs`. What is made of digits joins `pii/detect/digits.rs`; another form
+//!   has a file beside it. `pii/detect/prefilter.rs` skips texts quickly and must let the new form through.
 //! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`,
 //!   `telemetry/vendor_metrics.rs` or `telemetry/route_metrics.rs`.
-//! - **An admin call**: its `Endpoint` entry and a method of the trait in the file of its subject in `admin/` (`kills`,
-//!   `restores`, `revocations`, `status`, `records`, `reveal`, `reload`); the act in the same file name of
-//!   `server/control/`; a canned answer in `admin/fake.rs`, for tests. The type of the answer is in the room that knows
-//!   it, such as `KillReport` in `kill/answer.rs`; what only an operator reads is in `admin/`. A new subject also joins
-//!   the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles, the OpenAPI description and the audit
-//!   follow from the entry.
+//! - **An admin call**: the file of its subject in `admin/` (`kills`, `restores`, `revocations`, `status`, `records`,
+//!   `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the same name in
+//!   `server/control/` carries it out; `admin/fake.rs` has a canned answer for tests. The type of the answer is in the
+//!   room that makes it, such as `KillReport` in `kill/answer.rs`. A call that fits none of these files gets a new one,
+//!   which also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles, the OpenAPI
+//!   description and the audit follow from the entry.
 //! - **A verb**: its file in `cli/`, with its arguments and its help, and its line in `cli/mod.rs`.
 //! - **A config key**: its field in a file of `config/file/`, with the comment that becomes the schema; its check in
-//!   `config/check/`; its checked value as a field of the settings of the module that uses it.
+//!   `config/check/`; its checked value in the `…Settings` type of the room that uses it.
+//!
+//! # Where to look
+//! - a bound or a default: `bounds/mod.rs`; a text that a caller reads: `model/reason.rs`
+//! - a rule of framing, target or header fields: `http/hygiene.rs`, `http/framing/`; a field that is added or removed
+//!   on the way: `http/forwarding.rs`
+//! - a token: `identity/token/`; the keys of an issuer and when they are fetched: `identity/keys/`; a client
+//!   certificate: `identity/certificate/`; a webhook's signature: `identity/webhook/`
+//! - a rate: `meter/rate.rs`; the sliding window of a budget: `meter/window.rs`; how records are counted:
+//!   `meter/records/`
+//! - what was sent to whom: `exposure/report.rs`, and its Markdown in `exposure/render.rs`
+//! - what a verb prints: its file in `cli/`, such as `cli/status.rs`
 
 #![allow(
     rustdoc::private_intra_doc_links,
@@ -114,7 +130,7 @@ mod upstream;
 pub use cli::main;
 
 /// The private rooms, for this crate's own benches, tests and fuzz targets. Not an interface: anything here changes
-/// without notice. Without the feature the rooms stay private, and the compiler reports what nothing in them calls.
+/// without notice. Without the feature the rooms stay private, and the compiler reports dead code in them.
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 #[allow(missing_docs, reason = "each room has its own page")]
