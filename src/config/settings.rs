@@ -23,6 +23,8 @@ use crate::upstream;
 pub struct GatewaySettings {
     /// Where the gateway listens.
     pub listeners: ListenersSettings,
+    /// Who may call through the egress listener.
+    pub egress: EgressSettings,
     /// Where durable state is kept.
     pub state: StateSettings,
     /// Where key material is.
@@ -77,6 +79,13 @@ pub struct ListenerSettings {
     pub idle_timeout: Duration,
     /// Most connections of one network whose caller is not proven yet.
     pub unproven_per_address: NonZeroU32,
+}
+
+/// Who may call through the egress listener. A reload puts it in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EgressSettings {
+    /// Whether a caller that proves nothing may call.
+    pub anonymous: bool,
 }
 
 /// TLS of a listener.

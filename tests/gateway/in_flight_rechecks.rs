@@ -292,7 +292,7 @@ fn a_revoked_certificate_ends_its_exchanges() {
     };
     list("acme", &[]);
     list("zeta", &[]);
-    let tls_listeners = "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n  egress: { bind: \"127.0.0.1:0\" }\n  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
+    let tls_listeners = "  ingress: { bind: \"127.0.0.1:0\", tls: { cert: gateway.pem, key: gateway.key, client_ca: ca.pem } }\n  egress: { bind: \"127.0.0.1:0\", anonymous: true }\n  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
     let list_path = fixture.path().join("zeta.crl");
     let revoked = certificates.revoking(&[7]);
     let gateway = TestGateway::start(fixture.listeners(tls_listeners));

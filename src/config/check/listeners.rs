@@ -22,7 +22,7 @@ pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::Liste
     let plain = |name: &str, listener: &file::ListenerConfig| self::listener(&at.key(name), listener);
     let listeners = ListenersSettings {
         ingress: written.ingress.as_ref().map(|listener| plain("ingress", listener)),
-        egress: written.egress.as_ref().map(|listener| plain("egress", listener)),
+        egress: written.egress.as_ref().map(|egress| plain("egress", &egress.listener())),
         admin: written.admin.as_ref().map(|admin| bound(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref())),
     };
     check_distinct(at, &listeners);

@@ -8,6 +8,7 @@ mod certificate;
 mod claims;
 mod clear;
 mod contract;
+mod egress_listener;
 mod evidence;
 mod files;
 mod graphql;
@@ -26,6 +27,7 @@ mod vendors;
 mod webhook;
 
 pub(super) use contract::{ContractContext, contract};
+pub(super) use egress_listener::egress;
 pub use evidence::read_hook_secret;
 pub(super) use evidence::{audit, hooks};
 pub(super) use files::count_authorities;

@@ -4,6 +4,7 @@
 //! pass can report all that are missing. `check` makes settings of these types.
 
 pub(in crate::config) mod contract;
+pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
@@ -51,7 +52,7 @@ pub(in crate::config) struct ListenersConfig {
     /// Where vendors call.
     pub(in crate::config) ingress: Option<ListenerConfig>,
     /// Where our services call vendors.
-    pub(in crate::config) egress: Option<ListenerConfig>,
+    pub(in crate::config) egress: Option<egress_listener::EgressListenerConfig>,
     /// Where operators and probes call.
     pub(in crate::config) admin: Option<AdminListenerConfig>,
 }
@@ -93,7 +94,7 @@ pub(in crate::config) struct AdminListenerConfig {
 }
 
 /// TLS of a listener. Paths are relative to the file that names them.
-#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct TlsConfig {
     /// The certificate chain, PEM.

@@ -46,7 +46,7 @@ impl GatewayFixture {
         }
         fs::write(at("operators.yaml"), operators).expect("written");
         let listeners = "  ingress: { bind: \"127.0.0.1:0\" }
-  egress: { bind: \"127.0.0.1:0\" }
+  egress: { bind: \"127.0.0.1:0\", anonymous: true }
   admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }
 ";
         let upstreams = vec![("crm".to_owned(), crm)];

@@ -1,0 +1,38 @@
+//! `listeners.egress` as it is written in YAML: a listener, and who of our own services may call through it.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::{DurationText, ListenerConfig, TlsConfig};
+
+/// Where our services call vendors.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct EgressListenerConfig {
+    /// Address and port; port 0 asks the system for a free one.
+    #[schemars(required, example = "127.0.0.1:8081")]
+    pub(in crate::config) bind: Option<String>,
+    /// The listener's certificate; without it, plain HTTP is spoken.
+    pub(in crate::config) tls: Option<TlsConfig>,
+    /// Whether HTTP/2 is spoken beside HTTP/1.1 (default true).
+    pub(in crate::config) http2: Option<bool>,
+    /// Time for a whole request head, and for the first request of a connection whose caller is not proven yet (default
+    /// 10s, at most 5m).
+    pub(in crate::config) head_timeout: Option<DurationText>,
+    /// How long a connection whose caller is proven may be idle between two requests (default 75s, at most 1h).
+    pub(in crate::config) idle_timeout: Option<DurationText>,
+    /// Most connections of one IPv4 address or IPv6 /64 whose caller is not proven yet; one more ends the oldest of
+    /// them (default 1024).
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub(in crate::config) unproven_per_address: Option<u32>,
+    /// Whether a caller that proves nothing may call (default false).
+    pub(in crate::config) anonymous: Option<bool>,
+}
+
+impl EgressListenerConfig {
+    /// What it shares with every other listener.
+    pub(in crate::config) fn listener(&self) -> ListenerConfig {
+        let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, anonymous: _ } = self.clone();
+        ListenerConfig { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address }
+    }
+}
