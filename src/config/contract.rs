@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::reach::ReachSettings;
 use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
@@ -57,6 +58,8 @@ pub struct Contract {
     pub ingress: ContractRoutes,
     /// What we may send it: every route's upstream is the vendor's own API.
     pub egress: ContractRoutes,
+    /// How our services reach it.
+    pub reach: ReachSettings,
 }
 
 /// The circuit breaker: this many denials in this time suspend the vendor until a person restores it.

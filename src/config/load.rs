@@ -130,7 +130,7 @@ impl ConfigLoader<'_> {
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
             now: self.now,
         };
-        let contracts = contracts(&files, report, &context, keys.master.is_some());
+        let contracts = contracts(&files, &at, (&listeners, &context), keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = check::state(&at.key("state"), written.state.as_ref());
@@ -258,17 +258,18 @@ fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, Co
 
 fn contracts(
     files: &[ContractFile],
-    report: &FaultReport,
-    context: &ContractContext<'_>,
+    at: &Cursor<'_>,
+    (listeners, context): (&ListenersSettings, &ContractContext<'_>),
     has_master_key: bool,
 ) -> Vec<std::sync::Arc<Contract>> {
     let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
     for file in files {
-        let at = file.source.root(report);
+        let at = file.source.root(at.report());
         if let Some(contract) = check::contract(&at, &file.written, context) {
             placed.push((at, contract));
         }
     }
+    check::check_own_addresses(at, listeners, context.upstreams, &placed);
     check::check_vendors(&placed, has_master_key);
     let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));

@@ -11,6 +11,7 @@ mod in_force;
 mod load;
 mod nearest;
 mod planned;
+mod reach;
 mod schema;
 mod secrecy;
 mod settings;
@@ -25,6 +26,7 @@ pub use check::read_hook_secret;
 pub use contract::{Contract, ContractRoute};
 pub use fault::{ConfigFaults, FaultSeverity};
 pub use load::{ConfigLoader, LoadedConfig};
+pub use reach::ReachSettings;
 pub use schema::{ConfigFileKind, schema};
 pub use settings::{
     AuditSettings, ClientCertificateSettings, GatewaySettings, HookActionSettings, HookSettings, ListenerSettings,

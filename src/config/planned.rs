@@ -1,11 +1,9 @@
 //! Keys of features that are planned and not built. They are refused with 'not yet' instead of 'unknown key'.
 
 /// The key above it (empty at the root of a file), the key itself, and why it is refused.
-const PLANNED_KEYS: [(&str, &str, &str); 7] = [
+const PLANNED_KEYS: [(&str, &str, &str); 5] = [
     ("", "fleet", "sharing state between gateways is not supported"),
     ("egress", "credentials", "holding a vendor's credentials is not supported"),
-    ("egress", "proxy", "being an HTTP proxy is not supported"),
-    ("listeners", "proxy", "being an HTTP proxy is not supported"),
     ("ingress", "proxy_protocol", "the PROXY protocol is not supported"),
     ("tls", "crl", "revocation lists are not supported"),
     ("upstream", "credentials", "holding a vendor's credentials is not supported"),

@@ -125,6 +125,11 @@ impl<'a> Cursor<'a> {
     }
 
     /// The value, where there is one.
+    pub(super) fn report(&self) -> &'a FaultReport {
+        self.report
+    }
+
+    /// The value at this position.
     pub(super) fn node(&self) -> Option<&'a YamlNode> {
         self.node
     }

@@ -11,7 +11,7 @@ use ::http::{Method, Response, StatusCode, Version, request};
 
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::consequence::AdmittedRequest;
-use super::egress;
+use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
 use super::rate_headers::add_rate_headers;
 use super::refusal::{self, Authority};
@@ -45,6 +45,8 @@ struct Grant {
     path: MatchedPath,
     /// Whether the request asks to become a WebSocket, and its route allows it.
     is_websocket: bool,
+    /// How one of our services named the vendor; `None` on ingress.
+    way: Option<CallerWay>,
 }
 
 /// A request that was not admitted, with its record.
@@ -115,11 +117,10 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
             authorize(vendor, (caller, Some(&proof)), head, &target.path, path, record)
         }
         Direction::Egress => {
-            let (name, path) = egress::split_vendor(&target.path)?;
-            let vendor = snapshot
-                .vendor(name)
-                .ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract for this vendor"))?;
-            authorize(vendor, (None, None), head, path, Some(path), record)
+            let found = egress::find_vendor((&record.gateway, &record.peer), snapshot, head, &target.path)?;
+            let rewritten = Some(found.path).filter(|path| *path != head.uri.path());
+            let grant = authorize(found.vendor, (None, None), head, found.path, rewritten, record)?;
+            Ok(Grant { way: Some(found.way), ..grant })
         }
     }
 }
@@ -178,7 +179,7 @@ fn authorize(
         }
     })?;
     let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
-    Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket })
+    Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket, way: None })
 }
 
 fn admitted_request<'a>(
@@ -294,6 +295,11 @@ impl Admitted {
     /// The proof for the upstream.
     pub(super) const fn permit(&self) -> &Permit {
         &self.grant.permit
+    }
+
+    /// How one of our services named the vendor; `None` on ingress.
+    pub(super) const fn way(&self) -> Option<&CallerWay> {
+        self.grant.way.as_ref()
     }
 
     pub(super) const fn is_websocket(&self) -> bool {

@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
+use super::egress::HostIndex;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::rule_matches::RuleMatchCounts;
 use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
@@ -22,7 +23,7 @@ use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::PolicyChain;
 use crate::telemetry::{Metrics, VendorMetrics};
-use crate::upstream::{ConnectError, SocketBudget, UpstreamConnector, UpstreamPool};
+use crate::upstream::{ConnectError, OwnAddresses, SocketBudget, UpstreamConnector, UpstreamPool};
 
 /// The services that outlive a config.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub struct GatewayServices {
     pub tls: Arc<ClientConfig>,
     /// The number of sockets for upstreams.
     pub sockets: Arc<SocketBudget>,
+    /// The addresses that the gateway listens on, which no upstream may be.
+    pub own_addresses: Arc<OwnAddresses>,
     /// The number of worker threads.
     pub workers: usize,
 }
@@ -106,7 +109,8 @@ pub fn assemble(
         .collect::<Result<_, _>>()?;
     let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
     let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
-    Ok(Snapshot { generation, directory, vendors, by_id })
+    let hosts = HostIndex::new(&config.contracts);
+    Ok(Snapshot { generation, directory, vendors, by_id, hosts })
 }
 
 pub(super) fn identities(config: &GatewaySettings) -> Vec<identity::IdentityContract> {
@@ -286,6 +290,7 @@ impl VendorBuilder<'_> {
                 upstream: settings.id.as_str().to_owned(),
                 source,
             })?;
+        let connector = connector.avoiding(&self.services.own_addresses);
         let sockets = Arc::clone(&self.services.sockets);
         let upstream = Arc::new(UpstreamPool::new(connector, settings, self.services.workers, sockets));
         pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));

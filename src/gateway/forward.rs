@@ -294,6 +294,7 @@ fn send_denial(error: &SendError) -> Denial {
     let reason = match error {
         SendError::Connect(ConnectError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
         SendError::Connect(ConnectError::Forbidden) => Reason::DestinationUnknown,
+        SendError::Connect(ConnectError::OwnAddress) => Reason::LoopDetected,
         SendError::Connect(ConnectError::ServerName | ConnectError::Resolve(_) | ConnectError::Connect(_))
         | SendError::Ended(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,

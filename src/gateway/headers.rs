@@ -10,6 +10,7 @@ use ::http::{HeaderValue, request, response};
 use hyper::ext::ReasonPhrase;
 
 use super::admission::Admitted;
+use super::egress::{VendorPlace, rewrite_references};
 use super::rate_headers::add_rate_headers;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{self, HeadCounts};
@@ -83,6 +84,11 @@ pub(super) fn rewrite_response(
     treat(route.response.as_ref(), &mut head.headers, counts)?;
     if let Some(rules) = &route.response {
         withheld::treat_references(rules, &mut head.headers, counts);
+    }
+    if let Some(way) = admitted.way() {
+        let (vendor, reach) = (admitted.vendor().id(), &admitted.vendor().contract.reach);
+        let upstream = (route.upstream.host(), route.upstream.base_path());
+        rewrite_references(VendorPlace { vendor, reach, upstream, way }, &mut head.headers);
     }
     // No rule reads the reason phrase, and HTTP/2 has none: the caller gets the standard one of the status.
     head.extensions.remove::<ReasonPhrase>();

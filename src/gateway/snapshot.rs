@@ -8,9 +8,11 @@ use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
+use super::egress::HostIndex;
 use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
 use crate::exposure;
+use crate::http::HostPort;
 use crate::identity::Directory;
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
@@ -29,6 +31,7 @@ pub struct Snapshot {
     pub(super) directory: Directory,
     pub(super) vendors: Box<[Arc<VendorRuntime>]>,
     pub(super) by_id: HashMap<VendorId, u32>,
+    pub(super) hosts: HostIndex,
 }
 
 /// One vendor at run time.
@@ -117,6 +120,11 @@ impl Snapshot {
     /// The vendor of this name.
     pub fn vendor(&self, id: &str) -> Option<&Arc<VendorRuntime>> {
         self.vendors.get(*self.by_id.get(id)? as usize)
+    }
+
+    /// The vendor that a destination of our services is.
+    pub(super) fn vendor_at(&self, destination: &HostPort<'_>) -> Option<&Arc<VendorRuntime>> {
+        self.vendors.get(self.hosts.find(destination)? as usize)
     }
 
     /// The callers, and the keys that prove them.

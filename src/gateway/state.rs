@@ -11,6 +11,7 @@ use crate::http::SlotPool;
 use crate::kill::KillSwitch;
 use crate::model::Clock;
 use crate::telemetry::{ExchangeLog, Metrics, RecentFailures};
+use crate::upstream::OwnAddresses;
 
 /// The state that all workers share.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub struct Gateway {
     pub spools: Arc<SlotPool>,
     /// The config in force.
     pub snapshot: ArcSwap<Snapshot>,
+    /// The addresses that the gateway listens on.
+    pub own_addresses: Arc<OwnAddresses>,
     /// Counts the changes that can end the authority of a request in flight.
     pub authority_epoch: AuthorityEpoch,
 }

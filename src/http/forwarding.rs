@@ -14,6 +14,9 @@ use ::http::{Uri, Version};
 use super::spelling;
 use crate::model::Direction;
 
+/// The name of this gateway in `Via` fields.
+pub const PSEUDONYM: &str = "vendorgate";
+
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

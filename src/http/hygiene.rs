@@ -6,13 +6,14 @@
 
 use std::borrow::Cow;
 
-use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, VIA};
+use ::http::uri::Scheme;
 use ::http::{Method, Uri, Version, request};
 
 use super::path::{self, CanonicalPath};
-use super::{FramingError, malformed};
+use super::{FramingError, HostPort, PSEUDONYM, malformed};
 use crate::bounds;
-use crate::model::{Denial, Direction};
+use crate::model::{Denial, Direction, Reason};
 
 /// The target of a request, in canonical form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +41,10 @@ pub fn screen(head: &request::Parts, direction: Direction) -> Result<RequestTarg
     if head.version == Version::HTTP_2 {
         screen_h2(head)?;
     }
-    screen_host(head)?;
+    screen_host(head, direction)?;
+    if direction == Direction::Egress {
+        screen_via(&head.headers)?;
+    }
     screen_target(&head.uri, direction)
 }
 
@@ -101,14 +105,11 @@ fn screen_h2(head: &request::Parts) -> Result<(), Denial> {
     if head.headers.values().any(|value| is_padded(value.as_bytes())) {
         return Err(malformed("A field's value begins or ends with a space, which HTTP/2 does not allow."));
     }
-    match head.uri.scheme_str() {
-        Some("http" | "https") | None => Ok(()),
-        Some(_) => Err(malformed("The :scheme is neither http nor https.")),
-    }
+    Ok(())
 }
 
 /// Exactly one host, and the same one in `Host`, `:authority` and an absolute target.
-fn screen_host(head: &request::Parts) -> Result<(), Denial> {
+fn screen_host(head: &request::Parts, direction: Direction) -> Result<(), Denial> {
     let mut hosts = head.headers.get_all(HOST).iter();
     let host = hosts.next();
     if hosts.next().is_some() {
@@ -117,11 +118,36 @@ fn screen_host(head: &request::Parts) -> Result<(), Denial> {
     let authority = head.uri.authority().map(|authority| authority.as_str());
     match (host.map(|host| host.as_bytes()), authority) {
         (Some(host), Some(authority)) if host.eq_ignore_ascii_case(authority.as_bytes()) => valid_host(host),
+        // A client of a proxy may write the port of the scheme, or a trailing dot, in one of the two alone.
+        (Some(host), Some(_)) if direction == Direction::Egress && is_same_host(host, &head.uri) => valid_host(host),
         (Some(_), Some(_)) => Err(malformed("The Host field and the target's authority name different hosts.")),
         (Some(host), None) => valid_host(host),
         (None, Some(authority)) if head.version == Version::HTTP_2 => valid_host(authority.as_bytes()),
         (None, _) => Err(malformed("The request names no host. Send a Host field, or :authority in HTTP/2.")),
     }
+}
+
+/// Whether a `Host` field and an absolute target name the same host and port.
+fn is_same_host(host: &[u8], target: &Uri) -> bool {
+    let default_port = if target.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
+    let read = |text| HostPort::parse(text, default_port);
+    let named = std::str::from_utf8(host).ok().and_then(read);
+    named.is_some() && named == target.authority().and_then(|authority| read(authority.as_str()))
+}
+
+/// Refuses a call that has passed this gateway before (RFC 9110 section 7.6.3). Ingress does not ask: behind a gateway
+/// at the edge there may be another one, of the same name.
+fn screen_via(headers: &HeaderMap) -> Result<(), Denial> {
+    let mut hops = headers.get_all(VIA).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let is_ours = |hop: &[u8]| {
+        let mut words = hop.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty());
+        words.nth(1).is_some_and(|name| name.eq_ignore_ascii_case(PSEUDONYM.as_bytes()))
+    };
+    if hops.any(is_ours) {
+        let text = "By its Via field, the request has passed this gateway before. Send a request of your own.";
+        return Err(Denial::with_public_text(Reason::LoopDetected, text));
+    }
+    Ok(())
 }
 
 fn valid_host(host: &[u8]) -> Result<(), Denial> {
@@ -134,6 +160,9 @@ fn valid_host(host: &[u8]) -> Result<(), Denial> {
 }
 
 fn screen_target(uri: &Uri, direction: Direction) -> Result<RequestTarget<'_>, Denial> {
+    if !matches!(uri.scheme_str(), Some("http" | "https") | None) {
+        return Err(malformed("The scheme of the target is neither http nor https."));
+    }
     let path = uri.path();
     if path.len() + uri.query().map_or(0, str::len) > bounds::TARGET_BYTES_MAX {
         return Err(malformed("The target is longer than 8 KiB."));
@@ -168,7 +197,6 @@ fn screen_query(query: &str, direction: Direction) -> Result<(), Denial> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Reason;
 
     fn head(build: impl Fn(request::Builder) -> request::Builder) -> Result<(), Reason> {
         let (parts, ()) = build(request::Request::builder().uri("/v1")).body(()).expect("valid").into_parts();
@@ -182,6 +210,44 @@ mod tests {
                 request::Request::builder().uri(uri).header("host", "a").body(()).expect("valid").into_parts();
             assert!(screen(&parts, Direction::Ingress).is_err_and(|denial| denial.public_text.is_some()), "{uri}");
             assert_eq!(screen(&parts, Direction::Egress).expect(uri).encoded_slash, uri.contains("%2f"));
+        }
+    }
+
+    #[test]
+    fn a_host_and_an_absolute_target_of_a_call_to_a_vendor_may_differ_in_spelling_alone() {
+        let of = |uri: &str, host: &str, direction| {
+            let (parts, ()) =
+                request::Request::builder().uri(uri).header("host", host).body(()).expect("valid").into_parts();
+            screen(&parts, direction).map(|_| ()).map_err(|denial| denial.reason)
+        };
+        for (uri, host, same) in [
+            ("http://a/v1", "a:80", true),
+            ("http://a:80/v1", "A", true),
+            ("https://a/v1", "a:443", true),
+            ("http://a./v1", "a", true),
+            ("http://a/v1", "a:443", false),
+            ("http://a/v1", "b", false),
+            ("http://a:8080/v1", "a", false),
+        ] {
+            let expected = if same { Ok(()) } else { Err(Reason::RequestMalformed) };
+            assert_eq!(of(uri, host, Direction::Egress), expected, "{uri} {host}");
+            assert!(of(uri, host, Direction::Ingress).is_err(), "{uri} {host}");
+        }
+    }
+
+    #[test]
+    fn a_call_that_has_passed_this_gateway_is_a_loop() {
+        let via = |value: &str, direction| {
+            let builder = request::Request::builder().uri("/v1").header("host", "a").header("via", value);
+            let (parts, ()) = builder.body(()).expect("valid").into_parts();
+            screen(&parts, direction).map(|_| ()).map_err(|denial| denial.reason)
+        };
+        for value in ["1.1 vendorgate", "1.1 a, 2.0\tVendorgate (x)", "1.0 b,1.1  vendorgate"] {
+            assert_eq!(via(value, Direction::Egress), Err(Reason::LoopDetected), "{value}");
+            assert_eq!(via(value, Direction::Ingress), Ok(()), "{value}");
+        }
+        for value in ["1.1 nginx", "1.1 vendorgate-2", "vendorgate", "1.1 a (vendorgate)"] {
+            assert_eq!(via(value, Direction::Egress), Ok(()), "{value}");
         }
     }
 

@@ -9,6 +9,7 @@ mod client;
 mod forwarding;
 mod framing;
 mod host;
+mod host_port;
 mod hygiene;
 mod path;
 pub mod pem;
@@ -24,11 +25,12 @@ pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
 pub use client::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
 pub use forwarding::{
-    ForwardingContext, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request, prepare_response,
-    set_websocket_upgrade, strip_validators,
+    ForwardingContext, PSEUDONYM, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request,
+    prepare_response, set_websocket_upgrade, strip_validators,
 };
 pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
 pub use host::{bare_host, is_loopback, is_loopback_address};
+pub use host_port::HostPort;
 pub use hygiene::{RequestTarget, is_framed_once, screen};
 pub use path::is_canonical;
 pub use refusal::{Challenge, refuse, withhold_body};

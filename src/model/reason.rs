@@ -176,6 +176,9 @@ reasons! {
     /// The upstream did not answer within its deadline.
     UpstreamTimeout = "upstream_timeout" 504 Exempt Upstream "Upstream timeout"
         "The upstream did not answer in time.";
+    /// The request would come back to this gateway, or has.
+    LoopDetected = "loop_detected" 508 Exempt Never "Loop"
+        "The request would come back to this gateway, or has passed it before.";
 }
 
 impl Reason {

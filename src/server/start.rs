@@ -166,6 +166,7 @@ impl Server {
             salts: SaltFolder::new(config.state.path.join("salts")),
             tls: upstream_tls()?,
             sockets: SocketBudget::new(shares.upstreams, descriptors),
+            own_addresses: Arc::default(),
             workers: options.workers,
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
@@ -185,6 +186,7 @@ impl Server {
             switch,
             spools: SlotPool::new(bounds::WEBHOOK_SPOOLS_MAX),
             snapshot: ArcSwap::from_pointee(snapshot),
+            own_addresses: Arc::clone(&rooms.own_addresses),
             authority_epoch: AuthorityEpoch::default(),
         });
         let (drain, draining) = watch::channel(false);
@@ -193,6 +195,8 @@ impl Server {
         let admin = AdminListeners::open(&config).await?;
         let mut addresses = bound.addresses;
         addresses.admin = admin.address();
+        let own = [addresses.ingress, addresses.egress, addresses.admin];
+        rooms.own_addresses.set(own.into_iter().flatten());
         let fronts = bound.fronts.clone();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
         let tls = TlsHandles { fronts, admin_tls: admin.tls() };

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use super::{AllowedNetworks, UpstreamSettings};
+use super::{AllowedNetworks, OwnAddresses, UpstreamSettings};
 use crate::bounds;
 use crate::http::{Url, UrlScheme};
 
@@ -26,6 +26,7 @@ pub struct UpstreamConnector {
     deadline: Duration,
     networks: AllowedNetworks,
     tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    own: Arc<OwnAddresses>,
 }
 
 /// Why there is no connection. No error names an address, since a caller may read it.
@@ -40,6 +41,9 @@ pub enum ConnectError {
     /// The name resolves only to addresses outside of the allowed networks.
     #[error("the name resolves to no allowed address")]
     Forbidden,
+    /// The address is the gateway's own.
+    #[error("the address is the gateway's own")]
+    OwnAddress,
     /// No connection was accepted, or the TLS handshake failed.
     #[error("the connection failed")]
     Connect(#[source] io::Error),
@@ -62,7 +66,20 @@ impl UpstreamConnector {
                 Some((Arc::clone(tls), name))
             }
         };
-        Ok(Self { base, deadline: settings.connect_deadline, networks: settings.networks.clone(), tls })
+        Ok(Self {
+            base,
+            deadline: settings.connect_deadline,
+            networks: settings.networks.clone(),
+            tls,
+            own: Arc::default(),
+        })
+    }
+
+    /// Refuses to connect to the gateway's own addresses.
+    #[must_use]
+    pub fn avoiding(mut self, own: &Arc<OwnAddresses>) -> Self {
+        self.own = Arc::clone(own);
+        self
     }
 
     /// The URL of the upstream.
@@ -101,12 +118,20 @@ impl UpstreamConnector {
             if !self.networks.allows(address.ip()) {
                 continue;
             }
+            if self.own.include(address) {
+                return Err(ConnectError::OwnAddress);
+            }
             match TcpStream::connect(address).await {
+                Ok(stream) if self.ends_here(&stream, address) => return Err(ConnectError::OwnAddress),
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = ConnectError::Connect(error),
             }
         }
         Err(last)
+    }
+
+    fn ends_here(&self, stream: &TcpStream, to: SocketAddr) -> bool {
+        stream.local_addr().is_ok_and(|from| self.own.are_reached(from, to))
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {

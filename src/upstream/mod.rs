@@ -6,11 +6,13 @@
 
 mod connect;
 mod guarded_stream;
+mod own_addresses;
 mod pool;
 mod settings;
 mod sockets;
 
 pub use connect::{ConnectError, UpstreamConnector};
+pub use own_addresses::OwnAddresses;
 pub use pool::{SendError, UpstreamLease, UpstreamPool, UpstreamRequest};
 pub use settings::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
 pub use sockets::SocketBudget;

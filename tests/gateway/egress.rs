@@ -142,9 +142,11 @@ fn only_listed_destinations_are_called() {
         assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"), "{path}");
         assert_eq!(refused.field("www-authenticate"), None);
     }
-    // The caller's own `Host` changes nothing: the dialled address comes from the contract.
-    let absolute = format!("GET http://{}/v2/plain HTTP/1.1\r\nHost: {}\r\n\r\n", vendor.address, vendor.address);
+    // A host of no contract is no destination: the dialled address comes from the contract.
+    let other = Upstream::saying(ok("application/json", "{}"));
+    let absolute = format!("GET http://{}/v2/plain HTTP/1.1\r\nHost: {}\r\n\r\n", other.address, other.address);
     let refused = Client::to(gateway.egress()).send(absolute).answer();
+    assert_eq!(other.seen().len(), 0);
     assert_eq!((refused.status, refused.reason().as_str()), (403, "destination_unknown"));
     assert_eq!(vendor.seen().len(), 0);
 }

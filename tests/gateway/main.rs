@@ -18,6 +18,7 @@ mod deadlines;
 mod demo;
 mod drills;
 mod egress;
+mod egress_proxy;
 mod evidence;
 mod exfiltration;
 mod explain;

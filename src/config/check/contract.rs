@@ -1,9 +1,10 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{identity, lifecycle, limits, routes, upstreams, values};
+use super::{identity, lifecycle, limits, reach, routes, upstreams, values};
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
+use crate::config::reach::ReachSettings;
 use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::config::units;
@@ -41,7 +42,7 @@ pub(in crate::config) fn contract(
     let identity =
         written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
     let ingress = ingress(at, written, &scopes, context);
-    let egress = egress(at, written, vendor.as_ref());
+    let (egress, reach) = egress(at, written, vendor.as_ref());
     limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
     check_served(at, [&ingress, &egress], context);
     if let Some(ends) = ends.filter(|ends| *ends <= context.now) {
@@ -71,6 +72,7 @@ pub(in crate::config) fn contract(
         approvals: lifecycle::approvals(written.restore.as_ref()),
         ingress,
         egress,
+        reach,
     })
 }
 
@@ -140,15 +142,18 @@ fn ingress(
     routes::ingress(&at.key("ingress"), routes, ceiling, context)
 }
 
-fn egress(at: &Cursor<'_>, written: &written::ContractConfig, vendor: Option<&VendorId>) -> ContractRoutes {
-    let Some(egress) = &written.egress else { return ContractRoutes::default() };
+fn egress(
+    at: &Cursor<'_>,
+    written: &written::ContractConfig,
+    vendor: Option<&VendorId>,
+) -> (ContractRoutes, ReachSettings) {
+    let Some(egress) = &written.egress else { return Default::default() };
     let at = at.key("egress");
     let upstream = match (&egress.upstream, vendor) {
         (Some(upstream), Some(vendor)) => upstreams::vendor_upstream(&at.key("upstream"), vendor, upstream),
         (Some(_) | None, Some(_) | None) => upstreams::unknown(),
     };
-    match &egress.routes {
-        Some(routes) => routes::egress(&at.key("routes"), routes, &upstream),
-        None => ContractRoutes::default(),
-    }
+    let reach = reach::reach(&at, egress, &upstream.base);
+    let routes = egress.routes.as_ref().map(|routes| routes::egress(&at.key("routes"), routes, &upstream));
+    (routes.unwrap_or_default(), reach)
 }

@@ -1,0 +1,101 @@
+//! Requests of the company's own services: the vendor that they call, by its host or by the first segment of the path.
+//!
+//! The host that is dialled comes from the contract, never from the request.
+
+mod cookies;
+mod hosts;
+mod references;
+mod way;
+
+use std::sync::Arc;
+
+use ::http::uri::Scheme;
+use ::http::{Version, request};
+
+pub(super) use self::hosts::HostIndex;
+pub(super) use self::references::{VendorPlace, rewrite_references};
+pub(super) use self::way::CallerWay;
+use super::peer::Peer;
+use super::snapshot::{Snapshot, VendorRuntime};
+use super::state::Gateway;
+use super::target::authority;
+use crate::http::HostPort;
+use crate::model::{Denial, Reason};
+
+/// The vendor that a request calls.
+#[derive(Debug)]
+pub(super) struct FoundVendor<'s, 'p> {
+    pub(super) vendor: &'s Arc<VendorRuntime>,
+    /// The path on the vendor's side.
+    pub(super) path: &'p str,
+    pub(super) way: CallerWay,
+}
+
+/// Finds the vendor that a request calls. A host of a contract decides before the path does; the path decides where the
+/// host is none, as it is for the listener's own address, unless the caller uses the listener as a proxy.
+///
+/// # Errors
+/// [`Reason::DestinationUnknown`] when no contract has the host or the path's first segment.
+pub(super) fn find_vendor<'s, 'p>(
+    (gateway, peer): (&Gateway, &Peer),
+    snapshot: &'s Snapshot,
+    head: &request::Parts,
+    path: &'p str,
+) -> Result<FoundVendor<'s, 'p>, Denial> {
+    let destination = HostPort::parse(authority(head), default_port(head, peer));
+    let known = destination.as_ref().and_then(|destination| snapshot.vendor_at(destination));
+    if let Some(vendor) = known {
+        return Ok(FoundVendor { vendor, path, way: CallerWay::by_host(head, peer) });
+    }
+    // An HTTP/2 request always has its host in the target, also where the listener is called by its own address.
+    let is_proxied = head.version < Version::HTTP_2 && head.uri.authority().is_some();
+    let is_own = || destination.as_ref().is_some_and(|destination| gateway.own_addresses.are_named(destination));
+    if is_proxied && !is_own() {
+        return Err(Denial::new(Reason::DestinationUnknown, "no contract has this host"));
+    }
+    let (name, path) = split_vendor(path)?;
+    let vendor =
+        snapshot.vendor(name).ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract for this vendor"))?;
+    Ok(FoundVendor { vendor, path, way: CallerWay::by_path(head, peer) })
+}
+
+/// The port of a host that is written without one.
+fn default_port(head: &request::Parts, peer: &Peer) -> u16 {
+    let is_https = head.uri.scheme().map_or(peer.is_tls(), |scheme| *scheme == Scheme::HTTPS);
+    if is_https { 443 } else { 80 }
+}
+
+/// Splits a canonical egress path into the name of the vendor and the path on the vendor's side.
+///
+/// # Errors
+/// [`Reason::DestinationUnknown`] when the path names no vendor.
+fn split_vendor(path: &str) -> Result<(&str, &str), Denial> {
+    let rest = path.strip_prefix('/').unwrap_or(path);
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (vendor, path) = rest.split_at(end);
+    if vendor.is_empty() {
+        return Err(Denial::new(Reason::DestinationUnknown, "the path does not begin with a vendor's name"));
+    }
+    Ok((vendor, if path.is_empty() { "/" } else { path }))
+}
+
+/// The denial of a path with an encoded slash, which the route does not allow.
+pub(super) fn encoded_slash() -> Denial {
+    let text = "The path holds an encoded slash (%2F), and its route does not say allow_encoded_slash: true.";
+    Denial::with_public_text(Reason::RequestMalformed, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_segment_of_an_egress_path_names_the_vendor() {
+        assert_eq!(split_vendor("/acme/v2/events"), Ok(("acme", "/v2/events")));
+        assert_eq!(split_vendor("/acme"), Ok(("acme", "/")));
+        assert_eq!(split_vendor("/acme/"), Ok(("acme", "/")));
+        for path in ["/", "//acme/v2"] {
+            assert_eq!(split_vendor(path).map_err(|denial| denial.reason), Err(Reason::DestinationUnknown), "{path}");
+        }
+    }
+}
