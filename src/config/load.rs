@@ -270,6 +270,9 @@ fn contracts(
         }
     }
     check::check_own_addresses(at, listeners, context.upstreams, &placed);
+    if listeners.egress.is_some() {
+        check::check_hosts(&placed);
+    }
     check::check_vendors(&placed, has_master_key);
     let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));

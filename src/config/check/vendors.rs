@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 
-use super::reach;
 use crate::config::contract::{Contract, ContractRoute};
 use crate::config::source::Cursor;
 use crate::identity::{IdentitySettings, TokenSettings};
 use crate::model::Direction;
 use crate::pii::Rules;
 
-/// Reports two contracts for one vendor, a client or a host that is in two contracts, and a contract that needs a missing master
+/// Reports two contracts for one vendor, a client that is in two contracts, and a contract that needs a missing master
 /// key.
 pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)], has_master_key: bool) {
-    reach::check_hosts(contracts);
     let mut vendors: HashMap<&str, &Cursor<'a>> = HashMap::new();
     let mut clients: HashMap<(&str, &str), &Cursor<'a>> = HashMap::new();
     for (at, contract) in contracts {
