@@ -51,8 +51,8 @@ fn destinations(text: &str) -> Option<Vec<HostPort<'static>>> {
     ports.iter().map(|port| HostPort::parse(text, *port).map(HostPort::into_owned)).collect()
 }
 
-/// Reports a host that two contracts list. Of two contracts that list none and have the same upstream's host, neither is
-/// called by it, which is warned of: they are told apart by path.
+/// Reports a host that two contracts list. Of two contracts that list none and have the same upstream's host, neither
+/// is called by it, which is warned of: they are told apart by path.
 pub(in crate::config) fn check_hosts<'a>(contracts: &[(Cursor<'a>, Contract)]) {
     let mut homes: HashMap<(&HostPort<'_>, bool), &Cursor<'a>> = HashMap::new();
     for (at, contract) in contracts {
