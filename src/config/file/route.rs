@@ -44,8 +44,8 @@ pub(in crate::config) struct IngressRouteConfig {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct EgressConfig {
-    /// The names by which our services call the vendor (default the host of the upstream's URL): `host` for the ports 80
-    /// and 443, or `host:port`.
+    /// The names by which our services call the vendor (default the host of the upstream's URL): `host` for the ports
+    /// 80 and 443, or `host:port`.
     #[schemars(extend("examples" = [["api.acme.example", "api.acme.example:8443"]]))]
     pub(in crate::config) hosts: Option<Vec<String>>,
     /// The vendor's own API.
