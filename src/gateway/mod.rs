@@ -24,6 +24,7 @@ mod policy_input;
 mod rate_headers;
 mod recheck;
 mod refusal;
+mod replay;
 mod request_outcome;
 mod rule_matches;
 mod snapshot;
