@@ -87,7 +87,6 @@ impl Replay {
     }
 
     /// The method, by which a retry policy knows whether a request may be sent twice.
-    #[cfg_attr(not(test), expect(dead_code, reason = "retries ask for it"))]
     pub(super) const fn method(&self) -> &Method {
         &self.method
     }
