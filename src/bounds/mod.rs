@@ -290,6 +290,13 @@ pub const UPSTREAM_IDLE_MAX: Duration = Duration::from_secs(45);
 pub const UPSTREAM_IDLE_CONNECTIONS_MAX: usize = 256;
 /// Most connections that one vendor has to one upstream, in use and idle: the bulkhead between vendors.
 pub const UPSTREAM_CONNECTIONS_MAX: usize = 4096;
+/// Most streams of one HTTP/2 connection to an upstream: beyond them another connection is made.
+pub const UPSTREAM_STREAMS_MAX: usize = 64;
+/// Receive window of such a connection: those of all its streams together, so that a caller who does not read its
+/// response holds up no other. Only what callers have not read yet takes memory.
+pub const UPSTREAM_CONNECTION_WINDOW_BYTES: u32 = UPSTREAM_STREAMS_MAX as u32 * H2_STREAM_WINDOW_BYTES;
+/// How often a request is sent again that an HTTP/2 upstream has not processed: one that refuses every stream is full.
+pub const UPSTREAM_UNPROCESSED_TRIES: usize = 3;
 /// Read buffer of an upstream connection: a head must fit, and bodies come in pieces of at most this.
 pub const UPSTREAM_BUFFER_BYTES_MAX: usize = 128 * 1024;
 /// Least pace of a body while its sender is waited for, unless the config says otherwise: one byte a second would hold

@@ -11,12 +11,15 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 
 use crate::bounds;
+use crate::upstream::UpstreamBody;
 
 /// A body to be forwarded.
 #[derive(Debug)]
 pub(super) enum BodySource {
-    /// As it arrives from a connection.
+    /// As it arrives from a caller's connection.
     Live(Incoming),
+    /// As it arrives from an upstream's connection.
+    Upstream(UpstreamBody),
     /// Read whole before; `None` once it was handed on.
     Spooled(Option<Bytes>),
     /// One side of a WebSocket, as raw bytes.
@@ -40,6 +43,12 @@ impl From<Incoming> for BodySource {
     }
 }
 
+impl From<UpstreamBody> for BodySource {
+    fn from(body: UpstreamBody) -> Self {
+        Self::Upstream(body)
+    }
+}
+
 impl Body for BodySource {
     type Data = Bytes;
     type Error = SourceBroken;
@@ -48,6 +57,7 @@ impl Body for BodySource {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, SourceBroken>>> {
         match &mut *self {
             Self::Live(body) => Pin::new(body).poll_frame(cx).map_err(|_| SourceBroken),
+            Self::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(|_| SourceBroken),
             Self::Spooled(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Self::Socket(socket) => poll_socket(socket, cx),
         }
@@ -57,6 +67,7 @@ impl Body for BodySource {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Live(body) => body.is_end_stream(),
+            Self::Upstream(body) => body.is_end_stream(),
             Self::Spooled(body) => body.is_none(),
             Self::Socket(_) => false,
         }
@@ -66,6 +77,7 @@ impl Body for BodySource {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Live(body) => body.size_hint(),
+            Self::Upstream(body) => body.size_hint(),
             Self::Spooled(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
             Self::Socket(_) => SizeHint::default(),
         }

@@ -10,7 +10,6 @@ use std::task::Poll;
 use ::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName};
 use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::Body;
-use hyper::body::Incoming;
 
 use super::admission::Admitted;
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
@@ -27,7 +26,7 @@ use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once};
 use crate::model::{Denial, Direction, Reason, with_causes};
 use crate::pii::{RewriteError, Rewriter};
-use crate::upstream::{ConnectError, SendError, UpstreamLease, UpstreamRequest};
+use crate::upstream::{ConnectError, SendError, UpstreamBody, UpstreamLease, UpstreamRequest};
 
 /// Sends an admitted request to its upstream and returns the response for the caller. The body of that response holds
 /// what was admitted until its last byte.
@@ -108,7 +107,7 @@ async fn send(
     admitted: &mut Admitted,
     request: Request<GatewayBody>,
     mut counts: HeadCounts,
-) -> Result<(Response<Incoming>, UpstreamLease), Denial> {
+) -> Result<(Response<UpstreamBody>, UpstreamLease), Denial> {
     let mut was_sent = true;
     let sent_at = admitted.record().gateway.clock.now();
     let mut in_flight = admitted.share_in_flight();
@@ -143,7 +142,7 @@ async fn send(
 /// The response for the caller.
 async fn caller_response(
     mut admitted: Admitted,
-    response: Response<Incoming>,
+    response: Response<UpstreamBody>,
     lease: UpstreamLease,
 ) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
@@ -196,7 +195,7 @@ async fn caller_response(
 /// The body of the response on its way to the caller.
 fn response_stream(
     admitted: Admitted,
-    (head, body): (&response::Parts, Incoming),
+    (head, body): (&response::Parts, UpstreamBody),
     rewriter: Option<Box<dyn Rewriter>>,
     counts: HeadCounts,
     lease: UpstreamLease,
@@ -295,8 +294,12 @@ fn send_denial(error: &SendError) -> Denial {
         SendError::Connect(ConnectError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
         SendError::Connect(ConnectError::Forbidden) => Reason::DestinationUnknown,
         SendError::Connect(ConnectError::OwnAddress) => Reason::LoopDetected,
-        SendError::Connect(ConnectError::ServerName | ConnectError::Resolve(_) | ConnectError::Connect(_))
-        | SendError::Ended(_) => Reason::UpstreamRefused,
+        SendError::Connect(
+            ConnectError::ServerName | ConnectError::Resolve(_) | ConnectError::Http2 | ConnectError::Connect(_),
+        )
+        | SendError::Ended(_)
+        | SendError::Reset(_)
+        | SendError::Unprocessed(_) => Reason::UpstreamRefused,
         SendError::Full => Reason::Overloaded,
         SendError::Unreadable | SendError::Flawed(_) => Reason::UpstreamUnreadable,
     };

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use ::http::Response;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncWriteExt, ReadHalf, WriteHalf, split};
@@ -25,7 +24,7 @@ use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::{GatewayBody, is_websocket_upgrade, set_websocket_upgrade};
 use crate::model::{Denial, Direction, Reason};
-use crate::upstream::UpstreamLease;
+use crate::upstream::{UpstreamBody, UpstreamLease};
 
 /// The connection to one side, after it has left HTTP.
 type SocketIo = TokioIo<Upgraded>;
@@ -34,7 +33,7 @@ type SocketIo = TokioIo<Upgraded>;
 pub(super) fn switch_protocols(
     mut admitted: Admitted,
     caller: Option<OnUpgrade>,
-    mut response: Response<Incoming>,
+    mut response: Response<UpstreamBody>,
     lease: UpstreamLease,
 ) -> Response<GatewayBody> {
     let upstream = hyper::upgrade::on(&mut response);

@@ -15,7 +15,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use super::{AllowedNetworks, OwnAddresses, UpstreamSettings};
+use super::{AllowedNetworks, HttpProtocol, OwnAddresses, UpstreamSettings};
 use crate::bounds;
 use crate::http::{Url, UrlScheme};
 
@@ -25,8 +25,27 @@ pub struct UpstreamConnector {
     base: Url,
     deadline: Duration,
     networks: AllowedNetworks,
-    tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
+    tls: Option<(UpstreamTls, ServerName<'static>)>,
     own: Arc<OwnAddresses>,
+}
+
+/// The TLS settings of one upstream, for each choice of protocols that it can be given.
+#[derive(Debug)]
+struct UpstreamTls {
+    plain: Arc<ClientConfig>,
+    /// Offers HTTP/2 alone, or both versions; made only where HTTP/2 may be spoken.
+    http2: Option<[Arc<ClientConfig>; 2]>,
+}
+
+/// Which versions of HTTP an upstream may choose from (ALPN, RFC 7301).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AlpnOffer {
+    /// Nothing is offered: HTTP/1.1.
+    Nothing,
+    /// Both, where there is TLS.
+    Both,
+    /// HTTP/2 alone: in clear it is spoken without asking.
+    Http2,
 }
 
 /// Why there is no connection. No error names an address, since a caller may read it.
@@ -44,6 +63,9 @@ pub enum ConnectError {
     /// The address is the gateway's own.
     #[error("the address is the gateway's own")]
     OwnAddress,
+    /// The upstream does not speak HTTP/2, although it must.
+    #[error("the upstream does not speak HTTP/2")]
+    Http2,
     /// No connection was accepted, or the TLS handshake failed.
     #[error("the connection failed")]
     Connect(#[source] io::Error),
@@ -63,7 +85,7 @@ impl UpstreamConnector {
             UrlScheme::Http => None,
             UrlScheme::Https => {
                 let name = ServerName::try_from(base.bare_host().to_owned()).map_err(|_| ConnectError::ServerName)?;
-                Some((Arc::clone(tls), name))
+                Some((UpstreamTls::new(tls, settings.protocol), name))
             }
         };
         Ok(Self {
@@ -87,15 +109,15 @@ impl UpstreamConnector {
         &self.base
     }
 
-    /// Opens a connection.
+    /// Opens a connection. Returns beside it whether HTTP/2 is to be spoken.
     ///
     /// # Errors
     /// [`ConnectError`], at the latest when the deadline passes.
-    pub(super) async fn connect(&self) -> Result<UpstreamStream, ConnectError> {
-        tokio::time::timeout(self.deadline, self.dial()).await.map_err(|_| ConnectError::Deadline)?
+    pub(super) async fn connect(&self, offer: AlpnOffer) -> Result<(UpstreamStream, bool), ConnectError> {
+        tokio::time::timeout(self.deadline, self.dial(offer)).await.map_err(|_| ConnectError::Deadline)?
     }
 
-    async fn dial(&self) -> Result<UpstreamStream, ConnectError> {
+    async fn dial(&self, offer: AlpnOffer) -> Result<(UpstreamStream, bool), ConnectError> {
         let stream = self.dial_tcp().await?;
         stream.set_nodelay(true).map_err(ConnectError::Connect)?;
         #[cfg(target_os = "linux")]
@@ -103,11 +125,15 @@ impl UpstreamConnector {
             .set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)
             .map_err(ConnectError::Connect)?;
         match &self.tls {
-            None => Ok(Either::Left(stream)),
-            Some((config, name)) => {
-                let connector = TlsConnector::from(Arc::clone(config));
+            None => Ok((Either::Left(stream), offer == AlpnOffer::Http2)),
+            Some((tls, name)) => {
+                let connector = TlsConnector::from(Arc::clone(tls.offering(offer)));
                 let stream = connector.connect(name.clone(), stream).await.map_err(ConnectError::Connect)?;
-                Ok(Either::Right(Box::new(stream)))
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+                if offer == AlpnOffer::Http2 && !is_http2 {
+                    return Err(ConnectError::Http2);
+                }
+                Ok((Either::Right(Box::new(stream)), is_http2))
             }
         }
     }
@@ -140,6 +166,30 @@ impl UpstreamConnector {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
         Ok(tokio::net::lookup_host((self.base.bare_host(), port)).await.map_err(ConnectError::Resolve)?.collect())
+    }
+}
+
+/// The names of the versions in ALPN (RFC 9113 section 3.1, RFC 7301 section 6).
+const HTTP2: &[u8] = b"h2";
+const HTTP1: &[u8] = b"http/1.1";
+
+impl UpstreamTls {
+    fn new(plain: &Arc<ClientConfig>, protocol: HttpProtocol) -> Self {
+        let offering = |names: &[&[u8]]| {
+            let mut config = ClientConfig::clone(plain);
+            config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        let http2 = (protocol != HttpProtocol::Http1).then(|| [offering(&[HTTP2]), offering(&[HTTP2, HTTP1])]);
+        Self { plain: Arc::clone(plain), http2 }
+    }
+
+    fn offering(&self, offer: AlpnOffer) -> &Arc<ClientConfig> {
+        match (&self.http2, offer) {
+            (Some([only, _]), AlpnOffer::Http2) => only,
+            (Some([_, both]), AlpnOffer::Both) => both,
+            (Some(_) | None, AlpnOffer::Nothing) | (None, AlpnOffer::Http2 | AlpnOffer::Both) => &self.plain,
+        }
     }
 }
 

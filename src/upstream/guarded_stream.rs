@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -29,6 +29,9 @@ pub(super) struct ConnectionControl {
     /// The registration of a request with a body: a kill of it ends the connection, and it is in flight until the
     /// socket is closed.
     sending: Mutex<Option<InFlight>>,
+    /// How often bytes have come. Only the task of the connection writes it.
+    heard: AtomicU64,
+    is_closed: AtomicBool,
 }
 
 impl ConnectionControl {
@@ -66,6 +69,16 @@ impl ConnectionControl {
         if self.aborted.load(Ordering::Acquire) { Poll::Ready(()) } else { Poll::Pending }
     }
 
+    /// How often bytes have come from the upstream.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether the socket has been closed.
+    pub(super) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
     fn wake(&self) {
         if let Some(task) = self.task.get() {
             task.wake_by_ref();
@@ -92,6 +105,7 @@ struct ControlCloseNotice(Arc<ConnectionControl>);
 
 impl Drop for ControlCloseNotice {
     fn drop(&mut self) {
+        self.0.is_closed.store(true, Ordering::Release);
         self.0.finish();
     }
 }
@@ -121,7 +135,11 @@ impl Drop for GuardedUpstream {
 
 impl AsyncRead for GuardedUpstream {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.connection).poll_read(cx, buf)
+        let outcome = Pin::new(&mut self.connection).poll_read(cx, buf);
+        if outcome.is_ready() {
+            self.control.heard.store(self.control.heard().wrapping_add(1), Ordering::Relaxed);
+        }
+        outcome
     }
 }
 

@@ -1,30 +1,30 @@
 //! The pool of one vendor's connections to one upstream, with a shard for each worker.
 //!
-//! A request takes the connection that was idle for the shortest time. The connection comes back when the last byte of
-//! the response has been read. When an exchange is broken off, its connection is reset, and what was not sent is thrown
-//! away.
+//! On HTTP/1.1 a request takes the connection that was idle for the shortest time, and the connection comes back when
+//! the last byte of the response has been read. On HTTP/2 the requests of a worker share connections, each up to its
+//! bound of streams. What is broken off is reset: the connection of HTTP/1.1, the stream of HTTP/2.
 
-use std::future::{Future, poll_fn};
-use std::io;
-use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::task::Poll;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::http::header::UPGRADE;
-use ::http::{HeaderValue, Method, Request, Response};
-use hyper::body::Incoming;
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
+use ::http::uri::{Authority, Scheme};
+use ::http::{HeaderValue, Request, Response};
 
-use super::guarded_stream::{ConnectionControl, GuardedUpstream};
+use super::body::UpstreamBody;
+use super::connect::{AlpnOffer, UpstreamConnector};
+use super::http1::PooledConnection;
+use super::http2::SharedConnection;
+use super::http2_exchange::{self, StreamLease, StreamRequest};
+use super::shard::PoolShard;
 use super::sockets::{SocketBudget, SocketPermit};
-use super::{BodyLimits, ConnectError, UpstreamConnector, UpstreamSettings};
+use super::{BodyLimits, ConnectError, HttpProtocol, UpstreamSettings};
 use crate::bounds;
-use crate::http::{ExpectedResponse, FramingError, GatewayBody, PendingResponse, ScreenedStream};
+use crate::http::{FramingError, GatewayBody, UrlScheme};
 use crate::kill::InFlight;
-use crate::model::{Lock as _, Moment};
+use crate::model::Moment;
 use crate::policy::Permit;
 
 /// The pool of one vendor's connections to one upstream.
@@ -32,6 +32,11 @@ use crate::policy::Permit;
 pub struct UpstreamPool {
     connector: UpstreamConnector,
     host: HeaderValue,
+    /// What HTTP/2 sends in the place of `Host`; `None` where only HTTP/1.1 is spoken.
+    origin: Option<(Scheme, Authority)>,
+    protocol: HttpProtocol,
+    /// Whether the upstream chose HTTP/1.1 the last time that it could choose.
+    chose_http1: AtomicBool,
     connect_deadline: Duration,
     response_deadline: Duration,
     body: BodyLimits,
@@ -40,41 +45,10 @@ pub struct UpstreamPool {
     open: Arc<AtomicUsize>,
 }
 
-/// The idle connections of one worker. Other threads take the lock only to close idle connections.
-#[derive(Debug, Default)]
-pub(super) struct PoolShard(Mutex<Vec<IdleConnection>>);
-
-impl PoolShard {
-    /// Closes all idle connections.
-    pub(super) fn close_idle(&self) {
-        self.0.locked().clear();
-    }
-}
-
-#[derive(Debug)]
-struct IdleConnection {
-    sender: PooledConnection,
-    since_ns: u64,
-}
-
-#[derive(Debug)]
-struct PooledConnection {
-    requests: SendRequest<GatewayBody>,
-    control: Arc<ConnectionControl>,
-    /// Whether an exchange is under way on the connection.
-    is_busy: bool,
-    /// What the screening of the upstream's bytes must expect as the next response.
-    asked: Arc<PendingResponse>,
-    _open: OpenConnection,
-}
-
-/// A connection that is dropped in the middle of an exchange is reset, so that the upstream does not take it for whole.
-impl Drop for PooledConnection {
-    fn drop(&mut self) {
-        if self.is_busy {
-            self.control.abort();
-        }
-    }
+/// A connection that was just made.
+enum OpenedConnection {
+    Http1(PooledConnection),
+    Http2(SharedConnection),
 }
 
 /// A request to an upstream, and how its body is doing.
@@ -90,7 +64,7 @@ pub struct UpstreamRequest<S> {
 
 /// Counts one open connection of the pool, until it is dropped.
 #[derive(Debug)]
-struct OpenConnection(Arc<AtomicUsize>, Option<SocketPermit>);
+pub(super) struct OpenConnection(Arc<AtomicUsize>, Option<SocketPermit>);
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
@@ -110,11 +84,17 @@ pub enum SendError {
     /// The upstream ended the exchange before the head of its response.
     #[error("the upstream ended the exchange")]
     Ended(#[source] hyper::Error),
+    /// The upstream ended the stream or the HTTP/2 connection before the head of its response.
+    #[error("the upstream ended the exchange")]
+    Reset(#[source] h2::Error),
+    /// The upstream says that it has processed nothing of the request: it may be sent again, whatever its method.
+    #[error("the upstream takes no more requests on the connection")]
+    Unprocessed(#[source] h2::Error),
     /// The head of the response cannot be read.
     #[error("the upstream's answer cannot be read")]
     Unreadable,
     /// The bytes of the response can be read in two ways, or in none.
-    #[error("the upstream's answer is not valid HTTP/1.1")]
+    #[error("the upstream's answer is not valid HTTP")]
     Flawed(#[source] FramingError),
     /// The head of the response did not come in time, or the upstream stopped reading the request.
     #[error("the upstream did not answer in time")]
@@ -131,7 +111,11 @@ impl UpstreamPool {
     ) -> Self {
         let shards: Arc<[PoolShard]> = (0..workers.max(1)).map(|_| PoolShard::default()).collect();
         sockets.add_pool(&shards);
+        let (origin, protocol) = spoken(&connector, settings.protocol);
         Self {
+            origin,
+            protocol,
+            chose_http1: AtomicBool::new(false),
             host: HeaderValue::try_from(connector.base().authority()).unwrap_or(HeaderValue::from_static("")),
             connector,
             connect_deadline: settings.connect_deadline,
@@ -203,162 +187,195 @@ impl UpstreamPool {
         _permit: &Permit,
         outgoing: UpstreamRequest<S>,
         now: Moment,
-    ) -> Result<(Response<Incoming>, UpstreamLease), SendError> {
+    ) -> Result<(Response<UpstreamBody>, UpstreamLease), SendError> {
         let UpstreamRequest { request, sent, sending } = outgoing;
+        let is_late = AtomicBool::new(false);
         let late = async {
             sent.await;
             tokio::time::sleep(self.response_deadline).await;
+            is_late.store(true, Ordering::Relaxed);
         };
-        let (response, sender) = tokio::select! {
+        let exchange = async {
+            match &self.origin {
+                Some(origin) if !request.headers().contains_key(UPGRADE) => {
+                    let request = StreamRequest { request, origin, sending, idle: self.body.idle, is_late: &is_late };
+                    self.shared_exchange(worker, request, now).await
+                }
+                Some(_) | None => self.exchange(worker, request, sending, now).await,
+            }
+        };
+        let (response, hold) = tokio::select! {
             biased;
-            outcome = self.exchange(worker, request, sending, now) => outcome?,
+            outcome = exchange => outcome?,
             () = late => return Err(SendError::Deadline),
         };
-        Ok((response, UpstreamLease { sender, upstream: Arc::clone(self), worker }))
+        Ok((response, UpstreamLease { hold, upstream: Arc::clone(self), worker }))
     }
 
+    /// An exchange on an HTTP/1.1 connection.
     async fn exchange(
         &self,
         worker: usize,
         mut request: Request<GatewayBody>,
         sending: Option<InFlight>,
         now: Moment,
-    ) -> Result<(Response<Incoming>, PooledConnection), SendError> {
+    ) -> Result<(Response<UpstreamBody>, LeasedConnection), SendError> {
         loop {
-            let (mut sender, reused) = match self.pop_idle(worker, now) {
+            let (mut sender, reused) = match self.shard(worker).pop_idle(now) {
                 Some(sender) => (sender, true),
                 // Boxed, so that the state of a TLS handshake is not part of the future of every request.
-                None => (Box::pin(self.open()).await?, false),
+                None => match Box::pin(self.open(AlpnOffer::Nothing)).await? {
+                    OpenedConnection::Http1(sender) => (sender, false),
+                    OpenedConnection::Http2(_) => return Err(SendError::Unreadable),
+                },
             };
             // A connection from the pool may not have finished its last exchange yet.
-            let ready = tokio::time::timeout(self.connect_deadline, sender.requests.ready()).await;
-            if !matches!(ready, Ok(Ok(()))) {
+            if !sender.is_ready(self.connect_deadline).await {
                 if reused {
                     continue;
                 }
                 return Err(SendError::Unreadable);
             }
-            sender.is_busy = true;
-            sender.control.begin(sending.as_ref().map(InFlight::share));
-            sender.asked.expect(expected(&request));
-            match sender.requests.try_send_request(request).await {
-                Ok(response) => return Ok((response, sender)),
-                Err(mut failure) => match failure.take_message() {
-                    Some(unsent) if reused => request = unsent,
-                    Some(_) | None => return Err(sender.ended(failure.into_error())),
-                },
+            match sender.exchange(request, sending.as_ref().map(InFlight::share)).await {
+                Ok(response) => return Ok((response.map(UpstreamBody::Http1), LeasedConnection::Http1(sender))),
+                Err((_, Some(unsent))) if reused => request = unsent,
+                Err((error, _)) => return Err(error),
             }
         }
     }
 
-    fn pop_idle(&self, worker: usize, now: Moment) -> Option<PooledConnection> {
-        let mut idle = self.shard(worker).locked();
-        while let Some(IdleConnection { sender, since_ns }) = idle.pop() {
-            let age_ns = now.monotonic_ns.saturating_sub(since_ns);
-            if sender.is_reusable() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
-                return Some(sender);
+    /// An exchange on a connection that may be shared, where the upstream speaks HTTP/2.
+    async fn shared_exchange(
+        &self,
+        worker: usize,
+        mut outgoing: StreamRequest<'_>,
+        now: Moment,
+    ) -> Result<(Response<UpstreamBody>, LeasedConnection), SendError> {
+        // Boxed, so that HTTP/1.1 does not pay for the size of these futures.
+        for _ in 0..bounds::UPSTREAM_UNPROCESSED_TRIES {
+            let Some(connection) = Box::pin(self.shared_connection(worker, now)).await? else {
+                return Box::pin(self.exchange(worker, outgoing.request, outgoing.sending, now)).await;
+            };
+            let slot = connection.begin(outgoing.sending.as_ref().map(InFlight::share), now);
+            let StreamRequest { origin, idle, is_late, .. } = outgoing;
+            let sending = outgoing.sending.as_ref().map(InFlight::share);
+            match Box::pin(http2_exchange::exchange(connection, slot, outgoing)).await {
+                Ok((response, lease)) => return Ok((response, LeasedConnection::Http2(lease))),
+                Err((_, Some(request))) => outgoing = StreamRequest { request, origin, sending, idle, is_late },
+                Err((error, None)) => return Err(error),
             }
         }
-        None
+        Err(SendError::Full)
     }
 
-    fn give_back(&self, worker: usize, sender: PooledConnection, now: Moment) {
-        let mut idle = self.shard(worker).locked();
-        let oldest_ns = now.monotonic_ns.saturating_sub(bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64);
-        if idle.first().is_some_and(|oldest| oldest.since_ns < oldest_ns) {
-            idle.retain(|entry| entry.since_ns >= oldest_ns);
+    /// A connection with room for a stream, made where there is none; `None` where the upstream speaks HTTP/1.1, and a
+    /// connection of that kind is or was idle in the pool.
+    async fn shared_connection(&self, worker: usize, now: Moment) -> Result<Option<SharedConnection>, SendError> {
+        let shard = self.shard(worker);
+        if let Some(connection) = shard.shared(now) {
+            return Ok(Some(connection));
         }
-        if idle.len() < bounds::UPSTREAM_IDLE_CONNECTIONS_MAX {
-            idle.push(IdleConnection { sender, since_ns: now.monotonic_ns });
+        let is_auto = self.protocol == HttpProtocol::Auto;
+        if is_auto && self.chose_http1.load(Ordering::Relaxed) && shard.has_idle() {
+            return Ok(None);
         }
+        // One request makes the connection that the others wait for, unless HTTP/1.1 is expected.
+        let _opening = match is_auto && self.chose_http1.load(Ordering::Relaxed) {
+            true => None,
+            false => {
+                let opening = tokio::time::timeout(self.connect_deadline, shard.opening.lock()).await;
+                Some(opening.map_err(|_| SendError::Connect(ConnectError::Deadline))?)
+            }
+        };
+        if let Some(connection) = shard.shared(now) {
+            return Ok(Some(connection));
+        }
+        let offer = if is_auto { AlpnOffer::Both } else { AlpnOffer::Http2 };
+        Ok(match self.open(offer).await? {
+            OpenedConnection::Http1(sender) => {
+                self.chose_http1.store(true, Ordering::Relaxed);
+                self.shard(worker).give_back(sender, now);
+                None
+            }
+            OpenedConnection::Http2(connection) => {
+                self.chose_http1.store(false, Ordering::Relaxed);
+                shard.share(connection.clone());
+                Some(connection)
+            }
+        })
     }
 
-    fn shard(&self, worker: usize) -> &Mutex<Vec<IdleConnection>> {
-        &self.shards[worker % self.shards.len()].0
+    fn shard(&self, worker: usize) -> &PoolShard {
+        &self.shards[worker % self.shards.len()]
     }
 
-    async fn open(&self) -> Result<PooledConnection, SendError> {
+    async fn open(&self, offer: AlpnOffer) -> Result<OpenedConnection, SendError> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         let mut open = OpenConnection(Arc::clone(&self.open), None);
         if before >= bounds::UPSTREAM_CONNECTIONS_MAX {
             return Err(SendError::Full);
         }
         open.1 = Some(self.sockets.take().ok_or(SendError::Full)?);
-        let stream = self.connector.connect().await.map_err(SendError::Connect)?;
-        let control = Arc::new(ConnectionControl::default());
-        let wire = GuardedUpstream::new(stream, Arc::clone(&control), self.body.idle);
-        let asked = Arc::new(PendingResponse::default());
-        let (requests, connection) = http1::Builder::new()
-            .max_buf_size(bounds::UPSTREAM_BUFFER_BYTES_MAX)
-            .handshake(TokioIo::new(ScreenedStream::answers(wire, Arc::clone(&asked))))
-            .await
-            .map_err(SendError::Ended)?;
-        let theirs = Arc::clone(&control);
-        tokio::spawn(async move {
-            let mut connection = pin!(connection.with_upgrades());
-            // An exchange that waits on the connection gets the error from hyper, and nothing else needs it.
-            poll_fn(|cx| match theirs.poll_aborted(cx) {
-                Poll::Ready(()) => Poll::Ready(()),
-                Poll::Pending => connection.as_mut().poll(cx).map(drop),
-            })
-            .await;
-        });
-        Ok(PooledConnection { requests, control, is_busy: false, asked, _open: open })
-    }
-}
-
-impl PooledConnection {
-    /// Whether the connection can take another request.
-    fn is_reusable(&self) -> bool {
-        !self.requests.is_closed() && self.asked.error().is_none()
-    }
-
-    fn ended(&self, error: hyper::Error) -> SendError {
-        match self.asked.error() {
-            Some(flaw) => SendError::Flawed(flaw),
-            None if error.is_parse() => SendError::Unreadable,
-            None if has_stalled(&error) => SendError::Deadline,
-            None => SendError::Ended(error),
+        let (stream, is_http2) = self.connector.connect(offer).await.map_err(SendError::Connect)?;
+        if !is_http2 {
+            return PooledConnection::handshake(stream, self.body.idle, open).await.map(OpenedConnection::Http1);
         }
+        let handshake = SharedConnection::handshake(stream, self.body.idle, open);
+        let connection = tokio::time::timeout(self.connect_deadline, handshake).await;
+        connection.unwrap_or(Err(SendError::Connect(ConnectError::Deadline))).map(OpenedConnection::Http2)
     }
 }
 
-/// The kind of response that a request will get.
-fn expected(request: &Request<GatewayBody>) -> ExpectedResponse {
-    match *request.method() {
-        Method::HEAD => ExpectedResponse::HeadResponse,
-        _ if request.headers().contains_key(UPGRADE) => ExpectedResponse::Upgrade,
-        _ => ExpectedResponse::Response,
-    }
+/// What is spoken to an upstream, and its origin where that may be HTTP/2. In clear nothing is negotiated, so `auto` is
+/// HTTP/1.1 there.
+fn spoken(connector: &UpstreamConnector, asked: HttpProtocol) -> (Option<(Scheme, Authority)>, HttpProtocol) {
+    let base = connector.base();
+    let protocol = match (asked, base.scheme()) {
+        (HttpProtocol::Auto, UrlScheme::Http) => HttpProtocol::Http1,
+        (asked, UrlScheme::Http | UrlScheme::Https) => asked,
+    };
+    let scheme = match base.scheme() {
+        UrlScheme::Http => Scheme::HTTP,
+        UrlScheme::Https => Scheme::HTTPS,
+    };
+    let authority = base.authority().parse().ok().filter(|_| protocol != HttpProtocol::Http1);
+    (authority.map(|authority| (scheme, authority)), protocol)
 }
 
-/// Whether the upstream did not read what it was sent: see [`GuardedUpstream`].
-fn has_stalled(error: &hyper::Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    source.is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
-}
-
-/// A connection whose response is being read. Dropping it resets the connection.
+/// An exchange whose response is being read. Dropping it resets the connection of HTTP/1.1, or the stream of HTTP/2.
 #[derive(Debug)]
 pub struct UpstreamLease {
-    sender: PooledConnection,
+    hold: LeasedConnection,
     upstream: Arc<UpstreamPool>,
     worker: usize,
 }
 
+#[derive(Debug)]
+enum LeasedConnection {
+    Http1(PooledConnection),
+    Http2(StreamLease),
+}
+
 impl UpstreamLease {
     /// Gives the connection back to the pool. Call it only after the last byte of the request and of the response.
-    pub fn release(mut self, now: Moment) {
-        self.sender.is_busy = false;
-        self.sender.control.finish();
-        if self.sender.is_reusable() {
-            self.upstream.give_back(self.worker, self.sender, now);
+    pub fn release(self, now: Moment) {
+        match self.hold {
+            LeasedConnection::Http1(mut sender) => {
+                sender.finish();
+                if sender.is_reusable() {
+                    self.upstream.shard(self.worker).give_back(sender, now);
+                }
+            }
+            LeasedConnection::Http2(stream) => stream.release(now),
         }
     }
 
     /// Lets a connection that has left HTTP end by itself.
-    pub fn detach(mut self) {
-        self.sender.is_busy = false;
-        self.sender.control.finish();
+    pub fn detach(self) {
+        match self.hold {
+            LeasedConnection::Http1(mut sender) => sender.finish(),
+            // Only HTTP/1.1 is asked to leave HTTP.
+            LeasedConnection::Http2(stream) => drop(stream),
+        }
     }
 }

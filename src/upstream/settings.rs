@@ -22,6 +22,21 @@ pub struct UpstreamSettings {
     pub body: BodyLimits,
     /// The addresses that its name may resolve to.
     pub networks: AllowedNetworks,
+    /// Which version of HTTP is spoken.
+    pub protocol: HttpProtocol,
+}
+
+/// Which version of HTTP is spoken to an upstream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HttpProtocol {
+    /// What the upstream chooses under TLS (ALPN), HTTP/2 if it can; in clear HTTP/1.1.
+    Auto,
+    /// HTTP/1.1 alone.
+    #[default]
+    Http1,
+    /// HTTP/2 alone; in clear without asking ('prior knowledge').
+    Http2,
 }
 
 /// How slowly the body of a request or a response may come.

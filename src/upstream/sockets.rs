@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, Weak};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::pool::PoolShard;
+use super::shard::PoolShard;
 use crate::model::Lock as _;
 
 /// The right to open one socket, given back when this is dropped.

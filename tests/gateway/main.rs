@@ -30,6 +30,8 @@ mod framing;
 mod golden;
 mod hooks;
 mod http2;
+mod http2_hostile_upstream;
+mod http2_upstream;
 mod identity;
 mod in_flight_rechecks;
 mod kill;

@@ -15,7 +15,7 @@ use crate::config::source::Cursor;
 use crate::config::{suggest, units};
 use crate::http::{Url, UrlError, UrlScheme};
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{AllowedNetworks, BodyLimits, MinRate, UpstreamSettings};
+use crate::upstream::{AllowedNetworks, BodyLimits, HttpProtocol, MinRate, UpstreamSettings};
 
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
@@ -67,6 +67,7 @@ fn defaults(id: UpstreamId, networks: AllowedNetworks) -> UpstreamSettings {
         response_deadline: RESPONSE_DEADLINE,
         body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
         networks,
+        protocol: HttpProtocol::default(),
     }
 }
 
@@ -86,6 +87,7 @@ fn settings(
     if let Some(pace) = pace(&at.key("body_pace"), written.body_pace.as_ref()) {
         settings.body.min_rate = pace;
     }
+    settings.protocol = written.protocol.unwrap_or_default();
     if let Some(base) = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text)) {
         check_reachable(&at.key("url"), &base, &settings.networks);
         settings.base = base;

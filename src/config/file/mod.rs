@@ -17,6 +17,7 @@ use serde::Deserialize;
 
 use super::settings::OperatorRole;
 use crate::telemetry::log::LogFormat;
+use crate::upstream::HttpProtocol;
 
 /// vendorgate.yaml: where the gateway listens, which APIs it calls, and where its contracts are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -153,6 +154,8 @@ pub(in crate::config) struct UpstreamConfig {
     pub(in crate::config) body_idle_timeout: Option<DurationText>,
     /// Least pace of a body while its sender is waited for (default 100B/m). It does not apply to event streams.
     pub(in crate::config) body_pace: Option<PaceText>,
+    /// Which version of HTTP is spoken: http1 (default), http2, or auto, where the upstream chooses under TLS.
+    pub(in crate::config) protocol: Option<HttpProtocol>,
 }
 
 /// How the gateway stops.

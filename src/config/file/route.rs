@@ -6,6 +6,7 @@ use serde::Deserialize;
 use super::contract::LimitsConfig;
 use super::{DurationText, PaceText, UpstreamConfig};
 use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
+use crate::upstream::HttpProtocol;
 
 /// A call that the vendor may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -71,6 +72,8 @@ pub(in crate::config) struct VendorUpstreamConfig {
     pub(in crate::config) body_idle_timeout: Option<DurationText>,
     /// Least pace of a body while its sender is waited for (default 100B/m). It does not apply to event streams.
     pub(in crate::config) body_pace: Option<PaceText>,
+    /// Which version of HTTP is spoken: http1 (default), http2, or auto, where the upstream chooses under TLS.
+    pub(in crate::config) protocol: Option<HttpProtocol>,
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
@@ -85,6 +88,7 @@ impl VendorUpstreamConfig {
             response_timeout: self.response_timeout.clone(),
             body_idle_timeout: self.body_idle_timeout.clone(),
             body_pace: self.body_pace.clone(),
+            protocol: self.protocol,
         }
     }
 }

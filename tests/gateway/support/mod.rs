@@ -7,6 +7,7 @@ pub(crate) mod client;
 pub(crate) mod fixture;
 pub(crate) mod h2;
 pub(crate) mod h2_frames;
+pub(crate) mod h2_upstream;
 pub(crate) mod issuer;
 pub(crate) mod process;
 pub(crate) mod test_gateway;
