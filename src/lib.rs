@@ -43,7 +43,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] treats personal data; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
-//! | 2 | [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
+//! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
@@ -114,6 +114,7 @@ mod exposure;
 mod gateway;
 mod http;
 mod identity;
+mod interception;
 mod kill;
 mod listener;
 mod meter;
@@ -155,6 +156,9 @@ pub mod internals {
     }
     pub mod identity {
         pub use crate::identity::*;
+    }
+    pub mod interception {
+        pub use crate::interception::*;
     }
     pub mod kill {
         pub use crate::kill::*;

@@ -3,12 +3,14 @@
 //! A name ends with its unit. A bound that an operator may change is a default here and a key in the config.
 
 mod edges;
+mod interception;
 mod reach;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 pub use edges::*;
+pub use interception::*;
 pub use reach::*;
 
 // http

@@ -11,6 +11,7 @@ use crate::admin::Problem;
 use crate::config::ConfigFaults;
 use crate::demo::DemoError;
 use crate::http::ClientError;
+use crate::interception::InterceptionError;
 use crate::pii::keys::KeyError;
 use crate::pii::{PlanError, RewriteError};
 use crate::server::StartError;
@@ -23,6 +24,8 @@ pub(super) enum Exit {
     Yes,
     /// The answer is no: 1.
     No,
+    /// A command that was run has ended: its own code.
+    Code(u8),
 }
 
 impl Exit {
@@ -37,6 +40,7 @@ impl From<Exit> for ExitCode {
         match exit {
             Exit::Yes => Self::SUCCESS,
             Exit::No => Self::from(1),
+            Exit::Code(code) => Self::from(code),
         }
     }
 }
@@ -120,6 +124,18 @@ pub(super) enum CliError {
     /// The rules of a contract cannot be compiled.
     #[error("the rules cannot be compiled")]
     Plan(#[source] PlanError),
+    /// An authority of interception cannot be made or used.
+    #[error("the authority cannot be used")]
+    Interception(#[from] InterceptionError),
+    /// A command cannot be run.
+    #[error("cannot run {program}")]
+    Command {
+        /// The program, as it was given.
+        program: String,
+        /// Why it cannot be run.
+        #[source]
+        source: io::Error,
+    },
     /// The operators' file cannot be changed.
     #[error(transparent)]
     Operators(#[from] OperatorsError),
@@ -140,7 +156,10 @@ impl CliError {
             }
             Self::Io(_) | Self::Start(_) | Self::Demo(_) | Self::Body(_) | Self::OfflineOrder { .. } => 1,
             Self::InvalidArgument { .. } | Self::Config(_) | Self::Log(_) => 2,
-            Self::Keys { .. } | Self::Plan(_) | Self::Operators(_) => 2,
+            Self::Keys { .. } | Self::Plan(_) | Self::Operators(_) | Self::Interception(_) => 2,
+            // As a shell has it.
+            Self::Command { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Command { .. } => 126,
         })
     }
 
@@ -176,6 +195,10 @@ impl CliError {
             Self::OfflineOrder { .. } => {
                 vec!["--state names the folder that state.path in the gateway's config names".into()]
             }
+            Self::Interception(InterceptionError::Exists { .. }) => {
+                vec!["--force replaces both files; every service must then be given the new certificate".into()]
+            }
+            Self::Interception(_) | Self::Command { .. } => Vec::new(),
             Self::Demo(_) | Self::Keys { .. } | Self::Body(_) | Self::Plan(_) | Self::Operators(_) => Vec::new(),
         }
     }

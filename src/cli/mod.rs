@@ -4,10 +4,13 @@
 //! gateway. It returns yes, no or an error; `error.rs` turns that into an exit code.
 
 mod audit;
+mod ca;
 mod check;
 mod client;
 mod demo;
 mod drill;
+mod egress;
+mod egress_environment;
 mod error;
 mod explain;
 mod exposure;
@@ -24,6 +27,7 @@ mod run;
 mod scheduled;
 mod schema;
 mod status;
+mod supervise;
 mod why;
 
 use std::ffi::OsString;
@@ -68,6 +72,10 @@ enum CliCommand {
     Audit(AuditCommand),
     Health(health::HealthArgs),
     #[command(subcommand)]
+    Ca(ca::CaCommand),
+    #[command(subcommand)]
+    Egress(egress::EgressCommand),
+    #[command(subcommand)]
     Keys(keys::KeysCommand),
     Operators(operators::OperatorsArgs),
     Schema(schema::SchemaArgs),
@@ -77,7 +85,7 @@ impl CliCommand {
     /// Whether the verb prints bodies as they are, or colours. The output of every other verb is escaped, since it can
     /// hold names that a stranger chose.
     const fn prints_raw(&self) -> bool {
-        matches!(self, Self::Run(_) | Self::Demo(_) | Self::Pii(_))
+        matches!(self, Self::Run(_) | Self::Demo(_) | Self::Pii(_) | Self::Egress(_))
     }
 
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
@@ -116,6 +124,8 @@ impl CliCommand {
             Self::Health(args) => {
                 with_client(&args.connection, async |client| health::execute(args, client, out).await)
             }
+            Self::Ca(ca) => ca.run(out),
+            Self::Egress(egress) => egress.run(out),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),

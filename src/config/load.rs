@@ -119,7 +119,7 @@ impl ConfigLoader<'_> {
         let at = source.root(report);
         let listeners = check::listeners(&at.key("listeners"), written.listeners.as_ref());
         let written_egress = written.listeners.as_ref().and_then(|listeners| listeners.egress.as_ref());
-        let egress = check::egress(&at.key("listeners").key("egress"), written_egress);
+        let egress = check::egress(&at.key("listeners").key("egress"), written_egress, self.now);
         let upstreams = check::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
         let keys = check::keys(&at.key("keys"), written.keys.as_ref());
         let client_ca = listeners.ingress.as_ref().and_then(client_authorities);

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Contract;
 use crate::audit;
+use crate::interception::InterceptionSettings;
 use crate::model::VendorId;
 use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 use crate::telemetry::log;
@@ -86,6 +87,8 @@ pub struct ListenerSettings {
 pub struct EgressSettings {
     /// Whether a caller that proves nothing may call.
     pub anonymous: bool,
+    /// The authority for hosts of contracts that intercept.
+    pub interception: Option<InterceptionSettings>,
 }
 
 /// TLS of a listener.

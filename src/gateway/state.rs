@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::snapshot::Snapshot;
 use crate::audit::AuditTrail;
 use crate::http::SlotPool;
+use crate::interception::Interceptor;
 use crate::kill::KillSwitch;
 use crate::model::Clock;
 use crate::telemetry::{ExchangeLog, Metrics, RecentFailures};
@@ -36,6 +37,8 @@ pub struct Gateway {
     pub snapshot: ArcSwap<Snapshot>,
     /// The addresses that the gateway listens on.
     pub own_addresses: Arc<OwnAddresses>,
+    /// The authority for hosts whose tunnels are intercepted; empty where the config names none.
+    pub interception: ArcSwapOption<Interceptor>,
     /// Counts the changes that can end the authority of a request in flight.
     pub authority_epoch: AuthorityEpoch,
 }

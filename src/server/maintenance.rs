@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
 use super::control::{GatewayControl, drill_overdue};
-use super::{audit_trail, exposure_store, offline_kills};
+use super::{audit_trail, egress_authority, exposure_store, offline_kills};
 use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::VendorRuntime;
@@ -31,6 +31,7 @@ const FOLD_LOOK_BACK: Duration = Duration::from_secs(3 * 86_400);
 pub(super) fn start(control: &Arc<GatewayControl>, closing: &watch::Receiver<bool>) {
     tokio::spawn(run_due_kills(Arc::clone(control), closing.clone()));
     tokio::spawn(maintain(Arc::clone(control), closing.clone()));
+    tokio::spawn(egress_authority::watch(Arc::clone(control), closing.clone()));
     tokio::spawn(Arc::clone(&control.hooks).run());
 }
 

@@ -11,6 +11,7 @@ mod carry_over;
 mod clocks;
 mod control;
 mod descriptors;
+mod egress_authority;
 mod exposure_store;
 mod identity_store;
 mod maintenance;

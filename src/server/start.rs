@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ClientConfig;
 use tokio::sync::{Semaphore, watch};
 
@@ -17,7 +17,8 @@ use super::control::{GatewayControl, TlsHandles};
 use super::identity_store::IdentityStore;
 use super::webhook_sender::{HookError, WebhookSender};
 use super::{
-    approvers, audit_trail, budgets, carry_over, descriptors, maintenance, offline_kills, reconcile, webhook_sender,
+    approvers, audit_trail, budgets, carry_over, descriptors, egress_authority, maintenance, offline_kills, reconcile,
+    webhook_sender,
 };
 use crate::audit::AuditTrail;
 use crate::bounds;
@@ -26,6 +27,7 @@ use crate::exposure;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::identity::IdentityState;
+use crate::interception::InterceptionError;
 use crate::kill::{EventListener, HookDispatcher, KillEvent, KillSwitch, audit_listener, notify_all};
 use crate::listener::{self, ConnectionTimeouts, ListenerState, TlsError, Worker};
 use crate::model::{Clock, Direction};
@@ -99,6 +101,9 @@ pub enum StartError {
         #[source]
         source: TlsError,
     },
+    /// The authority of interception cannot be used.
+    #[error("the authority of listeners.egress.interception cannot be used")]
+    Interception(#[from] InterceptionError),
     /// An address cannot be bound.
     #[error("cannot listen on {address} ({name})")]
     Bind {
@@ -176,6 +181,7 @@ impl Server {
         metrics.config_generation(snapshot.generation);
         snapshot.directory().start(&tokio::runtime::Handle::current());
         snapshot.directory().warm(bounds::ISSUER_WARM_UP).await;
+        let interceptor = egress_authority::open(&config, None)?;
         let gateway = Arc::new(Gateway {
             clock: clock.clone(),
             metrics: metrics.clone(),
@@ -187,6 +193,7 @@ impl Server {
             spools: SlotPool::new(bounds::WEBHOOK_SPOOLS_MAX),
             snapshot: ArcSwap::from_pointee(snapshot),
             own_addresses: Arc::clone(&rooms.own_addresses),
+            interception: ArcSwapOption::from(interceptor),
             authority_epoch: AuthorityEpoch::default(),
         });
         let (drain, draining) = watch::channel(false);

@@ -27,12 +27,27 @@ pub(in crate::config) struct EgressListenerConfig {
     pub(in crate::config) unproven_per_address: Option<u32>,
     /// Whether a caller that proves nothing may call (default false).
     pub(in crate::config) anonymous: Option<bool>,
+    /// The authority that signs for the hosts of contracts that intercept, made by `vendorgate ca generate`.
+    pub(in crate::config) interception: Option<InterceptionConfig>,
+}
+
+/// The authority that signs for the hosts of contracts that intercept. Paths are relative to the file that names them.
+#[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct InterceptionConfig {
+    /// Its certificate, PEM.
+    #[schemars(required, example = "ca/egress.pem")]
+    pub(in crate::config) ca: Option<String>,
+    /// Its private key, PEM; not readable by everyone.
+    #[schemars(required, example = "ca/egress.key")]
+    pub(in crate::config) key: Option<String>,
 }
 
 impl EgressListenerConfig {
     /// What it shares with every other listener.
     pub(in crate::config) fn listener(&self) -> ListenerConfig {
-        let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, anonymous: _ } = self.clone();
+        let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, anonymous: _, interception: _ } =
+            self.clone();
         ListenerConfig { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address }
     }
 }

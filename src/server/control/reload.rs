@@ -17,7 +17,7 @@ use crate::kill::GATEWAY_ACTOR;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
 use crate::server::start::master_keys;
-use crate::server::{approvers, audit_trail, budgets, carry_over, pending_audit, webhook_sender};
+use crate::server::{approvers, audit_trail, budgets, carry_over, egress_authority, pending_audit, webhook_sender};
 use crate::store::StoreError;
 
 impl ReloadControl for GatewayControl {
@@ -81,6 +81,8 @@ impl GatewayControl {
         let keys = master_keys(config.keys.master.as_ref()).map_err(|error| told(&error))?;
         let hooks = webhook_sender::hooks(&config.hooks).map_err(|error| told(&error))?;
         let tls = self.new_tls(&config)?;
+        let in_force_interceptor = self.gateway.interception.load_full();
+        let interceptor = egress_authority::open(&config, in_force_interceptor).map_err(|error| told(&error))?;
         let before = self.gateway.snapshot.load_full();
         let after =
             assemble(&config, &keys, &self.services, Some(&before), self.now()).map_err(|error| told(&error))?;
@@ -100,6 +102,7 @@ impl GatewayControl {
         self.hooks.configure(hooks);
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());
+        self.gateway.interception.store(interceptor);
         self.gateway.snapshot.store(Arc::new(after));
         // Requests that lost their contract, route, scope, client or key by this are severed; they are not waited for.
         drop(self.sever_lost(by, "reload"));
