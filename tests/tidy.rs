@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
     &["pii", "http", "store", "telemetry", "audit"],
-    &["identity", "meter", "kill", "exposure"],
+    &["identity", "interception", "meter", "kill", "exposure"],
     &["policy", "route"],
     &["upstream"],
     &["config"],

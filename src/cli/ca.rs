@@ -25,8 +25,8 @@ pub(super) enum CaCommand {
 /// Make an authority that may sign for the hosts that are named, and for nothing else
 ///
 /// Writes egress.pem and egress.key (mode 0600) into the folder. A host permits its sub-domains too (RFC 5280 section
-/// 4.2.1.10); IP addresses are excluded. Whoever has the key can impersonate these hosts towards services that trust the
-/// certificate: keep it where you keep private keys.
+/// 4.2.1.10); IP addresses are excluded. Whoever has the key can impersonate these hosts towards services that trust
+/// the certificate: keep it where you keep private keys.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate ca generate --out ca --host api.acme.example --days 90\n\nExits 2 when the files are there already, unless --force replaces them."
