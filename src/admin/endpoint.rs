@@ -144,6 +144,7 @@ impl<C: AdminControl> AdminApi<C> {
         let subjects = [
             Self::PROBES,
             Self::STATUS,
+            Self::JOURNEY,
             Self::RECORDS,
             Self::KILLS,
             Self::REVOCATIONS,

@@ -101,6 +101,10 @@ pub(crate) fn acme() -> VendorStatus {
         "last_denial": { "reason": "scope_missing", "at": time(60), "direction": "ingress" }, "token_age_secs": 90,
         "unmatched_rules": [{ "direction": "ingress", "route": "GET /v1/customers", "side": "response",
             "rule": "$.customers[*].mail", "treatment": "tokenize", "requests": 1_234 }],
+        "upstreams": [{ "direction": "egress", "upstream": ACME, "circuit": "open", "circuit_openings": 1, "retries": 12,
+            "retries_over_budget": 3, "targets": [{ "target": "10.0.0.1:443", "state": "healthy", "ejections": 0 },
+            { "target": "10.0.0.2:443", "state": "ejected", "ejections": 2 }] }],
+        "journey": ["signup"], "degraded": ["circuit_open"],
         "unexpected_shapes": [{ "direction": "ingress", "route": "GET /v1/customers", "bodies": 3 }],
     }))
 }
@@ -133,6 +137,12 @@ impl StatusControl for FakeControl {
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
         (vendor.as_str() == ACME).then(acme)
+    }
+
+    fn journey(&self) -> JourneyReport {
+        let degraded = json!({ "vendor": ACME, "why": ["killed", "fallback"] });
+        let stage = |name: &str, causes: &[&Value]| json!({ "stage": name, "degraded": !causes.is_empty(), "vendors": [ACME], "causes": causes });
+        typed(json!({ "stages": [stage("checkout", &[]), stage("signup", &[&degraded])] }))
     }
 
     fn readiness(&self) -> Readiness {

@@ -11,6 +11,7 @@ mod endpoint;
 #[cfg(test)]
 pub(crate) mod fake;
 mod guard;
+mod journey;
 mod kills;
 mod openapi;
 mod operators;
@@ -44,6 +45,7 @@ pub use readiness::{Readiness, ReadinessCheck};
 pub use serve::serve_connection;
 pub use serve::{serve, serve_tls, serve_unix};
 // Whole, so that a new call's order and answer need no line here.
+pub use journey::*;
 pub use kills::*;
 pub use records::*;
 pub use reload::*;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::api::AdminApi;
 use super::control::{AdminControl, ControlError};
 use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody};
+use super::journey::{JourneyReport, UpstreamStatus};
 use super::problem::AdminError;
 use super::readiness::Readiness;
 use super::reply;
@@ -90,6 +91,15 @@ pub struct VendorStatus {
     /// How asking its issuer goes, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<IssuerStatus>,
+    /// Its upstreams above whose connections anything stands.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upstreams: Vec<UpstreamStatus>,
+    /// The stages of the journey that it takes part in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub journey: Vec<String>,
+    /// Why those stages are degraded: `killed`, `circuit_open`, `fallback`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub degraded: Vec<String>,
     /// Its files that cannot be used as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileFault>,
@@ -214,6 +224,9 @@ pub trait StatusControl {
 
     /// One vendor; `None` when no contract names it and no kill of it is in force.
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus>;
+
+    /// The stages of the journey.
+    fn journey(&self) -> JourneyReport;
 
     /// Whether the gateway can do its work.
     fn readiness(&self) -> Readiness;

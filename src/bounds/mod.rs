@@ -5,6 +5,7 @@
 mod edges;
 mod interception;
 mod reach;
+mod upstreams;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use std::time::Duration;
 pub use edges::*;
 pub use interception::*;
 pub use reach::*;
+pub use upstreams::*;
 
 // http
 

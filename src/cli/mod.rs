@@ -28,6 +28,7 @@ mod scheduled;
 mod schema;
 mod status;
 mod supervise;
+mod upstream_tables;
 mod why;
 
 use std::ffi::OsString;

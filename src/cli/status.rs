@@ -6,7 +6,10 @@ use super::client::{AdminClient, ConnectionArgs};
 use super::error::{CliError, Exit};
 use super::layout::{Align, ago, duration, key_values, table};
 use super::scheduled::{rows, selector_text};
-use crate::admin::{IssuerStatus, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus};
+use super::upstream_tables;
+use crate::admin::{
+    IssuerStatus, JourneyReport, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus,
+};
 use crate::kill::{ApprovalAnswer, KillStatus};
 use crate::model::{Direction, Rfc3339Time, UnixTime, VendorId, decimal_bytes, thousands};
 
@@ -16,6 +19,7 @@ use crate::model::{Direction, Rfc3339Time, UnixTime, VendorId, decimal_bytes, th
 Examples:
   vendorgate status
   vendorgate status acme-analytics
+  vendorgate status --journey
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
@@ -23,6 +27,9 @@ pub(super) struct StatusArgs {
     /// The vendor's id; all vendors when left out
     #[arg(value_parser = VendorId::parse)]
     pub(super) vendor: Option<VendorId>,
+    /// The stages of the customers' journey instead, and which of them are degraded
+    #[arg(long, conflicts_with = "vendor")]
+    pub(super) journey: bool,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
@@ -34,6 +41,11 @@ pub(super) async fn execute(
     now: UnixTime,
     out: &mut dyn Write,
 ) -> Result<Exit, CliError> {
+    if args.journey {
+        let report: JourneyReport = client.get("/v1/journey").await?;
+        args.connection.print(&report, upstream_tables::journey, out)?;
+        return Ok(Exit::Yes);
+    }
     match &args.vendor {
         Some(vendor) => {
             let status: VendorStatus = client.get(&format!("/v1/vendors/{vendor}")).await?;
@@ -97,6 +109,10 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
     ]);
+    if !status.degraded.is_empty() && !status.journey.is_empty() {
+        let (stages, why) = (status.journey.join(", "), status.degraded.join(", "));
+        text.push_str(&format!("\nwarning: degraded: {stages} ({why})\n"));
+    }
     for fault in &status.files {
         text.push_str(&format!("\nwarning: {} cannot be used as it is: {}\n", fault.file, fault.error));
     }
@@ -105,6 +121,10 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
     if !status.limits.is_empty() {
         text.push('\n');
         text.push_str(&limits(&status.limits));
+    }
+    if !status.upstreams.is_empty() {
+        text.push('\n');
+        text.push_str(&upstream_tables::upstreams(&status.upstreams));
     }
     if !status.unexpected_shapes.is_empty() {
         text.push('\n');

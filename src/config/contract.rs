@@ -7,7 +7,8 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Method;
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
 
 use super::reach::ReachSettings;
 use crate::identity;
@@ -86,10 +87,32 @@ pub struct ContractRoute {
     pub websocket: bool,
     /// Whether a path segment may hold a slash as `%2F`. Only on egress.
     pub allow_encoded_slash: bool,
+    /// What a caller gets where the upstream gives no answer; `None` for a refusal.
+    pub fallback: Option<FallbackSettings>,
     /// The rules of the request.
     pub request: Rules,
     /// The rules of the response.
     pub response: Rules,
+}
+
+/// What a caller gets where an upstream gives no answer. At least one of the two is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FallbackSettings {
+    /// The answer that the contract writes.
+    pub answer: Option<StaticAnswer>,
+    /// The age up to which the last good answer is given instead.
+    pub last_good: Option<Duration>,
+}
+
+/// A whole answer in memory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaticAnswer {
+    /// The status.
+    pub status: StatusCode,
+    /// The header fields; none of the framing.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
 }
 
 /// The routes of one direction with their look-up table. Two are equal when their lists are.

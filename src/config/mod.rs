@@ -23,7 +23,7 @@ mod units;
 mod validate;
 
 pub use check::read_hook_secret;
-pub use contract::{Contract, ContractRoute};
+pub use contract::{Contract, ContractRoute, FallbackSettings, StaticAnswer};
 pub use fault::{ConfigFaults, FaultSeverity};
 pub use load::{ConfigLoader, LoadedConfig};
 pub use reach::ReachSettings;

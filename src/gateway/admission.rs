@@ -6,20 +6,20 @@
 
 use std::sync::Arc;
 
-use ::http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
-use ::http::{Method, Response, StatusCode, Version, request};
+use ::http::{Response, StatusCode, request};
 
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::consequence::AdmittedRequest;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
+use super::fallback;
 use super::rate_headers::add_rate_headers;
 use super::refusal::{self, Authority};
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
-use super::target::{MatchedPath, authority};
+use super::target::{MatchedPath, asks_websocket, authority};
 use super::webhook::VerifiedMessage;
 use crate::bounds;
-use crate::http::{GatewayBody, RequestTarget, is_websocket_upgrade, screen};
+use crate::http::{GatewayBody, RequestTarget, screen};
 use crate::identity::{AuthWait, PresentedRequest, Rejected, VerifiedCaller};
 use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
 use crate::meter::{LimitExceeded, RateDecision};
@@ -191,12 +191,6 @@ fn admitted_request<'a>(
     AdmittedRequest { gateway, vendor, route, client, direction: record.direction(), id: record.id }
 }
 
-/// Whether a request asks to become a WebSocket (RFC 6455 section 4.1).
-fn asks_websocket(head: &request::Parts) -> bool {
-    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
-    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && is_websocket_upgrade(&head.headers)
-}
-
 fn identify(
     snapshot: &Snapshot,
     head: &request::Parts,
@@ -268,6 +262,16 @@ impl Refused {
         self.record
     }
 
+    /// What the caller gets for the request with this head: the fallback of its route where the vendor is killed and
+    /// there is one, else the refusal.
+    pub(super) fn respond_to(mut self, head: &request::Parts) -> Response<GatewayBody> {
+        let AdmissionDenied { denial, authority, .. } = &*self.denied;
+        let Some(response) = fallback::for_killed(&self.record, denial, head) else { return self.respond() };
+        refusal::deny(&mut self.record, denial, *authority);
+        self.record.set_status(response.status().as_u16());
+        response
+    }
+
     /// The refusal that the caller gets.
     pub(super) fn respond(mut self) -> Response<GatewayBody> {
         let AdmissionDenied { denial, rates, authority, .. } = *self.denied;
@@ -314,6 +318,11 @@ impl Admitted {
     /// Another handle of the registration, with a waker of its own.
     pub(super) fn share_in_flight(&self) -> InFlight {
         self.grant.in_flight.share()
+    }
+
+    /// The reason for which the request has been severed, or a kill covers it by now.
+    pub(super) fn cut_reason(&self) -> Option<Reason> {
+        self.grant.in_flight.check().is_err().then(|| self.grant.in_flight.sever_reason())
     }
 
     /// The request, as its consequences need to know it.

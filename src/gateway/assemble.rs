@@ -3,16 +3,18 @@
 //! A reload is made in the same way: what a vendor has used of its limits, its kills and its metrics are kept. Changes
 //! nothing unless all of it succeeds.
 
-use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
 use super::egress::HostIndex;
+use super::last_good::LastGoodStore;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
+use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
 use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
+use super::vendor_upstreams::{SharedChecks, VendorUpstreams};
 use crate::config::{self, Contract, GatewaySettings};
 use crate::exposure::{self, ExposureProfile};
 use crate::identity::{self, DirectoryError, IdentityState};
@@ -23,7 +25,7 @@ use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::PolicyChain;
 use crate::telemetry::{Metrics, VendorMetrics};
-use crate::upstream::{ConnectError, OwnAddresses, SocketBudget, UpstreamConnector, UpstreamPool};
+use crate::upstream::{ConnectError, OwnAddresses, SocketBudget};
 
 /// The services that outlive a config.
 #[derive(Debug)]
@@ -44,6 +46,8 @@ pub struct GatewayServices {
     pub sockets: Arc<SocketBudget>,
     /// The addresses that the gateway listens on, which no upstream may be.
     pub own_addresses: Arc<OwnAddresses>,
+    /// The last good answers of vendors.
+    pub last_good: Arc<LastGoodStore>,
     /// The number of worker threads.
     pub workers: usize,
 }
@@ -99,16 +103,19 @@ pub fn assemble(
     now: Moment,
 ) -> Result<Snapshot, AssembleError> {
     let directory = services.authority.directory(identities(config)).map_err(first_error)?;
+    let checks = SharedChecks::default();
+    let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
     let vendors: Box<[Arc<VendorRuntime>]> = config
         .contracts
         .iter()
         .map(|contract| {
             let before = previous.and_then(|snapshot| snapshot.vendor(contract.vendor.as_str()));
-            VendorBuilder { contract, keys, services, now }.vendor(before).map(Arc::new)
+            let unchanged = before.filter(|vendor| vendor.contract == *contract);
+            let since = unchanged.map_or(generation, |vendor| vendor.since);
+            VendorBuilder { contract, keys, services, checks: &checks, since, now }.vendor(before).map(Arc::new)
         })
         .collect::<Result<_, _>>()?;
     let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
-    let generation = previous.map_or(1, |snapshot| snapshot.generation + 1);
     let hosts = HostIndex::new(&config.contracts);
     Ok(Snapshot { generation, directory, vendors, by_id, hosts })
 }
@@ -132,6 +139,9 @@ struct VendorBuilder<'a> {
     contract: &'a Arc<Contract>,
     keys: &'a MasterKeys,
     services: &'a GatewayServices,
+    checks: &'a SharedChecks,
+    /// The generation since which the contract is in force.
+    since: u64,
     now: Moment,
 }
 
@@ -151,16 +161,17 @@ impl VendorBuilder<'_> {
         };
         let metrics = self.services.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
-        let mut pools = UpstreamPools::default();
+        let mut upstreams = VendorUpstreams::new(self.services, self.checks, before.map(Arc::as_ref));
         let directions = [
-            self.direction(Direction::Ingress, &ledgers, &metrics, &context, &mut pools)?,
-            self.direction(Direction::Egress, &ledgers, &metrics, &context, &mut pools)?,
+            self.direction(Direction::Ingress, &ledgers, &metrics, &context, &mut upstreams)?,
+            self.direction(Direction::Egress, &ledgers, &metrics, &context, &mut upstreams)?,
         ];
         Ok(VendorRuntime {
             contract: Arc::clone(contract),
             kill_gate: self.services.switch.gate(id),
             ledgers,
             metrics,
+            since: self.since,
             own_client: own_client(),
             keys: context.keys,
             reveals: context.reveals,
@@ -176,7 +187,7 @@ impl VendorBuilder<'_> {
         ledgers: &VendorLedgers,
         metrics: &VendorMetrics,
         context: &PlanContext<'_>,
-        pools: &mut UpstreamPools,
+        upstreams: &mut VendorUpstreams<'_>,
     ) -> Result<DirectionRuntime, AssembleError> {
         let (contract, ledger) = (self.contract, ledgers.of(direction));
         let traffic = Arc::clone(metrics.traffic(direction));
@@ -199,10 +210,13 @@ impl VendorBuilder<'_> {
                 tag: RouteTag::of(name),
                 terms: route_terms(route, direction, ledger),
                 ledger: Arc::clone(ledger),
-                upstream: self.upstream(route, pools)?,
+                upstream: upstreams
+                    .group(direction, &route.upstream)
+                    .map_err(|source| self.upstream_error(route, source))?,
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
+                fallback: route.fallback.clone().map(|settings| self.fallback(settings)),
                 request,
                 response,
                 metrics: traffic.route(name),
@@ -274,27 +288,13 @@ impl VendorBuilder<'_> {
         }))
     }
 
-    /// The pool of a route's upstream. All routes of the vendor to the same upstream share one pool.
-    fn upstream(
-        &self,
-        route: &config::ContractRoute,
-        pools: &mut UpstreamPools,
-    ) -> Result<Arc<UpstreamPool>, AssembleError> {
-        let settings = &route.upstream;
-        if let Some(upstream) = pools.0.get(settings.id.as_str()) {
-            return Ok(Arc::clone(upstream));
-        }
-        let connector =
-            UpstreamConnector::new(settings, &self.services.tls).map_err(|source| AssembleError::Upstream {
-                vendor: self.contract.vendor.clone(),
-                upstream: settings.id.as_str().to_owned(),
-                source,
-            })?;
-        let connector = connector.avoiding(&self.services.own_addresses);
-        let sockets = Arc::clone(&self.services.sockets);
-        let upstream = Arc::new(UpstreamPool::new(connector, settings, self.services.workers, sockets));
-        pools.0.insert(settings.id.as_str().to_owned(), Arc::clone(&upstream));
-        Ok(upstream)
+    fn fallback(&self, settings: config::FallbackSettings) -> RouteFallback {
+        RouteFallback { settings, store: Arc::clone(&self.services.last_good), contract: self.since }
+    }
+
+    fn upstream_error(&self, route: &config::ContractRoute, source: ConnectError) -> AssembleError {
+        let upstream = route.upstream.id.as_str().to_owned();
+        AssembleError::Upstream { vendor: self.contract.vendor.clone(), upstream, source }
     }
 
     fn keys_error(&self, source: KeyError) -> AssembleError {
@@ -316,9 +316,6 @@ impl PlanContext<'_> {
         routes.iter().find(|route| *route.name == *name).map(|route| &**route)
     }
 }
-
-#[derive(Default)]
-struct UpstreamPools(HashMap<String, Arc<UpstreamPool>>);
 
 fn classes(contract: &Contract) -> Vec<TokenClass> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());

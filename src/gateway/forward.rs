@@ -12,21 +12,23 @@ use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::Body;
 
 use super::admission::Admitted;
+use super::attempt::Attempt;
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::body_pipeline::BodyPipeline;
 use super::body_rate::BodyRateMonitor;
 use super::body_source::BodySource;
 use super::body_stream::BodyStream;
+use super::last_good::LastGoodKey;
 use super::observers::{RequestObserver, ResponseObserver};
 use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{HeadCounts, upstream_uri};
-use super::{headers, websocket, withheld};
+use super::{fallback, headers, retry, websocket, withheld};
 use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once};
-use crate::model::{Denial, Direction, Reason, with_causes};
+use crate::model::{Denial, Direction, Reason};
 use crate::pii::{RewriteError, Rewriter};
-use crate::upstream::{ConnectError, SendError, UpstreamBody, UpstreamLease, UpstreamRequest};
+use crate::upstream::{TargetLease, UpstreamBody};
 
 /// Sends an admitted request to its upstream and returns the response for the caller. The body of that response holds
 /// what was admitted until its last byte.
@@ -36,6 +38,7 @@ pub(super) async fn forward(
     mut head: request::Parts,
     body: BodySource,
 ) -> Response<GatewayBody> {
+    let key = fallback::key_of(admitted.record(), &head);
     let caller = head.extensions.remove().filter(|_| admitted.is_websocket());
     let outcome = match upstream_request(&mut admitted, head, body).await {
         Ok((request, counts)) => send(worker, &mut admitted, request, counts).await,
@@ -45,8 +48,14 @@ pub(super) async fn forward(
         Ok((response, lease)) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
             websocket::switch_protocols(admitted, caller, response, lease)
         }
-        Ok((response, lease)) => caller_response(admitted, response, lease).await,
-        Err(denial) => admitted.refuse(&denial),
+        Ok((response, lease)) => caller_response(admitted, response, lease, key).await,
+        Err(denial) => match fallback::for_denied(admitted.record(), &denial, key.as_ref()) {
+            Some(response) => {
+                admitted.deny(&denial);
+                admitted.reply(response)
+            }
+            None => admitted.refuse(&denial),
+        },
     }
 }
 
@@ -107,26 +116,9 @@ async fn send(
     admitted: &mut Admitted,
     request: Request<GatewayBody>,
     mut counts: HeadCounts,
-) -> Result<(Response<UpstreamBody>, UpstreamLease), Denial> {
-    let mut was_sent = true;
+) -> Result<(Response<UpstreamBody>, TargetLease), Denial> {
     let sent_at = admitted.record().gateway.clock.now();
-    let mut in_flight = admitted.share_in_flight();
-    let body = admitted.record().request_body().cloned();
-    let sending = body.as_ref().map(|_| in_flight.share());
-    let sent = poll_fn(|cx| body.as_ref().map_or(Poll::Ready(()), |body| body.poll_done(cx)));
-    let request = UpstreamRequest { request, sent, sending };
-    let outcome = tokio::select! {
-        biased;
-        outcome = admitted.route().upstream.send(worker, admitted.permit(), request, sent_at) => {
-            outcome.map_err(|error| {
-                was_sent = !matches!(error, SendError::Connect(_) | SendError::Full);
-                send_denial(&error)
-            })
-        }
-        () = in_flight.severed() => {
-            Err(Denial::new(in_flight.sever_reason(), "severed while the upstream was awaited"))
-        }
-    };
+    let Attempt { outcome, was_sent, .. } = retry::send(worker, admitted, request).await;
     admitted.record_mut().waited(sent_at);
     let route = admitted.route();
     if let Some(rules) = route.request.as_ref().filter(|rules| was_sent && rules.plan.reads_head()) {
@@ -136,14 +128,16 @@ async fn send(
         }
     }
     // Where the body of the request has ended early, that is the reason, and the upstream's error only follows from it.
-    outcome.map_err(|denial| admitted.request_end().map_or(denial, |end| end.denial(HttpMessage::Request)))
+    outcome
+        .map_err(|error| admitted.request_end().map_or_else(|| error.denial(), |end| end.denial(HttpMessage::Request)))
 }
 
 /// The response for the caller.
 async fn caller_response(
     mut admitted: Admitted,
     response: Response<UpstreamBody>,
-    lease: UpstreamLease,
+    lease: TargetLease,
+    key: Option<LastGoodKey>,
 ) -> Response<GatewayBody> {
     let (mut head, body) = response.into_parts();
     let route = Arc::clone(admitted.route());
@@ -189,7 +183,12 @@ async fn caller_response(
     if let Some(in_flight) = stream.in_flight_if_streaming() {
         stream.observer_mut().watch_reader(in_flight);
     }
-    Response::from_parts(head, GatewayBody::stream(stream))
+    let kept = fallback::keep(stream.observer_mut().admitted_mut().record(), key, head.status, &head.headers);
+    let body = match kept.filter(|_| end.is_none()) {
+        Some(kept) => GatewayBody::stream(kept.with_body(stream)),
+        None => GatewayBody::stream(stream),
+    };
+    Response::from_parts(head, body)
 }
 
 /// The body of the response on its way to the caller.
@@ -198,7 +197,7 @@ fn response_stream(
     (head, body): (&response::Parts, UpstreamBody),
     rewriter: Option<Box<dyn Rewriter>>,
     counts: HeadCounts,
-    lease: UpstreamLease,
+    lease: TargetLease,
 ) -> BodyStream<ResponseObserver> {
     let (record, route) = (admitted.record(), admitted.route());
     let rules = route.response.as_ref();
@@ -287,21 +286,4 @@ fn check_whole(head: &response::Parts, has_body: bool) -> Result<(), RewriteErro
 
 fn unreadable_request(error: RewriteError) -> Denial {
     AbortReason::Untreatable(error).denial(HttpMessage::Request)
-}
-
-fn send_denial(error: &SendError) -> Denial {
-    let reason = match error {
-        SendError::Connect(ConnectError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
-        SendError::Connect(ConnectError::Forbidden) => Reason::DestinationUnknown,
-        SendError::Connect(ConnectError::OwnAddress) => Reason::LoopDetected,
-        SendError::Connect(
-            ConnectError::ServerName | ConnectError::Resolve(_) | ConnectError::Http2 | ConnectError::Connect(_),
-        )
-        | SendError::Ended(_)
-        | SendError::Reset(_)
-        | SendError::Unprocessed(_) => Reason::UpstreamRefused,
-        SendError::Full => Reason::Overloaded,
-        SendError::Unreadable | SendError::Flawed(_) => Reason::UpstreamUnreadable,
-    };
-    Denial::new(reason, with_causes(error))
 }

@@ -51,7 +51,7 @@ impl Gateway {
         };
         drop(snapshot);
         if candidates.is_empty() {
-            return refused.respond();
+            return refused.respond_to(&head);
         }
         Box::pin(self.handle_webhook(worker, candidates, head, body, refused.into_record())).await
     }

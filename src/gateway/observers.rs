@@ -18,7 +18,7 @@ use crate::http::RequestId;
 use crate::kill::InFlight;
 use crate::model::{ClientId, Direction};
 use crate::pii::RewriteError;
-use crate::upstream::UpstreamLease;
+use crate::upstream::TargetLease;
 
 /// Observes the body of a response. It holds the admitted request, so that the request is in flight, and keeps its
 /// slots, until the body is dropped; and it holds the upstream's connection.
@@ -26,13 +26,13 @@ use crate::upstream::UpstreamLease;
 pub(super) struct ResponseObserver {
     admitted: Admitted,
     /// `None` once the connection was given back or closed.
-    lease: Option<UpstreamLease>,
+    lease: Option<TargetLease>,
     /// The entry on the list of the caller's connection, while the body is streamed.
     watched: Option<StreamedResponse>,
 }
 
 impl ResponseObserver {
-    pub(super) const fn new(admitted: Admitted, lease: UpstreamLease) -> Self {
+    pub(super) const fn new(admitted: Admitted, lease: TargetLease) -> Self {
         Self { admitted, lease: Some(lease), watched: None }
     }
 

@@ -85,11 +85,6 @@ impl Replay {
         *request.headers_mut() = self.headers.clone();
         Some(request)
     }
-
-    /// The method, by which a retry policy knows whether a request may be sent twice.
-    pub(super) const fn method(&self) -> &Method {
-        &self.method
-    }
 }
 
 impl Drop for Replay {
@@ -227,7 +222,7 @@ mod tests {
         assert!(first.body().is_end_stream());
         for _ in 0..3 {
             let again = replay.again().expect("another");
-            assert!(again.body().is_end_stream() && again.uri() == "/v1" && replay.method() == Method::GET);
+            assert!(again.body().is_end_stream() && again.uri() == "/v1" && again.method() == Method::GET);
         }
     }
 

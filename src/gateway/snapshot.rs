@@ -9,6 +9,7 @@ use std::sync::{Arc, OnceLock};
 use ::http::{HeaderValue, Method};
 
 use super::egress::HostIndex;
+use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
 use crate::exposure;
@@ -21,7 +22,7 @@ use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::{PolicyChain, RouteTerms};
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, VendorMetrics};
-use crate::upstream::UpstreamPool;
+use crate::upstream::UpstreamGroup;
 
 /// All vendors of one config.
 #[derive(Debug)]
@@ -45,6 +46,8 @@ pub struct VendorRuntime {
     pub ledgers: VendorLedgers,
     /// The metrics of the vendor.
     pub metrics: Arc<VendorMetrics>,
+    /// The generation of the config since which this contract is in force.
+    pub(super) since: u64,
     /// The client that the company's own services count as.
     pub(super) own_client: ClientId,
     pub(super) keys: Arc<VendorKeys>,
@@ -75,12 +78,14 @@ pub struct RouteRuntime {
     pub(super) terms: RouteTerms,
     /// What is used of the limits of the route's direction.
     pub(super) ledger: Arc<UsageLedger>,
-    pub(super) upstream: Arc<UpstreamPool>,
+    pub(super) upstream: Arc<UpstreamGroup>,
     pub(super) upstream_name: Box<str>,
     /// Whether a request may become a WebSocket.
     pub(super) websocket: bool,
     /// Whether a segment of the path may hold a slash as `%2F`.
     pub(super) allow_encoded_slash: bool,
+    /// What a caller gets where the upstream gives no answer.
+    pub(super) fallback: Option<RouteFallback>,
     pub(super) request: Option<MessageRules>,
     pub(super) response: Option<MessageRules>,
     pub(super) metrics: Arc<RouteMetrics>,
@@ -169,6 +174,25 @@ impl VendorRuntime {
 
     pub(super) fn direction(&self, direction: Direction) -> &DirectionRuntime {
         &self.directions[direction.index()]
+    }
+
+    /// The upstream of this name that routes of a direction have.
+    pub(super) fn upstream(&self, direction: Direction, name: &str) -> Option<&Arc<UpstreamGroup>> {
+        let mut routes = self.direction(direction).routes.iter();
+        routes.find(|route| *route.upstream_name == *name).map(|route| &route.upstream)
+    }
+
+    /// Every upstream of the vendor's routes, with its name, once.
+    pub fn upstreams(&self) -> Vec<(Direction, &str, &Arc<UpstreamGroup>)> {
+        let mut found: Vec<(Direction, &str, &Arc<UpstreamGroup>)> = Vec::new();
+        for direction in Direction::ALL {
+            for route in &self.direction(direction).routes {
+                if !found.iter().any(|(_, _, known)| Arc::ptr_eq(known, &route.upstream)) {
+                    found.push((direction, &route.upstream_name, &route.upstream));
+                }
+            }
+        }
+        found
     }
 
     /// The route of a request, and the ranges of its captures in the path.

@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use ::http::header::{HOST, HeaderMap, HeaderValue};
+use ::http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use ::http::uri::{self, PathAndQuery};
-use ::http::{Uri, request};
+use ::http::{Method, Uri, Version, request};
 
 use super::snapshot::{MessageRules, RouteRuntime};
-use crate::http::is_canonical;
+use crate::http::{is_canonical, is_websocket_upgrade};
 use crate::model::{Denial, Reason};
 use crate::pii::{RecordBudgetSpent, RewriteError, RewriteObserver};
 use crate::route::Captures;
@@ -24,6 +24,12 @@ pub(super) struct MatchedPath {
 pub(super) fn authority(head: &request::Parts) -> &str {
     let host = || head.headers.get(HOST)?.to_str().ok();
     head.uri.authority().map(|authority| authority.as_str()).or_else(host).unwrap_or_default()
+}
+
+/// Whether a request asks to become a WebSocket (RFC 6455 section 4.1).
+pub(super) fn asks_websocket(head: &request::Parts) -> bool {
+    let has_body = head.headers.contains_key(CONTENT_LENGTH) || head.headers.contains_key(TRANSFER_ENCODING);
+    head.method == Method::GET && head.version == Version::HTTP_11 && !has_body && is_websocket_upgrade(&head.headers)
 }
 
 /// The target of the request to the upstream: the canonical path behind the upstream's base path, and the treated

@@ -24,7 +24,7 @@ use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::{GatewayBody, is_websocket_upgrade, set_websocket_upgrade};
 use crate::model::{Denial, Direction, Reason};
-use crate::upstream::{UpstreamBody, UpstreamLease};
+use crate::upstream::{TargetLease, UpstreamBody};
 
 /// The connection to one side, after it has left HTTP.
 type SocketIo = TokioIo<Upgraded>;
@@ -34,7 +34,7 @@ pub(super) fn switch_protocols(
     mut admitted: Admitted,
     caller: Option<OnUpgrade>,
     mut response: Response<UpstreamBody>,
-    lease: UpstreamLease,
+    lease: TargetLease,
 ) -> Response<GatewayBody> {
     let upstream = hyper::upgrade::on(&mut response);
     let (mut head, _) = response.into_parts();
@@ -69,7 +69,7 @@ async fn switched(caller: OnUpgrade, upstream: OnUpgrade) -> Option<(SocketIo, S
 }
 
 /// Passes bytes both ways until either side ends, a budget is spent, or the request is severed.
-async fn run(mut admitted: Admitted, caller: SocketIo, upstream: SocketIo, lease: UpstreamLease) {
+async fn run(mut admitted: Admitted, caller: SocketIo, upstream: SocketIo, lease: TargetLease) {
     let (from_caller, to_caller) = split(caller);
     let (from_upstream, to_upstream) = split(upstream);
     let mut in_flight = admitted.share_in_flight();

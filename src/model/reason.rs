@@ -173,6 +173,9 @@ reasons! {
     /// The gateway itself is at a bound.
     Overloaded = "overloaded" 503 Exempt Overload "Overloaded"
         "The gateway is at a bound. Try again.";
+    /// The circuit breaker of the upstream is open.
+    UpstreamCircuitOpen = "upstream_circuit_open" 503 Exempt Upstream "Upstream failing"
+        "Most requests to the upstream have failed, so none is sent for a time. Try again after the time in Retry-After.";
     /// The upstream did not answer within its deadline.
     UpstreamTimeout = "upstream_timeout" 504 Exempt Upstream "Upstream timeout"
         "The upstream did not answer in time.";

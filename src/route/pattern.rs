@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use http::Method;
+
 use super::MethodSet;
 use crate::bounds::ROUTE_CAPTURES_MAX;
 
@@ -77,6 +79,11 @@ impl RoutePattern {
     /// The methods, with `HEAD` where `GET` is included.
     pub(super) const fn methods(&self) -> MethodSet {
         self.methods
+    }
+
+    /// Whether requests of this method match, as far as the method goes.
+    pub fn allows(&self, method: &Method) -> bool {
+        MethodSet::slot(method).is_some_and(|slot| self.methods().has(slot))
     }
 
     /// Methods and path in their canonical form: the name of the route in metrics, logs and reports.

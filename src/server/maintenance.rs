@@ -11,8 +11,9 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
-use super::control::{GatewayControl, drill_overdue};
-use super::{audit_trail, egress_authority, exposure_store, offline_kills};
+use super::control::{GatewayControl, drill_overdue, upstreams};
+use super::{audit_trail, egress_authority, exposure_store, health_checks, offline_kills};
+use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::VendorRuntime;
@@ -33,6 +34,7 @@ pub(super) fn start(control: &Arc<GatewayControl>, closing: &watch::Receiver<boo
     tokio::spawn(maintain(Arc::clone(control), closing.clone()));
     tokio::spawn(egress_authority::watch(Arc::clone(control), closing.clone()));
     tokio::spawn(Arc::clone(&control.hooks).run());
+    tokio::spawn(health_checks::run(Arc::clone(control), closing.clone()));
 }
 
 /// Every second: kills that are due, requests whose proof no longer holds, and revocations that are over.
@@ -181,6 +183,8 @@ impl ScrapeCounters {
 
 fn read_vendors(control: &GatewayControl) {
     let snapshot = control.gateway.snapshot.load();
+    let journey = control.journey().stages.into_iter().map(|stage| (stage.stage, stage.degraded));
+    control.gateway.metrics.journey(journey.collect());
     for standing in control.gateway.switch.status() {
         let Some(vendor) = snapshot.vendor(&standing.vendor) else { continue };
         vendor.metrics.killed(standing.state != KillState::Live);
@@ -193,6 +197,7 @@ fn read_vendors(control: &GatewayControl) {
     for (vendor, index) in snapshot.vendors().iter().zip(0..) {
         let left = vendor.ledgers.remaining(control.now());
         vendor.count_unmatched_rules();
+        vendor.metrics.upstreams(upstreams::samples(vendor, control.now()));
         vendor.metrics.limit_remaining(LimitLabel::Requests, left.requests);
         vendor.metrics.limit_remaining(LimitLabel::Concurrency, left.concurrency);
         vendor.metrics.limit_remaining(LimitLabel::Records, left.records);

@@ -13,6 +13,7 @@ mod control;
 mod descriptors;
 mod egress_authority;
 mod exposure_store;
+mod health_checks;
 mod identity_store;
 mod maintenance;
 mod offline_kills;

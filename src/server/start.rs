@@ -172,6 +172,7 @@ impl Server {
             tls: upstream_tls()?,
             sockets: SocketBudget::new(shares.upstreams, descriptors),
             own_addresses: Arc::default(),
+            last_good: Arc::default(),
             workers: options.workers,
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;

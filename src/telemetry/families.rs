@@ -101,6 +101,18 @@ families! {
         "1 while the exercise of the kill switch that the contract asks for is overdue";
     LIMIT_REMAINING = "vendorgate_limit_remaining_ratio" Gauge ["vendor", "limit"]
         "Share of a limit that is left, from 1 to 0";
+    UPSTREAM_HEALTHY = "vendorgate_upstream_healthy" Gauge ["vendor", "direction", "upstream", "target"]
+        "1 while requests go to the target: health checks find it well, and it is not ejected";
+    UPSTREAM_EJECTIONS = "vendorgate_upstream_ejections_total" Counter ["vendor", "direction", "upstream"]
+        "How often a target was left out for a time, because requests to it had failed";
+    UPSTREAM_RETRIES = "vendorgate_upstream_retries_total" Counter ["vendor", "direction", "upstream", "result"]
+        "Requests that were sent again, and retries that the budget had no room for";
+    UPSTREAM_CIRCUIT = "vendorgate_upstream_circuit_open" Gauge ["vendor", "direction", "upstream"]
+        "1 while the circuit breaker lets no request through, or only a few to try";
+    FALLBACKS = "vendorgate_fallbacks_total" Counter ["vendor", "direction", "route"]
+        "Requests that were answered by the fallback of their route";
+    JOURNEY = "vendorgate_journey_degraded" Gauge ["stage"]
+        "1 while a vendor of the stage is killed, its circuit is open, or fallbacks answer for it";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
         "Look-ups of verified tokens";
     GENERATION = "vendorgate_config_generation" Gauge []

@@ -19,6 +19,7 @@ use super::families::{self, FAMILIES, ScrapePage};
 use super::labels::{CacheResult, LimitLabel, StoreLabel};
 use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel};
 use super::process;
+use super::upstream_metrics::flag;
 use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
 use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId};
 
@@ -73,6 +74,7 @@ struct MetricValues {
     load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
+    journey: Mutex<BTreeMap<String, bool>>,
     hooks: Mutex<Vec<ScrapeHook>>,
 }
 
@@ -89,6 +91,7 @@ impl Metrics {
             load: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
+            journey: Mutex::default(),
             hooks: Mutex::default(),
         });
         let registry = Registry::new();
@@ -159,6 +162,11 @@ impl Metrics {
         self.values.load.connections(listeners, counts);
     }
 
+    /// Sets for each stage of the journey whether it is degraded.
+    pub fn journey(&self, stages: BTreeMap<String, bool>) {
+        *self.values.journey.locked() = stages;
+    }
+
     /// Calls `hook` before each scrape, for values that are cheaper to read then than to keep up to date.
     ///
     /// It runs on the admin listener's thread. It may set any handle, and must neither add hooks nor scrape.
@@ -227,6 +235,9 @@ impl MetricValues {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
         self.load.read(page);
+        for (stage, degraded) in self.journey.locked().iter() {
+            page.gauge(&families::JOURNEY, &[stage], flag(*degraded));
+        }
         let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
         page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
     }
@@ -272,6 +283,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
+    metrics.upstreams.locked().iter().for_each(|sample| sample.read(page, vendor));
     for (direction, traffic) in metrics.directions() {
         read_traffic(page, vendor, direction, traffic);
     }
@@ -292,6 +304,7 @@ fn read_traffic(page: &mut ScrapePage, vendor: &str, direction: Direction, traff
 pub(super) mod tests {
     use super::*;
     use crate::model::TreatmentKind;
+    use crate::telemetry::UpstreamSample;
 
     /// Metrics in which every family has a sample.
     pub(in crate::telemetry) fn busy() -> (Metrics, Clock) {
@@ -317,6 +330,16 @@ pub(super) mod tests {
         vendor.reveals("forged", 3);
         vendor.introspections("active", 3);
         vendor.files_unreadable([("jwks", true)]);
+        vendor.upstreams(vec![UpstreamSample {
+            direction: Direction::Egress,
+            upstream: "acme".to_owned(),
+            targets: vec![("10.0.0.1:443".to_owned(), true), ("10.0.0.2:443".to_owned(), false)],
+            ejections: 4,
+            retries: 5,
+            retries_over_budget: 6,
+            circuit_open: Some(true),
+        }]);
+        metrics.journey([("signup".to_owned(), true)].into());
         LimitLabel::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(StoreLabel::Audit, 1);
@@ -350,6 +373,10 @@ pub(super) mod tests {
             "vendorgate_token_age_seconds{vendor=\"acme\"} 90",
             "vendorgate_signing_key_age_seconds{vendor=\"acme\"} 1029",
             "vendorgate_limit_remaining_ratio{vendor=\"acme\",limit=\"records\"} 1",
+            "vendorgate_upstream_healthy{vendor=\"acme\",direction=\"egress\",upstream=\"acme\",target=\"10.0.0.2:443\"} 0",
+            "vendorgate_upstream_retries_total{vendor=\"acme\",direction=\"egress\",upstream=\"acme\",result=\"over_budget\"} 6",
+            "vendorgate_upstream_circuit_open{vendor=\"acme\",direction=\"egress\",upstream=\"acme\"} 1",
+            "vendorgate_journey_degraded{stage=\"signup\"} 1",
             "vendorgate_token_cache_total{result=\"miss\"} 1",
             "vendorgate_state_errors_total{store=\"audit\"} 1",
             "vendorgate_config_reload_total{result=\"failure\"} 1",

@@ -19,6 +19,7 @@ mod process;
 mod reference_parsers;
 mod route_metrics;
 mod shard;
+mod upstream_metrics;
 mod vendor_metrics;
 
 pub use exchange_line::{EarlyEnd, ExchangeLine};
@@ -32,4 +33,5 @@ pub use log::ExchangeLog;
 pub use metrics::Metrics;
 pub use route_metrics::RouteMetrics;
 pub use shard::claim_worker;
+pub use upstream_metrics::UpstreamSample;
 pub use vendor_metrics::{TrafficMetrics, VendorMetrics};

@@ -13,7 +13,8 @@ use crate::model::{Lock as _, TreatmentKind};
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
 const RECORDS: usize = TreatmentKind::ALL.len();
 const SHAPE_UNEXPECTED: usize = RECORDS + 1;
-const OTHER: usize = SHAPE_UNEXPECTED + 1;
+const FALLBACKS: usize = SHAPE_UNEXPECTED + 1;
+const OTHER: usize = FALLBACKS + 1;
 const STATUSES: usize = OTHER + 1;
 /// Marks a status that came when all counters were taken.
 const NO_PLACE: u8 = u8::MAX;
@@ -66,6 +67,11 @@ impl RouteMetrics {
         self.cells.of_this_thread().add(SHAPE_UNEXPECTED, 1);
     }
 
+    /// Counts a request that was answered by the route's fallback.
+    pub fn fallback(&self) {
+        self.cells.of_this_thread().add(FALLBACKS, 1);
+    }
+
     /// Sets how many of the route's rules have never matched.
     pub fn unmatched_rules(&self, rules: u64) {
         self.unmatched.store(rules, Ordering::Relaxed);
@@ -101,6 +107,7 @@ impl RouteMetrics {
         let labels = [vendor, way, route];
         page.counter(&families::RECORDS, &labels, self.records_sum() as f64);
         page.counter(&families::SHAPES, &labels, self.shape_unexpected_sum() as f64);
+        page.counter(&families::FALLBACKS, &labels, self.cells.sum(FALLBACKS) as f64);
         page.gauge(&families::UNMATCHED, &labels, self.unmatched.load(Ordering::Relaxed) as f64);
         for treated in TreatmentKind::ALL {
             let values = self.pii_values_sum(treated);

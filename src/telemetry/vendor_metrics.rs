@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
 use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
+use super::upstream_metrics::UpstreamSample;
 use crate::model::{Direction, Lock as _, Reason, UnixTime, VendorId};
 
 /// The route label of an exchange that no route of the contract matched. No route's text can be this.
@@ -43,6 +44,8 @@ pub struct VendorMetrics {
     pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) files: Mutex<BTreeMap<&'static str, bool>>,
+    pub(super) upstreams: Mutex<Vec<UpstreamSample>>,
+    last_fallback_ms: AtomicU64,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -61,6 +64,8 @@ impl VendorMetrics {
             reveals: Mutex::default(),
             introspections: Mutex::default(),
             files: Mutex::default(),
+            upstreams: Mutex::default(),
+            last_fallback_ms: AtomicU64::new(0),
             traffic: Default::default(),
         }
     }
@@ -142,6 +147,21 @@ impl VendorMetrics {
     /// Sets for each watched file of the vendor, named by its purpose, whether it cannot be used.
     pub fn files_unreadable(&self, files: impl IntoIterator<Item = (&'static str, bool)>) {
         *self.files.locked() = files.into_iter().collect();
+    }
+
+    /// Sets the state of the vendor's upstreams, of those above whose connections anything stands.
+    pub fn upstreams(&self, samples: Vec<UpstreamSample>) {
+        *self.upstreams.locked() = samples;
+    }
+
+    /// A fallback has answered for the vendor.
+    pub fn answered_by_fallback(&self, at: UnixTime) {
+        self.last_fallback_ms.fetch_max(at.as_millis(), Ordering::Relaxed);
+    }
+
+    /// When a fallback last answered for the vendor.
+    pub fn last_fallback(&self) -> Option<UnixTime> {
+        some_time(&self.last_fallback_ms)
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {

@@ -23,6 +23,8 @@ use crate::http::{Url, UrlScheme};
 #[derive(Debug)]
 pub struct UpstreamConnector {
     base: Url,
+    /// Where connections go, where that is not the host of the URL.
+    target: Option<Url>,
     deadline: Duration,
     networks: AllowedNetworks,
     tls: Option<(UpstreamTls, ServerName<'static>)>,
@@ -90,6 +92,7 @@ impl UpstreamConnector {
         };
         Ok(Self {
             base,
+            target: None,
             deadline: settings.connect_deadline,
             networks: settings.networks.clone(),
             tls,
@@ -102,6 +105,12 @@ impl UpstreamConnector {
     pub fn avoiding(mut self, own: &Arc<OwnAddresses>) -> Self {
         self.own = Arc::clone(own);
         self
+    }
+
+    /// Connects to this target, which may be another machine than the host of the URL. The name that its certificate
+    /// must have stays that of the URL.
+    pub(super) fn dialling(self, target: &Url) -> Self {
+        Self { target: Some(target.clone()).filter(|target| *target != self.base), ..self }
     }
 
     /// The URL of the upstream.
@@ -161,11 +170,12 @@ impl UpstreamConnector {
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
-        let port = self.base.port();
-        if let Some(address) = self.base.address() {
+        let target = self.target.as_ref().unwrap_or(&self.base);
+        let port = target.port();
+        if let Some(address) = target.address() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(tokio::net::lookup_host((self.base.bare_host(), port)).await.map_err(ConnectError::Resolve)?.collect())
+        Ok(tokio::net::lookup_host((target.bare_host(), port)).await.map_err(ConnectError::Resolve)?.collect())
     }
 }
 

@@ -19,6 +19,7 @@ use super::pool::{OpenConnection, SendError};
 use crate::bounds;
 use crate::http::{ExpectedResponse, GatewayBody, PendingResponse, ScreenedStream};
 use crate::kill::InFlight;
+use crate::model::Moment;
 
 /// An HTTP/1.1 connection.
 #[derive(Debug)]
@@ -29,7 +30,7 @@ pub(super) struct PooledConnection {
     is_busy: bool,
     /// What the screening of the upstream's bytes must expect as the next response.
     asked: Arc<PendingResponse>,
-    _open: OpenConnection,
+    open: OpenConnection,
 }
 
 /// A connection that is dropped in the middle of an exchange is reset, so that the upstream does not take it for whole.
@@ -66,7 +67,7 @@ impl PooledConnection {
             })
             .await;
         });
-        Ok(Self { requests, control, is_busy: false, asked, _open: open })
+        Ok(Self { requests, control, is_busy: false, asked, open })
     }
 
     /// Whether the connection has finished its last exchange, and takes the next one, within this time.
@@ -99,8 +100,8 @@ impl PooledConnection {
     }
 
     /// Whether the connection can take another request.
-    pub(super) fn is_reusable(&self) -> bool {
-        !self.requests.is_closed() && self.asked.error().is_none()
+    pub(super) fn is_reusable(&self, now: Moment) -> bool {
+        now.monotonic_ns < self.open.expires_ns && !self.requests.is_closed() && self.asked.error().is_none()
     }
 
     fn error(&self, error: hyper::Error) -> SendError {

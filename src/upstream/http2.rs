@@ -39,6 +39,8 @@ pub(super) struct SharedState {
     next: AtomicUsize,
     /// Set once the connection takes no further stream.
     is_retired: AtomicBool,
+    /// When the connection is too old for another stream, on the monotonic clock.
+    expires_ns: u64,
     /// When a stream last began or ended whole, on the monotonic clock.
     used_ns: AtomicU64,
 }
@@ -78,7 +80,7 @@ impl SharedConnection {
             .handshake::<_, Bytes>(wire);
         let (requests, mut connection) = handshake.await.map_err(SendError::Reset)?;
         let mut pings = connection.ping_pong();
-        let theirs = Arc::clone(&control);
+        let (theirs, expires_ns) = (Arc::clone(&control), open.expires_ns);
         tokio::spawn(async move {
             // Counted until the socket is closed.
             let _open = open;
@@ -100,6 +102,7 @@ impl SharedConnection {
             count: AtomicUsize::new(0),
             next: AtomicUsize::new(0),
             is_retired: AtomicBool::new(false),
+            expires_ns,
             used_ns: AtomicU64::new(0),
         };
         Ok(Self { requests, state: Arc::new(state) })
@@ -110,7 +113,8 @@ impl SharedConnection {
         let ready = self.requests.poll_ready(&mut Context::from_waker(Waker::noop()));
         let age_ns = now.monotonic_ns.saturating_sub(self.state.used_ns.load(Ordering::Relaxed));
         let is_stale = !self.is_busy() && age_ns >= bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64;
-        !(matches!(ready, Poll::Ready(Err(_))) || is_stale || self.state.is_retired.load(Ordering::Relaxed))
+        let is_old = now.monotonic_ns >= self.state.expires_ns;
+        !(matches!(ready, Poll::Ready(Err(_))) || is_stale || is_old || self.state.is_retired.load(Ordering::Relaxed))
     }
 
     /// Whether an exchange is under way.

@@ -13,6 +13,7 @@ use ::http::header::UPGRADE;
 use ::http::uri::{Authority, Scheme};
 use ::http::{HeaderValue, Request, Response};
 
+use super::balance::spread;
 use super::body::UpstreamBody;
 use super::connect::{AlpnOffer, UpstreamConnector};
 use super::http1::PooledConnection;
@@ -40,6 +41,8 @@ pub struct UpstreamPool {
     connect_deadline: Duration,
     response_deadline: Duration,
     body: BodyLimits,
+    connections_max: usize,
+    connection_age_max: Option<Duration>,
     shards: Arc<[PoolShard]>,
     sockets: Arc<SocketBudget>,
     open: Arc<AtomicUsize>,
@@ -64,11 +67,16 @@ pub struct UpstreamRequest<S> {
 
 /// Counts one open connection of the pool, until it is dropped.
 #[derive(Debug)]
-pub(super) struct OpenConnection(Arc<AtomicUsize>, Option<SocketPermit>);
+pub(super) struct OpenConnection {
+    count: Arc<AtomicUsize>,
+    socket: Option<SocketPermit>,
+    /// When the connection is too old for another exchange, on the monotonic clock.
+    pub(super) expires_ns: u64,
+}
 
 impl Drop for OpenConnection {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.count.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -121,6 +129,8 @@ impl UpstreamPool {
             connect_deadline: settings.connect_deadline,
             response_deadline: settings.response_deadline,
             body: settings.body,
+            connections_max: settings.group.connections_max,
+            connection_age_max: settings.group.connection_age_max,
             shards,
             sockets,
             open: Arc::default(),
@@ -224,7 +234,7 @@ impl UpstreamPool {
             let (mut sender, reused) = match self.shard(worker).pop_idle(now) {
                 Some(sender) => (sender, true),
                 // Boxed, so that the state of a TLS handshake is not part of the future of every request.
-                None => match Box::pin(self.open(AlpnOffer::Nothing)).await? {
+                None => match Box::pin(self.open(AlpnOffer::Nothing, now)).await? {
                     OpenedConnection::Http1(sender) => (sender, false),
                     OpenedConnection::Http2(_) => return Err(SendError::Unreadable),
                 },
@@ -291,7 +301,7 @@ impl UpstreamPool {
             return Ok(Some(connection));
         }
         let offer = if is_auto { AlpnOffer::Both } else { AlpnOffer::Http2 };
-        Ok(match self.open(offer).await? {
+        Ok(match self.open(offer, now).await? {
             OpenedConnection::Http1(sender) => {
                 self.chose_http1.store(true, Ordering::Relaxed);
                 self.shard(worker).give_back(sender, now);
@@ -305,17 +315,26 @@ impl UpstreamPool {
         })
     }
 
+    /// When a connection that is opened now is too old: up to a tenth early, so that those that were opened together do
+    /// not all end together.
+    fn expiry_ns(&self, now: Moment) -> u64 {
+        let Some(age) = self.connection_age_max else { return u64::MAX };
+        let age_ns = u64::try_from(age.as_nanos()).unwrap_or(u64::MAX);
+        let early = spread(now.monotonic_ns) % (age_ns / 10).max(1);
+        now.monotonic_ns.saturating_add(age_ns - early)
+    }
+
     fn shard(&self, worker: usize) -> &PoolShard {
         &self.shards[worker % self.shards.len()]
     }
 
-    async fn open(&self, offer: AlpnOffer) -> Result<OpenedConnection, SendError> {
+    async fn open(&self, offer: AlpnOffer, now: Moment) -> Result<OpenedConnection, SendError> {
         let before = self.open.fetch_add(1, Ordering::Relaxed);
-        let mut open = OpenConnection(Arc::clone(&self.open), None);
-        if before >= bounds::UPSTREAM_CONNECTIONS_MAX {
+        let mut open = OpenConnection { count: Arc::clone(&self.open), socket: None, expires_ns: self.expiry_ns(now) };
+        if before >= self.connections_max {
             return Err(SendError::Full);
         }
-        open.1 = Some(self.sockets.take().ok_or(SendError::Full)?);
+        open.socket = Some(self.sockets.take().ok_or(SendError::Full)?);
         let (stream, is_http2) = self.connector.connect(offer).await.map_err(SendError::Connect)?;
         if !is_http2 {
             return PooledConnection::handshake(stream, self.body.idle, open).await.map(OpenedConnection::Http1);
@@ -362,7 +381,7 @@ impl UpstreamLease {
         match self.hold {
             LeasedConnection::Http1(mut sender) => {
                 sender.finish();
-                if sender.is_reusable() {
+                if sender.is_reusable(now) {
                     self.upstream.shard(self.worker).give_back(sender, now);
                 }
             }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::GroupSettings;
 use crate::http::Url;
 use crate::model::UpstreamId;
 
@@ -24,6 +25,8 @@ pub struct UpstreamSettings {
     pub networks: AllowedNetworks,
     /// Which version of HTTP is spoken.
     pub protocol: HttpProtocol,
+    /// Its targets, and what stands above their connections.
+    pub group: GroupSettings,
 }
 
 /// Which version of HTTP is spoken to an upstream.

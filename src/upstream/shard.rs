@@ -33,7 +33,7 @@ impl PoolShard {
         let mut idle = self.idle.locked();
         while let Some(IdleConnection { sender, since_ns }) = idle.pop() {
             let age_ns = now.monotonic_ns.saturating_sub(since_ns);
-            if sender.is_reusable() && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
+            if sender.is_reusable(now) && age_ns < bounds::UPSTREAM_IDLE_MAX.as_nanos() as u64 {
                 return Some(sender);
             }
         }

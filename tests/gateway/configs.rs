@@ -229,7 +229,7 @@ fn every_default_limit_is_in_docs_schema_and_example() {
             .collect();
         let key = limit.limit.rsplit('.').next().expect("a key");
         let row = |text: &str, key: &str| text.lines().find(|line| line.contains(key)).unwrap_or_default().to_owned();
-        let (in_docs, in_full) = (row(&docs, &format!("{key}` | ")), row(&full, &format!("{key}:")));
+        let (in_docs, in_full) = (row(&docs, &format!("{key}` | ")), row(&full, &format!(" {key}:")));
         for figure in figures {
             assert!(in_docs.contains(figure), "docs/configuration.md, {key}: {figure}");
             assert!(in_full.contains(figure), "config/full.yaml, {key}: {figure}");

@@ -1,7 +1,8 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{identity, lifecycle, limits, reach, routes, upstreams, values};
+use super::{identity, lifecycle, limits, reach, routes, upstream_group, upstreams, values};
+use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
 use crate::config::reach::ReachSettings;
@@ -95,6 +96,9 @@ fn is_draft(at: &Cursor<'_>, written: Option<written::ContractMode>) -> bool {
 }
 
 fn journey(at: &Cursor<'_>, written: &[String]) -> Vec<String> {
+    if written.len() > JOURNEY_STAGES_MAX {
+        at.fault(format!("names more than {JOURNEY_STAGES_MAX} stages"), "name the stages, not the pages");
+    }
     written.iter().enumerate().map(|(i, text)| values::line(&at.item(i), Some(text))).collect()
 }
 
@@ -155,5 +159,7 @@ fn egress(
     };
     let reach = reach::reach(&at, egress, &upstream.base);
     let routes = egress.routes.as_ref().map(|routes| routes::egress(&at.key("routes"), routes, &upstream));
-    (routes.unwrap_or_default(), reach)
+    let routes = routes.unwrap_or_default();
+    upstream_group::check_retried(&at.key("upstream").key("retry"), upstream.group.retry.as_ref(), &routes);
+    (routes, reach)
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::contract::ContractContext;
 use super::rules::{RuleSide, field, related, rules};
-use super::{body_format, graphql, limits, upstreams, values};
+use super::{body_format, fallback, graphql, limits, upstreams, values};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{ContractRoute, ContractRoutes};
 use crate::config::file::route::{EgressRouteConfig, IngressRouteConfig, MessageRulesConfig};
@@ -61,8 +61,19 @@ fn ingress_route(
     body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
     body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket(at, written.websocket, [&request, &response]);
-    let (pattern, scopes, upstream) = (pattern?, scopes?, upstream?);
-    Some(ContractRoute { pattern, scopes, upstream, limits, websocket, allow_encoded_slash: false, request, response })
+    let fallback = fallback::fallback(&at.key("fallback"), written.fallback.as_ref(), Direction::Ingress, websocket);
+    let (pattern, scopes, upstream, allow_encoded_slash) = (pattern?, scopes?, upstream?, false);
+    Some(ContractRoute {
+        pattern,
+        scopes,
+        upstream,
+        limits,
+        websocket,
+        allow_encoded_slash,
+        fallback,
+        request,
+        response,
+    })
 }
 
 fn egress_route(
@@ -85,6 +96,7 @@ fn egress_route(
     let websocket = websocket(at, written.websocket, [&request, &response]);
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     let allow_encoded_slash = written.allow_encoded_slash.unwrap_or(false);
+    let fallback = fallback::fallback(&at.key("fallback"), written.fallback.as_ref(), Direction::Egress, websocket);
     Some(ContractRoute {
         pattern: pattern?,
         scopes,
@@ -92,6 +104,7 @@ fn egress_route(
         limits,
         websocket,
         allow_encoded_slash,
+        fallback,
         request,
         response,
     })

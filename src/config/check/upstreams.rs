@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::values;
+use super::{upstream_group, values};
 use crate::bounds::{
     BODY_IDLE_DEADLINE, BODY_PACE_BYTES, BODY_PACE_BYTES_MAX, BODY_PACE_PER, CONNECT_DEADLINE, RESPONSE_DEADLINE,
     UPSTREAM_DEADLINE_MAX,
@@ -15,7 +15,7 @@ use crate::config::source::Cursor;
 use crate::config::{suggest, units};
 use crate::http::{Url, UrlError, UrlScheme};
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{AllowedNetworks, BodyLimits, HttpProtocol, MinRate, UpstreamSettings};
+use crate::upstream::{AllowedNetworks, BodyLimits, GroupSettings, HttpProtocol, MinRate, UpstreamSettings};
 
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
@@ -68,6 +68,7 @@ fn defaults(id: UpstreamId, networks: AllowedNetworks) -> UpstreamSettings {
         body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
         networks,
         protocol: HttpProtocol::default(),
+        group: GroupSettings::default(),
     }
 }
 
@@ -88,8 +89,15 @@ fn settings(
         settings.body.min_rate = pace;
     }
     settings.protocol = written.protocol.unwrap_or_default();
-    if let Some(base) = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text)) {
-        check_reachable(&at.key("url"), &base, &settings.networks);
+    let base = written.url.as_deref().and_then(|text| base_url(&at.key("url"), text));
+    settings.group = upstream_group::group(at, written, base.as_ref(), settings.response_deadline);
+    if let Some(base) = base {
+        if settings.group.targets.is_empty() {
+            check_reachable(&at.key("url"), &base, &settings.networks);
+        }
+        for (i, target) in settings.group.targets.iter().enumerate() {
+            check_reachable(&at.key("targets").item(i), target, &settings.networks);
+        }
         settings.base = base;
     }
     Arc::new(settings)
@@ -104,7 +112,7 @@ fn pace(at: &Cursor<'_>, written: Option<&file::PaceText>) -> Option<MinRate> {
     Some(MinRate { bytes, per })
 }
 
-fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
+pub(super) fn base_url(at: &Cursor<'_>, text: &str) -> Option<Url> {
     let read = Url::parse_base(text);
     match &read {
         Ok(_) => {}

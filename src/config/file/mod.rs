@@ -6,8 +6,10 @@
 pub(in crate::config) mod contract;
 pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
+pub(in crate::config) mod fallback;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
+pub(in crate::config) mod upstream;
 pub(in crate::config) mod webhook;
 
 use std::collections::BTreeMap;
@@ -17,7 +19,7 @@ use serde::Deserialize;
 
 use super::settings::OperatorRole;
 use crate::telemetry::log::LogFormat;
-use crate::upstream::HttpProtocol;
+use crate::upstream::{BalanceMethod, HttpProtocol};
 
 /// vendorgate.yaml: where the gateway listens, which APIs it calls, and where its contracts are.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -156,6 +158,31 @@ pub(in crate::config) struct UpstreamConfig {
     pub(in crate::config) body_pace: Option<PaceText>,
     /// Which version of HTTP is spoken: http1 (default), http2, or auto, where the upstream chooses under TLS.
     pub(in crate::config) protocol: Option<HttpProtocol>,
+    /// Where connections go instead of the URL's host: URLs of the same scheme. Host, path, and the name that
+    /// certificates must have stay those of the URL.
+    #[schemars(extend("examples" = [["http://10.0.0.1:9000", "http://10.0.0.2:9000"]]))]
+    pub(in crate::config) targets: Option<Vec<String>>,
+    /// How a target is chosen (default round_robin).
+    pub(in crate::config) balance: Option<BalanceMethod>,
+    /// When a target that fails is left out for a time.
+    pub(in crate::config) outlier_detection: Option<upstream::OutlierConfig>,
+    /// How each target's health is found out, off the path of requests (default: it is not).
+    pub(in crate::config) health: Option<upstream::HealthCheckConfig>,
+    /// When a request is sent once more (default: never).
+    pub(in crate::config) retry: Option<upstream::RetryConfig>,
+    /// When the upstream is not asked for a time (default: it always is).
+    pub(in crate::config) breaker: Option<upstream::BreakerConfig>,
+    /// Most connections of one vendor to each target (default 4096).
+    #[schemars(range(min = 1, max = 100_000), example = 100)]
+    pub(in crate::config) max_connections: Option<u32>,
+    /// Most requests of one vendor that are under way at once (default: connections alone are bounded).
+    #[schemars(range(min = 1, max = 100_000), example = 100)]
+    pub(in crate::config) max_requests: Option<u32>,
+    /// Most requests that wait for a place under max_requests, for as long as connect_timeout (default 0).
+    #[schemars(range(min = 0, max = 100_000), example = 50)]
+    pub(in crate::config) max_pending: Option<u32>,
+    /// After what age a connection is closed, between two requests (default: none).
+    pub(in crate::config) max_connection_age: Option<DurationText>,
 }
 
 /// How the gateway stops.

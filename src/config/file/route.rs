@@ -4,9 +4,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::contract::LimitsConfig;
-use super::{DurationText, PaceText, UpstreamConfig};
+use super::fallback::FallbackConfig;
+use super::{DurationText, PaceText, UpstreamConfig, upstream};
 use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
-use crate::upstream::HttpProtocol;
+use crate::upstream::{BalanceMethod, HttpProtocol};
 
 /// A call that the vendor may make.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -35,6 +36,8 @@ pub(in crate::config) struct IngressRouteConfig {
     pub(in crate::config) websocket: Option<bool>,
     /// Whether its requests hold GraphQL queries, which are then checked against the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
+    /// What a caller gets where the upstream gives no answer (default: a refusal).
+    pub(in crate::config) fallback: Option<FallbackConfig>,
     /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
     /// Rules for the response.
@@ -77,6 +80,31 @@ pub(in crate::config) struct VendorUpstreamConfig {
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
+    /// Where connections go instead of the URL's host: URLs of the same scheme. Host, path, and the name that
+    /// certificates must have stay those of the URL.
+    #[schemars(extend("examples" = [["http://10.0.0.1:9000", "http://10.0.0.2:9000"]]))]
+    pub(in crate::config) targets: Option<Vec<String>>,
+    /// How a target is chosen (default round_robin).
+    pub(in crate::config) balance: Option<BalanceMethod>,
+    /// When a target that fails is left out for a time.
+    pub(in crate::config) outlier_detection: Option<upstream::OutlierConfig>,
+    /// How each target's health is found out, off the path of requests (default: it is not).
+    pub(in crate::config) health: Option<upstream::HealthCheckConfig>,
+    /// When a request is sent once more (default: never).
+    pub(in crate::config) retry: Option<upstream::RetryConfig>,
+    /// When the upstream is not asked for a time (default: it always is).
+    pub(in crate::config) breaker: Option<upstream::BreakerConfig>,
+    /// Most connections of one vendor to each target (default 4096).
+    #[schemars(range(min = 1, max = 100_000), example = 100)]
+    pub(in crate::config) max_connections: Option<u32>,
+    /// Most requests of one vendor that are under way at once (default: connections alone are bounded).
+    #[schemars(range(min = 1, max = 100_000), example = 100)]
+    pub(in crate::config) max_requests: Option<u32>,
+    /// Most requests that wait for a place under max_requests, for as long as connect_timeout (default 0).
+    #[schemars(range(min = 0, max = 100_000), example = 50)]
+    pub(in crate::config) max_pending: Option<u32>,
+    /// After what age a connection is closed, between two requests (default: none).
+    pub(in crate::config) max_connection_age: Option<DurationText>,
 }
 
 impl VendorUpstreamConfig {
@@ -89,6 +117,16 @@ impl VendorUpstreamConfig {
             body_idle_timeout: self.body_idle_timeout.clone(),
             body_pace: self.body_pace.clone(),
             protocol: self.protocol,
+            targets: self.targets.clone(),
+            balance: self.balance,
+            outlier_detection: self.outlier_detection.clone(),
+            health: self.health.clone(),
+            retry: self.retry.clone(),
+            breaker: self.breaker.clone(),
+            max_connections: self.max_connections,
+            max_requests: self.max_requests,
+            max_pending: self.max_pending,
+            max_connection_age: self.max_connection_age.clone(),
         }
     }
 }
@@ -116,6 +154,8 @@ pub(in crate::config) struct EgressRouteConfig {
     pub(in crate::config) graphql: Option<bool>,
     /// Whether a segment may hold a slash as `%2F`, as in GET /api/v4/projects/group%2Fname (default false).
     pub(in crate::config) allow_encoded_slash: Option<bool>,
+    /// What a caller gets where the upstream gives no answer (default: a refusal).
+    pub(in crate::config) fallback: Option<FallbackConfig>,
     /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
     /// Rules for the response.

@@ -10,6 +10,7 @@ mod reveal;
 mod revocations;
 mod status;
 mod unseen;
+pub(super) mod upstreams;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::GatewayControl;
 use super::unseen::is_matched;
+use super::{GatewayControl, upstreams};
 use crate::admin::{
-    FileFault, IssuerStatus, LastDenial, Readiness, ReadinessCheck, StatusControl, Traffic, UnexpectedShape,
-    UnmatchedRule, VendorLimit, VendorStatus,
+    FileFault, IssuerStatus, JourneyReport, LastDenial, Readiness, ReadinessCheck, StatusControl, Traffic,
+    UnexpectedShape, UnmatchedRule, VendorLimit, VendorStatus,
 };
 use crate::config::Contract;
 use crate::gateway::{RuleNeverMatched, VendorRuntime};
@@ -37,6 +37,16 @@ impl StatusControl for GatewayControl {
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
         self.vendors().into_iter().find(|status| status.vendor == vendor.as_str())
+    }
+
+    fn journey(&self) -> JourneyReport {
+        let (standing, now) = (self.gateway.switch.status(), self.now());
+        let snapshot = self.gateway.snapshot.load();
+        upstreams::journey(snapshot.vendors().iter().map(|vendor| {
+            let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
+            let is_killed = found.is_some_and(|status| status.state != KillState::Live);
+            (&**vendor, upstreams::degraded_by(vendor, is_killed, now))
+        }))
     }
 
     fn readiness(&self) -> Readiness {
@@ -94,6 +104,9 @@ impl GatewayControl {
             limits: limits(vendor, self.now()),
             unmatched_rules: unmatched_rules(vendor),
             unexpected_shapes: unexpected_shapes(vendor),
+            upstreams: upstreams::statuses(vendor, self.now()),
+            degraded: upstreams::degraded_by(vendor, state != KillState::Live, self.now()),
+            journey: contract.journey.clone(),
             issuer: None,
             files: Vec::new(),
         }
@@ -123,6 +136,9 @@ impl GatewayControl {
             key_age_secs: None,
             unmatched_rules: Vec::new(),
             unexpected_shapes: Vec::new(),
+            upstreams: Vec::new(),
+            journey: Vec::new(),
+            degraded: Vec::new(),
             issuer: None,
             files: Vec::new(),
         }
