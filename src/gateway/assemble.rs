@@ -14,7 +14,7 @@ use super::policy_input::{contract_terms, own_client, route_limits, route_terms}
 use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
 use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
-use super::vendor_upstreams::{SharedChecks, VendorUpstreams};
+use super::vendor_upstreams::{ConnectionServices, SharedChecks, VendorUpstreams};
 use crate::config::{self, Contract, GatewaySettings};
 use crate::exposure::{self, ExposureProfile};
 use crate::identity::{self, DirectoryError, IdentityState};
@@ -161,7 +161,7 @@ impl VendorBuilder<'_> {
         };
         let metrics = self.services.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
-        let mut upstreams = VendorUpstreams::new(self.services, self.checks, before.map(Arc::as_ref));
+        let mut upstreams = VendorUpstreams::new(self.connections(), self.checks, before.map(Arc::as_ref));
         let directions = [
             self.direction(Direction::Ingress, &ledgers, &metrics, &context, &mut upstreams)?,
             self.direction(Direction::Egress, &ledgers, &metrics, &context, &mut upstreams)?,
@@ -286,6 +286,11 @@ impl VendorBuilder<'_> {
             names_subject: rules.subject.is_some(),
             counts_as_exposure: leaves,
         }))
+    }
+
+    fn connections(&self) -> ConnectionServices<'_> {
+        let GatewayServices { tls, own_addresses, sockets, workers, .. } = self.services;
+        ConnectionServices { tls, own_addresses, sockets, workers: *workers }
     }
 
     fn fallback(&self, settings: config::FallbackSettings) -> RouteFallback {

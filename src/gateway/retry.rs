@@ -2,8 +2,8 @@
 //!
 //! A request whose connection could not be made has not left, so another target is tried whatever its method. A request
 //! that may have arrived is sent again only where its upstream has `retry`, its method is idempotent (RFC 9110 section
-//! 9.2.2) or its sender has given it an `Idempotency-Key` that the config trusts, its body is kept whole, and the budget
-//! of all requests has room. Never after a byte of the response went out, past the response deadline or under a kill.
+//! 9.2.2) or it has an `Idempotency-Key` that the config trusts, its body is kept whole, and the budget of all requests
+//! has room. Never after a byte of the response went out, past the response deadline or under a kill.
 
 use std::time::Duration;
 

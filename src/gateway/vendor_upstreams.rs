@@ -5,20 +5,32 @@ use std::cell::RefCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::assemble::GatewayServices;
+use rustls::ClientConfig;
+
 use super::snapshot::VendorRuntime;
 use crate::http::Url;
 use crate::model::Direction;
-use crate::upstream::{CheckedHealth, ConnectError, UpstreamConnector, UpstreamGroup, UpstreamSettings};
+use crate::upstream::{
+    CheckedHealth, ConnectError, OwnAddresses, SocketBudget, UpstreamConnector, UpstreamGroup, UpstreamSettings,
+};
 
 /// What health checks have found of the targets, by upstream. Vendors share an internal API, and it is asked once for
 /// all of them.
 #[derive(Debug, Default)]
 pub(super) struct SharedChecks(RefCell<HashMap<(Direction, String, String), Arc<CheckedHealth>>>);
 
+/// What every connection to an upstream needs.
+pub(super) struct ConnectionServices<'a> {
+    pub(super) tls: &'a Arc<ClientConfig>,
+    /// The addresses that the gateway listens on, which no upstream may be.
+    pub(super) own_addresses: &'a Arc<OwnAddresses>,
+    pub(super) sockets: &'a Arc<SocketBudget>,
+    pub(super) workers: usize,
+}
+
 /// The groups that were made so far.
 pub(super) struct VendorUpstreams<'a> {
-    services: &'a GatewayServices,
+    services: ConnectionServices<'a>,
     checks: &'a SharedChecks,
     /// The vendor as the config in force has it.
     before: Option<&'a VendorRuntime>,
@@ -28,7 +40,7 @@ pub(super) struct VendorUpstreams<'a> {
 
 impl<'a> VendorUpstreams<'a> {
     pub(super) fn new(
-        services: &'a GatewayServices,
+        services: ConnectionServices<'a>,
         checks: &'a SharedChecks,
         before: Option<&'a VendorRuntime>,
     ) -> Self {
@@ -45,7 +57,7 @@ impl<'a> VendorUpstreams<'a> {
         if let Some(known) = self.groups.get(&key) {
             return Ok(Arc::clone(known));
         }
-        let GatewayServices { tls, workers, sockets, own_addresses, .. } = self.services;
+        let ConnectionServices { tls, own_addresses, sockets, workers } = &self.services;
         let before = self.before.and_then(|vendor| vendor.upstream(direction, &key.1)).map(Arc::as_ref);
         let checked = |target: &Url| {
             let mut all = self.checks.0.borrow_mut();

@@ -19,7 +19,7 @@ use super::families::{self, FAMILIES, ScrapePage};
 use super::labels::{CacheResult, LimitLabel, StoreLabel};
 use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel};
 use super::process;
-use super::upstream_metrics::flag;
+use super::upstream_metrics::JourneyMetrics;
 use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
 use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId};
 
@@ -74,7 +74,7 @@ struct MetricValues {
     load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
-    journey: Mutex<BTreeMap<String, bool>>,
+    journey: JourneyMetrics,
     hooks: Mutex<Vec<ScrapeHook>>,
 }
 
@@ -91,7 +91,7 @@ impl Metrics {
             load: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
-            journey: Mutex::default(),
+            journey: JourneyMetrics::default(),
             hooks: Mutex::default(),
         });
         let registry = Registry::new();
@@ -164,7 +164,7 @@ impl Metrics {
 
     /// Sets for each stage of the journey whether it is degraded.
     pub fn journey(&self, stages: BTreeMap<String, bool>) {
-        *self.values.journey.locked() = stages;
+        self.values.journey.set(stages);
     }
 
     /// Calls `hook` before each scrape, for values that are cheaper to read then than to keep up to date.
@@ -235,9 +235,7 @@ impl MetricValues {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
         self.load.read(page);
-        for (stage, degraded) in self.journey.locked().iter() {
-            page.gauge(&families::JOURNEY, &[stage], flag(*degraded));
-        }
+        self.journey.read(page);
         let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
         page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
     }
@@ -330,15 +328,7 @@ pub(super) mod tests {
         vendor.reveals("forged", 3);
         vendor.introspections("active", 3);
         vendor.files_unreadable([("jwks", true)]);
-        vendor.upstreams(vec![UpstreamSample {
-            direction: Direction::Egress,
-            upstream: "acme".to_owned(),
-            targets: vec![("10.0.0.1:443".to_owned(), true), ("10.0.0.2:443".to_owned(), false)],
-            ejections: 4,
-            retries: 5,
-            retries_over_budget: 6,
-            circuit_open: Some(true),
-        }]);
+        vendor.upstreams(vec![UpstreamSample::example()]);
         metrics.journey([("signup".to_owned(), true)].into());
         LimitLabel::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);

@@ -1,7 +1,10 @@
 //! The samples of a vendor's upstreams and of the stages of the journey, as a scrape's hook sets them.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use super::families::{self, ScrapePage};
-use crate::model::Direction;
+use crate::model::{Direction, Lock as _};
 
 /// The state of one upstream of a vendor, where anything stands above its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +42,38 @@ impl UpstreamSample {
     }
 }
 
-pub(super) fn flag(set: bool) -> f64 {
+/// The stages of the journey, and whether each is degraded.
+#[derive(Debug, Default)]
+pub(super) struct JourneyMetrics(Mutex<BTreeMap<String, bool>>);
+
+impl JourneyMetrics {
+    pub(super) fn set(&self, stages: BTreeMap<String, bool>) {
+        *self.0.locked() = stages;
+    }
+
+    pub(super) fn read(&self, page: &mut ScrapePage) {
+        for (stage, degraded) in self.0.locked().iter() {
+            page.gauge(&families::JOURNEY, &[stage], flag(*degraded));
+        }
+    }
+}
+
+#[cfg(test)]
+impl UpstreamSample {
+    /// A sample in which everything has happened.
+    pub(super) fn example() -> Self {
+        Self {
+            direction: Direction::Egress,
+            upstream: "acme".to_owned(),
+            targets: vec![("10.0.0.1:443".to_owned(), true), ("10.0.0.2:443".to_owned(), false)],
+            ejections: 4,
+            retries: 5,
+            retries_over_budget: 6,
+            circuit_open: Some(true),
+        }
+    }
+}
+
+fn flag(set: bool) -> f64 {
     f64::from(u8::from(set))
 }
