@@ -22,7 +22,7 @@ use vendorgate::pii::{
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
-pub const ALL: [Target; 16] = [
+pub const ALL: [Target; 17] = [
     (
         "json",
         json,
@@ -71,6 +71,7 @@ pub const ALL: [Target; 16] = [
             "\r\nGET /a?b=%20 HTTP/1.0\r\nContent-Length: 0\r\nX : y\r\n z\r\n\r\n",
         ],
     ),
+    ("websocket", websocket, &["\x01\x05{\"a\":\u{9}\x01x\x00\x001}\u{8}\x02\x03\x10", "\x01\x02{}\x02\x01x"]),
     (
         "answers",
         answers,
@@ -197,6 +198,11 @@ pub fn requests(data: &[u8]) {
 /// An upstream's bytes, before they are parsed.
 pub fn answers(data: &[u8]) {
     wire::answers(data);
+}
+
+/// The frames of a WebSocket, from either side.
+pub fn websocket(data: &[u8]) {
+    wire::websocket(data);
 }
 
 /// Signed tokens.

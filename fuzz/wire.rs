@@ -14,7 +14,10 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
-use vendorgate::internals::http::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
+use vendorgate::internals::http::{
+    ExpectedResponse, FrameError, FramePart, FrameReader, FramingError, PendingResponse, RequestSequence,
+    ScreenedStream, WebSocketSide,
+};
 
 /// A caller's requests: cut, and read by hyper behind the screen.
 pub fn requests(data: &[u8]) {
@@ -24,6 +27,37 @@ pub fn requests(data: &[u8]) {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(served(data));
+}
+
+/// The frames of a WebSocket: what is read of whole messages is the same however they are cut.
+pub fn websocket(data: &[u8]) {
+    for side in [WebSocketSide::Client, WebSocketSide::Server] {
+        let whole = through_frames(side, data, usize::MAX);
+        for piece in [data.len() / 2, data.len() / 3, 1] {
+            assert_eq!(through_frames(side, data, piece), whole, "cut into pieces of {piece}");
+        }
+    }
+}
+
+/// The whole messages and control frames, in words, and the error.
+fn through_frames(side: WebSocketSide, data: &[u8], piece: usize) -> (Vec<String>, Option<FrameError>) {
+    let (mut reader, mut read, mut open) = (FrameReader::new(side), Vec::new(), Vec::new());
+    for mut piece in data.chunks(piece.max(1)) {
+        loop {
+            match reader.read(&mut piece) {
+                Ok(None) => break,
+                Ok(Some(FramePart::Control(frame))) => read.push(format!("{frame:?}")),
+                Ok(Some(FramePart::Data { bytes, is_last, .. })) => {
+                    open.extend_from_slice(bytes);
+                    if is_last {
+                        read.push(format!("{:?}", std::mem::take(&mut open)));
+                    }
+                }
+                Err(error) => return (read, Some(error)),
+            }
+        }
+    }
+    (read, None)
 }
 
 /// An upstream's answers, to a request of the kind that the first byte chooses.

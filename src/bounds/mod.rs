@@ -334,6 +334,12 @@ pub const IDENTITY_WAIT: Duration = Duration::from_secs(2);
 pub const WEBSOCKET_IDLE_DEADLINE: Duration = Duration::from_secs(600);
 /// What is read from a WebSocket at once.
 pub const WEBSOCKET_PIECE_BYTES: usize = 8 * 1024;
+/// Longest message of a WebSocket whose messages are under rules: it is read as one document.
+pub const WEBSOCKET_MESSAGE_BYTES_MAX: u64 = 16 * 1024 * 1024;
+/// What is held of a treated message before it leaves: a shorter one leaves as one frame, and a refused one not at all.
+pub const WEBSOCKET_FRAGMENT_BYTES: usize = 16 * 1024;
+/// Time for the frame that says why the gateway ends a WebSocket.
+pub const WEBSOCKET_CLOSE_DEADLINE: Duration = Duration::from_secs(1);
 /// Time for both sides to leave HTTP once both have agreed.
 pub const WEBSOCKET_SWITCH_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -34,6 +34,10 @@ impl<'s> SchemaCheck<'s> {
             ExpectedType::Text => text(at, node, &example(schema, resolved)),
             ExpectedType::Integer => integer(at, node, schema, resolved),
             ExpectedType::Boolean => boolean(at, node),
+            ExpectedType::Switch(settings) => match &node.value {
+                YamlValue::Map(_) => self.value(at, settings),
+                _ => boolean(at, node),
+            },
         };
         if read.is_none() {
             at.suppress();
@@ -93,7 +97,8 @@ impl<'s> SchemaCheck<'s> {
             | ExpectedType::OneOrMore(_)
             | ExpectedType::Text
             | ExpectedType::Integer
-            | ExpectedType::Boolean => example(schema, resolved),
+            | ExpectedType::Boolean
+            | ExpectedType::Switch(_) => example(schema, resolved),
         };
         let what = if example.is_empty() { "…" } else { &example };
         at.key(name).fault("is missing", format!("add it: it looks like {name}: {what}"));
@@ -128,7 +133,7 @@ impl<'s> SchemaCheck<'s> {
             ExpectedType::List(_) | ExpectedType::OneOrMore(_) => Json::Array(Vec::new()),
             ExpectedType::Text => "".into(),
             ExpectedType::Integer => 1.into(),
-            ExpectedType::Boolean => false.into(),
+            ExpectedType::Boolean | ExpectedType::Switch(_) => false.into(),
         }
     }
 
@@ -143,6 +148,7 @@ impl<'s> SchemaCheck<'s> {
             choices.chain(schema["enum"].as_array().into_iter().flatten().filter_map(Json::as_str)).collect();
         match schema["type"].as_str() {
             _ if !words.is_empty() => ExpectedType::Words(words),
+            None if schema["anyOf"][0]["type"] == "boolean" => ExpectedType::Switch(&schema["anyOf"][1]),
             None if schema["anyOf"].is_array() => ExpectedType::OneOrMore(&schema["anyOf"][1]["items"]),
             Some("array") => ExpectedType::List(&schema["items"]),
             Some("string") => ExpectedType::Text,
@@ -163,6 +169,8 @@ enum ExpectedType<'a> {
     Text,
     Integer,
     Boolean,
+    /// Whether something is on, or a mapping that says how.
+    Switch(&'a Json),
 }
 
 fn word(at: &Cursor<'_>, node: &YamlNode, words: &[&str]) -> Option<Json> {

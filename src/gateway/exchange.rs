@@ -31,6 +31,8 @@ pub(super) struct ExchangeRecord {
     authority_epoch: u64,
     method: Method,
     version: Version,
+    /// Whether the caller is a gRPC client.
+    is_grpc: bool,
     party: Party,
     /// The status that was sent; 0 until one was.
     status: u16,
@@ -77,6 +79,7 @@ impl ExchangeRecord {
             authority_epoch,
             method,
             version,
+            is_grpc: false,
             party: Party::Unknown,
             status: 0,
             reason: None,
@@ -124,6 +127,15 @@ impl ExchangeRecord {
     /// Whether the caller uses HTTP/2.
     pub(super) fn is_h2(&self) -> bool {
         self.version >= Version::HTTP_2
+    }
+
+    /// The caller is a gRPC client, which reads refusals in a form of its own.
+    pub(super) const fn set_grpc(&mut self, is_grpc: bool) {
+        self.is_grpc = is_grpc;
+    }
+
+    pub(super) const fn is_grpc(&self) -> bool {
+        self.is_grpc
     }
 
     /// Whether the exchange has become a WebSocket.

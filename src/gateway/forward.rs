@@ -25,7 +25,7 @@ use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{HeadCounts, upstream_uri};
 use super::{fallback, headers, retry, websocket, withheld};
 use crate::bounds;
-use crate::http::{GatewayBody, is_framed_once};
+use crate::http::{GatewayBody, is_framed_once, is_grpc};
 use crate::model::{Denial, Direction, Reason};
 use crate::pii::{RewriteError, Rewriter};
 use crate::upstream::{TargetLease, UpstreamBody};
@@ -101,7 +101,7 @@ async fn request_body(
     admitted.record_mut().set_request_body(Arc::clone(&outcome));
     let observer = RequestObserver::new(admitted, outcome);
     let rewrites = pipeline.rewrites();
-    let body = (body, BodyRateMonitor::new(admitted.route().upstream.body_limits()));
+    let body = (body, request_rate(admitted));
     let clock = admitted.record().gateway.clock.clone();
     let mut stream = BodyStream::new(body, pipeline, admitted.share_in_flight(), clock, observer);
     if rewrites && let Some(end) = poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await {
@@ -230,18 +230,25 @@ async fn buffer_response(stream: &mut BodyStream<ResponseObserver>, status: Stat
     end
 }
 
-/// The least rate of a response. An event stream may be as slow as its events, but it must not be silent.
+/// The least rate of a response. An event stream and a gRPC stream may be as slow as their events and messages, but
+/// must not be silent.
 fn response_rate(headers: &HeaderMap, route: &RouteRuntime) -> BodyRateMonitor {
     let is_events = |value: &HeaderValue| {
         let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
         essence.trim_ascii().eq_ignore_ascii_case(b"text/event-stream")
     };
     let body = route.upstream.body_limits();
-    if headers.get(CONTENT_TYPE).is_some_and(is_events) {
+    if headers.get(CONTENT_TYPE).is_some_and(is_events) || is_grpc(headers) {
         BodyRateMonitor::idle(body.idle)
     } else {
         BodyRateMonitor::new(body)
     }
+}
+
+/// The least rate of a request: a gRPC stream may be as slow as its messages.
+fn request_rate(admitted: &Admitted) -> BodyRateMonitor {
+    let body = admitted.route().upstream.body_limits();
+    if admitted.record().is_grpc() { BodyRateMonitor::idle(body.idle) } else { BodyRateMonitor::new(body) }
 }
 
 /// The rewriter of a body; `None` where there is no body, or no rule that reads it.

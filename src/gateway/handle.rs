@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ::http::{Request, Response, request};
+use ::http::{Request, Response, Version, request};
 use hyper::body::Incoming;
 
 use super::admission::{admit, admit_webhook};
@@ -18,7 +18,7 @@ use super::snapshot::VendorRuntime;
 use super::state::Gateway;
 use super::webhook::{self, VerifiedWebhook};
 use super::webhook_reply;
-use crate::http::GatewayBody;
+use crate::http::{GatewayBody, is_grpc};
 use crate::identity::WebhookVerifier;
 
 impl Gateway {
@@ -30,7 +30,8 @@ impl Gateway {
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
         let (head, body) = request.into_parts();
-        let record = ExchangeRecord::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
+        let mut record = ExchangeRecord::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
+        record.set_grpc(head.version == Version::HTTP_2 && is_grpc(&head.headers));
         let snapshot = self.snapshot.load();
         let decided = match admit(&snapshot, &head, record) {
             // The token is seen for the first time, and its key or an answer about it is being fetched: one bounded

@@ -16,8 +16,8 @@ use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{self, HeadCounts};
 use super::withheld;
 use crate::http::{
-    ForwardingContext, is_trailer_allowed, join_cookies, prepare_request, prepare_response, set_websocket_upgrade,
-    strip_validators,
+    ForwardingContext, is_trailer_allowed, join_cookies, prepare_request, prepare_response, refuse_extensions,
+    set_websocket_upgrade, strip_validators,
 };
 use crate::pii::{Plan, RewriteError};
 
@@ -53,6 +53,9 @@ pub(super) fn rewrite_request(
     }
     if admitted.is_websocket() {
         set_websocket_upgrade(&mut head.headers);
+        if route.reads_bodies() {
+            refuse_extensions(&mut head.headers);
+        }
     }
     if rewrites_body {
         strip_validators(&mut head.headers);

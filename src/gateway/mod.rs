@@ -42,6 +42,7 @@ mod vendor_upstreams;
 mod webhook;
 mod webhook_reply;
 mod websocket;
+mod websocket_messages;
 mod withheld;
 
 pub use assemble::{AssembleError, GatewayServices, assemble};

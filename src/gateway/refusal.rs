@@ -8,7 +8,7 @@ use super::consequence;
 use super::exchange::ExchangeRecord;
 use super::rate_headers::add_rate_headers;
 use crate::audit::DeniedRequest;
-use crate::http::{Challenge, GatewayBody, refuse};
+use crate::http::{Challenge, GatewayBody, refuse, refuse_grpc};
 use crate::meter::RateDecision;
 use crate::model::{Denial, Reason};
 
@@ -60,5 +60,5 @@ pub(super) fn respond(
     }
     add_rate_headers(record, rates, response.headers_mut());
     record.set_status(response.status().as_u16());
-    response
+    if record.is_grpc() { refuse_grpc(response, denial, record.direction()) } else { response }
 }

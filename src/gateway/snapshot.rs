@@ -121,6 +121,13 @@ impl MessageRules {
     }
 }
 
+impl RouteRuntime {
+    /// Whether a rule reads the body of either message.
+    pub(super) fn reads_bodies(&self) -> bool {
+        [&self.request, &self.response].into_iter().flatten().any(|rules| rules.plan.reads_body())
+    }
+}
+
 impl Snapshot {
     /// The vendor of this name.
     pub fn vendor(&self, id: &str) -> Option<&Arc<VendorRuntime>> {

@@ -17,6 +17,7 @@ use crate::model::Direction;
 /// The name of this gateway in `Via` fields.
 pub const PSEUDONYM: &str = "vendorgate";
 
+const WEBSOCKET_EXTENSIONS: HeaderName = HeaderName::from_static("sec-websocket-extensions");
 const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -138,6 +139,12 @@ pub fn is_websocket_upgrade(headers: &HeaderMap) -> bool {
 pub fn set_websocket_upgrade(headers: &mut HeaderMap) {
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Has a WebSocket use no extension: no message that an extension has changed can be read. Returns whether one was
+/// asked for, or agreed to.
+pub fn refuse_extensions(headers: &mut HeaderMap) -> bool {
+    headers.remove(WEBSOCKET_EXTENSIONS).is_some()
 }
 
 /// Turns an answer's fields into those that the caller may see.

@@ -8,6 +8,7 @@ mod byte_stream;
 mod client;
 mod forwarding;
 mod framing;
+mod grpc;
 mod host;
 mod host_port;
 mod hygiene;
@@ -19,6 +20,7 @@ mod slots;
 mod spelling;
 mod tls;
 mod url;
+mod websocket_frames;
 mod write_stall;
 
 pub use body::{BodyError, GatewayBody};
@@ -26,9 +28,10 @@ pub use byte_stream::ByteStream;
 pub use client::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
 pub use forwarding::{
     ForwardingContext, PSEUDONYM, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request,
-    prepare_response, set_websocket_upgrade, strip_validators,
+    prepare_response, refuse_extensions, set_websocket_upgrade, strip_validators,
 };
 pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
+pub use grpc::{is_grpc, refuse_grpc};
 pub use host::{bare_host, is_loopback, is_loopback_address};
 pub use host_port::HostPort;
 pub use hygiene::{RequestTarget, is_framed_once, screen};
@@ -38,6 +41,7 @@ pub use request_id::{RequestId, RequestIds};
 pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 pub use tls::{client_tls, native_roots};
 pub use url::{Url, UrlError, UrlScheme};
+pub use websocket_frames::{ControlFrame, FrameError, FramePart, FrameReader, FrameWriter, MessageKind, WebSocketSide};
 pub use write_stall::WriteStall;
 
 /// The denial of a request that can be read in more than one way, or in none. The caller gets the sentence.

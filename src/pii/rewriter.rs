@@ -62,6 +62,9 @@ pub trait RewriteObserver {
         Err(why)
     }
 
+    /// One of several bodies in a stream has ended, such as a message of a WebSocket: what follows is another.
+    fn on_body_end(&mut self) {}
+
     /// The field that [`super::Rules::subject`] selects, as decoded, untreated text. Hash it with a key at once; never
     /// keep it.
     fn on_subject(&mut self, value: &[u8]);

@@ -28,6 +28,7 @@ mod upstreams;
 mod values;
 mod vendors;
 mod webhook;
+mod websocket;
 
 pub(super) use contract::{ContractContext, contract};
 pub(super) use egress_listener::egress;

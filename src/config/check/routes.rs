@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::contract::ContractContext;
 use super::rules::{RuleSide, field, related, rules};
-use super::{body_format, fallback, graphql, limits, upstreams, values};
+use super::{body_format, fallback, graphql, limits, upstreams, values, websocket};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{ContractRoute, ContractRoutes};
 use crate::config::file::route::{EgressRouteConfig, IngressRouteConfig, MessageRulesConfig};
@@ -60,7 +60,8 @@ fn ingress_route(
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
     body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
     body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
-    let websocket = websocket(at, written.websocket, [&request, &response]);
+    let websocket =
+        websocket::judged(&at.key("websocket"), written.websocket, [&request, &response], upstream.as_deref());
     let fallback = fallback::fallback(&at.key("fallback"), written.fallback.as_ref(), Direction::Ingress, websocket);
     let (pattern, scopes, upstream, allow_encoded_slash) = (pattern?, scopes?, upstream?, false);
     Some(ContractRoute {
@@ -93,7 +94,7 @@ fn egress_route(
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
     body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
     body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
-    let websocket = websocket(at, written.websocket, [&request, &response]);
+    let websocket = websocket::judged(&at.key("websocket"), written.websocket, [&request, &response], Some(upstream));
     let (upstream, scopes) = (Arc::clone(upstream), ScopeSet::default());
     let allow_encoded_slash = written.allow_encoded_slash.unwrap_or(false);
     let fallback = fallback::fallback(&at.key("fallback"), written.fallback.as_ref(), Direction::Egress, websocket);
@@ -108,16 +109,6 @@ fn egress_route(
         request,
         response,
     })
-}
-
-/// Refuses rules for bodies on a WebSocket route: WebSocket messages are not read, so they would bypass the rules.
-fn websocket(at: &Cursor<'_>, written: Option<bool>, rules: [&Rules; 2]) -> bool {
-    let allowed = written.unwrap_or(false);
-    if allowed && rules.into_iter().any(Rules::reads_body) {
-        let wrong = "cannot be used with rules that read a body: messages of a WebSocket are not read";
-        at.key("websocket").fault(wrong, "take it out, or give the WebSocket a route of its own");
-    }
-    allowed
 }
 
 fn pattern(at: &Cursor<'_>, text: &str) -> Option<RoutePattern> {

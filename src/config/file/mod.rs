@@ -11,6 +11,7 @@ pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
 pub(in crate::config) mod upstream;
 pub(in crate::config) mod webhook;
+pub(in crate::config) mod websocket;
 
 use std::collections::BTreeMap;
 

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::contract::LimitsConfig;
 use super::fallback::FallbackConfig;
+use super::websocket::WebSocketConfig;
 use super::{DurationText, PaceText, UpstreamConfig, upstream};
 use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
 use crate::upstream::{BalanceMethod, HttpProtocol};
@@ -32,8 +33,9 @@ pub(in crate::config) struct IngressRouteConfig {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.customers[*].id")]
     pub(in crate::config) subject: Option<String>,
-    /// Whether a request may become a WebSocket (default false). Its messages are not read, so no rule may read a body.
-    pub(in crate::config) websocket: Option<bool>,
+    /// Whether a request may become a WebSocket (default false). With true nothing reads its messages, so no rule may
+    /// read a body; with { messages: text } each text message is one body.
+    pub(in crate::config) websocket: Option<WebSocketConfig>,
     /// Whether its requests hold GraphQL queries, which are then checked against the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
     /// What a caller gets where the upstream gives no answer (default: a refusal).
@@ -148,8 +150,9 @@ pub(in crate::config) struct EgressRouteConfig {
     /// The field that identifies the person whom a record is about.
     #[schemars(example = "$.events[*].user")]
     pub(in crate::config) subject: Option<String>,
-    /// Whether a request may become a WebSocket (default false). Its messages are not read, so no rule may read a body.
-    pub(in crate::config) websocket: Option<bool>,
+    /// Whether a request may become a WebSocket (default false). With true nothing reads its messages, so no rule may
+    /// read a body; with { messages: text } each text message is one body.
+    pub(in crate::config) websocket: Option<WebSocketConfig>,
     /// Whether its requests hold GraphQL queries, which are then checked against the answer's rules (default false).
     pub(in crate::config) graphql: Option<bool>,
     /// Whether a segment may hold a slash as `%2F`, as in GET /api/v4/projects/group%2Fname (default false).

@@ -215,6 +215,10 @@ impl RewriteObserver for RecordMeter {
         }
     }
 
+    fn on_body_end(&mut self) {
+        (self.counted, self.covers) = (false, false);
+    }
+
     fn on_treated(&mut self, rule: usize) {
         if let Some(count) = self.feed.treated.get_mut(rule) {
             *count += 1;
