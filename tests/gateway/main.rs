@@ -45,6 +45,7 @@ mod leaked_credentials;
 mod lifecycle;
 mod limits;
 mod memory;
+mod nginx_upstream;
 mod overload;
 mod personal;
 mod pii_test;

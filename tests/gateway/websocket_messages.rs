@@ -3,6 +3,7 @@
 use vendorgate::internals::http::{FramePart, FrameReader, FrameWriter, MessageKind, WebSocketSide};
 
 use crate::support::client::Client;
+use crate::support::issuer::reader;
 use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{CallerStream, ReceivedRequest, Upstream};
@@ -237,4 +238,35 @@ fn an_upstream_with_an_extension_is_refused() {
     let gateway = TestGateway::of_acme(vendor.address, &terms(&vendor, "", ""));
     let refused = Client::to(gateway.egress()).send(ASK).answer();
     assert_eq!((refused.status, refused.reason().as_str()), (502, "upstream_unreadable"));
+}
+
+#[test]
+fn what_our_api_sends_a_vendor_is_treated_counted_and_cut_too() {
+    let event = |number: usize| format!("{{\"events\":[{{\"email\":\"ann@example.com\",\"n\":{number}}}]}}");
+    let messages: Vec<String> = (0..5).map(event).collect();
+    let parts: Vec<(&str, &[u8])> = messages.iter().map(|message| ("t", message.as_bytes())).collect();
+    let (api, received) = vendor(frames(WebSocketSide::Server, &parts), "");
+    let terms = "limits: { requests: { rate: 100000/s }, records: { budget: 3, window: 1d } }
+ingress:
+  - route: GET /v1/live
+    scopes: [orders:read]
+    upstream: crm
+    websocket: { messages: text }
+    records: \"$.events[*]\"
+    response: { pii: [ { field: \"$..email\", as: redact } ] }
+";
+    let gateway = TestGateway::of_acme(api.address, terms);
+    let mut client = Client::to(gateway.ingress());
+    let ask = ASK.replace("/acme/live", "/v1/live");
+    let ask = ask.replace("\r\n\r\n", &format!("\r\nAuthorization: Bearer {}\r\n\r\n", reader()));
+    assert_eq!(client.send(ask).head().status, 101);
+    let got = said(WebSocketSide::Server, &rest(&mut client));
+    let expected: Vec<String> = (0..3).map(|n| event(n).replace("ann@example.com", "[redacted]")).collect();
+    assert_eq!(got.messages, expected);
+    assert!(closed_with(&got, 1008), "{got:?}");
+    until("our side is closed", || api.open() == 0);
+    assert!(closed_with(&said(WebSocketSide::Client, &received.lock().expect("no panic")), 1008));
+    let labels = ["vendor=\"acme\"", "direction=\"ingress\"", "route=\"GET /v1/live\""];
+    assert_eq!(gateway.metric("vendorgate_records_total", &labels), Some(3));
+    until("nothing is in flight", || gateway.in_flight() == 0);
 }
