@@ -1,5 +1,5 @@
-//! nginx as the upstream: the version of HTTP is what TLS and the config agree on. Runs where nginx is installed; says so
-//! otherwise.
+//! nginx as the upstream: the version of HTTP is what TLS and the config agree on. Runs where nginx is installed; says
+//! so otherwise.
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
