@@ -149,6 +149,7 @@ fn chain() -> PolicyChain {
             warn_before: Duration::ZERO,
             after_end: Default::default(),
         },
+        callers: None,
         ceiling: ScopeSet::parse("customers:read orders:read").expect("scopes"),
         ledger: Arc::new(UsageLedger::new(&limits, &routes, key)),
     })

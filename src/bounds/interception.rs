@@ -16,5 +16,7 @@ pub const AUTHORITY_DAYS: u32 = 365;
 pub const AUTHORITY_DAYS_MAX: u32 = 3650;
 /// How long before the end of the authority `check` warns: time to bring a new one to every service.
 pub const AUTHORITY_WARNING: Duration = Duration::from_secs(30 * 86_400);
+/// Most services that may be named as callers: a large company has hundreds.
+pub const CALLERS_MAX: usize = 1_000;
 /// Most hosts that one authority may name: as many as contracts can be read.
 pub const AUTHORITY_HOSTS_MAX: usize = 10_000;

@@ -17,7 +17,7 @@ use super::{ConfigFile, loader};
 use crate::bounds;
 use crate::config::{Contract, ContractSourceMap, FaultSeverity};
 use crate::gateway::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
-use crate::model::{Clock, Denial, Direction, VendorId};
+use crate::model::{ClientId, Clock, Denial, Direction, VendorId};
 use crate::server::StoredState;
 
 /// Say what would happen to a request and why, rule by rule, without sending it
@@ -48,6 +48,9 @@ pub(super) struct ExplainArgs {
     /// Answer in JSON
     #[arg(long)]
     json: bool,
+    /// The service of ours that sends it, of `callers:` in the config
+    #[arg(long, value_name = "NAME")]
+    caller: Option<String>,
     /// The method of the request
     #[arg(value_name = "METHOD")]
     method: String,
@@ -85,6 +88,12 @@ impl ExplainArgs {
         if self.fetch_keys {
             fetch_keys(&explainer)?;
         }
+        let service = self.caller.as_deref().map(ClientId::new);
+        if let Some(service) = &service
+            && !config.egress.callers.iter().any(|known| known.name == *service)
+        {
+            return Err(CliError::invalid_argument("--caller", "the config names no such service under callers:"));
+        }
         let steps = explainer.explain(&ExplainQuery {
             contract,
             direction: self.direction(contract),
@@ -92,6 +101,7 @@ impl ExplainArgs {
                 .map_err(|_| invalid_value("METHOD", &self.method, "GET"))?,
             target: &self.target.parse::<Uri>().map_err(|_| invalid_value("PATH", &self.target, "/v1/customers"))?,
             token: self.token()?.as_deref(),
+            service: service.as_ref(),
             now: clock.now(),
         });
         self.print(contract, &steps, remembered.unread_reason, out)

@@ -13,7 +13,7 @@ use http::{HeaderMap, Method, StatusCode};
 use super::reach::ReachSettings;
 use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
-use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, ScopeSet, UnixTime, VendorId};
 use crate::pii::Rules;
 use crate::route::{Captures, RouteConflict, RouteIndex, RoutePattern, RouteTable};
 use crate::upstream;
@@ -57,6 +57,8 @@ pub struct Contract {
     pub approvals: NonZeroU32,
     /// What the vendor may call.
     pub ingress: ContractRoutes,
+    /// Our services that may call it; `None` is everyone whom the listener lets in.
+    pub callers: Option<Arc<[ClientId]>>,
     /// What we may send it: every route's upstream is the vendor's own API.
     pub egress: ContractRoutes,
     /// How our services reach it.

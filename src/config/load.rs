@@ -62,7 +62,8 @@ impl ConfigLoader<'_> {
     pub fn load_contract(&self, path: &Path) -> Result<Contract, ConfigFaults> {
         let report = FaultReport::new(self.missing_secrets);
         let contract = self.read_contract(path, &report).and_then(|file| {
-            let context = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
+            let context =
+                ContractContext { upstreams: None, client_ca: None, callers: None, listeners: None, now: self.now };
             check::contract(&file.source.root(&report), &file.written, &context)
         });
         finish(report, contract, path).map(|(contract, _)| contract)
@@ -118,8 +119,7 @@ impl ConfigLoader<'_> {
         let (source, written) = self.read::<file::MainConfig>(path, ConfigFileKind::Config, report)?;
         let at = source.root(report);
         let listeners = check::listeners(&at.key("listeners"), written.listeners.as_ref());
-        let written_egress = written.listeners.as_ref().and_then(|listeners| listeners.egress.as_ref());
-        let egress = check::egress(&at.key("listeners").key("egress"), written_egress, self.now);
+        let egress = check::egress(&at, &written, listeners.egress.as_ref(), self.now);
         let upstreams = check::upstreams(&at.key("upstreams"), written.upstreams.as_ref());
         let keys = check::keys(&at.key("keys"), written.keys.as_ref());
         let client_ca = listeners.ingress.as_ref().and_then(client_authorities);
@@ -127,6 +127,7 @@ impl ConfigLoader<'_> {
         let context = ContractContext {
             upstreams: Some(&upstreams),
             client_ca,
+            callers: Some(&egress.callers),
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
             now: self.now,
         };

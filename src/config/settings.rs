@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Contract;
 use crate::audit;
+use crate::identity::ServiceSettings;
 use crate::interception::InterceptionSettings;
 use crate::model::VendorId;
 use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
@@ -87,6 +88,10 @@ pub struct ListenerSettings {
 pub struct EgressSettings {
     /// Whether a caller that proves nothing may call.
     pub anonymous: bool,
+    /// Our services.
+    pub callers: Vec<ServiceSettings>,
+    /// The Unix socket that is listened on instead of the listener's address.
+    pub socket: Option<PathBuf>,
     /// The authority for hosts of contracts that intercept.
     pub interception: Option<InterceptionSettings>,
 }

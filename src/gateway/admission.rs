@@ -117,9 +117,11 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
             authorize(vendor, (caller, Some(&proof)), head, &target.path, path, record)
         }
         Direction::Egress => {
+            let service = egress::identify_service(snapshot, head, record)?;
             let found = egress::find_vendor((&record.gateway, &record.peer), snapshot, head, &target.path)?;
             let rewritten = Some(found.path).filter(|path| *path != head.uri.path());
-            let grant = authorize(found.vendor, (None, None), head, found.path, rewritten, record)?;
+            let caller = service.map(|service| egress::as_caller(found.vendor, service));
+            let grant = authorize(found.vendor, (caller.as_ref(), None), head, found.path, rewritten, record)?;
             Ok(Grant { way: Some(found.way), ..grant })
         }
     }

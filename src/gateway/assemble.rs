@@ -117,7 +117,8 @@ pub fn assemble(
         .collect::<Result<_, _>>()?;
     let by_id = vendors.iter().zip(0..).map(|(vendor, index)| (vendor.id().clone(), index)).collect();
     let hosts = HostIndex::new(&config.contracts);
-    Ok(Snapshot { generation, directory, vendors, by_id, hosts })
+    let services = identity::ServiceDirectory::new(&config.egress.callers, config.egress.anonymous);
+    Ok(Snapshot { generation, directory, services, vendors, by_id, hosts })
 }
 
 pub(super) fn identities(config: &GatewaySettings) -> Vec<identity::IdentityContract> {

@@ -34,6 +34,8 @@ pub(super) struct ExchangeRecord {
     /// Whether the caller is a gRPC client.
     is_grpc: bool,
     party: Party,
+    /// Whether the caller uses the gateway as its proxy.
+    proxied: bool,
     /// The status that was sent; 0 until one was.
     status: u16,
     /// Why the exchange was refused or ended early.
@@ -81,6 +83,7 @@ impl ExchangeRecord {
             version,
             is_grpc: false,
             party: Party::Unknown,
+            proxied: false,
             status: 0,
             reason: None,
             ended: None,
@@ -105,7 +108,7 @@ impl ExchangeRecord {
         }
     }
 
-    /// The vendor's client, where one was proven.
+    /// The vendor's client, or the service of ours, where one was proven.
     pub(super) const fn client(&self) -> Option<&ClientId> {
         match &self.party {
             Party::Unknown => None,
@@ -136,6 +139,15 @@ impl ExchangeRecord {
 
     pub(super) const fn is_grpc(&self) -> bool {
         self.is_grpc
+    }
+
+    /// The caller uses the gateway as its proxy.
+    pub(super) const fn set_proxied(&mut self) {
+        self.proxied = true;
+    }
+
+    pub(super) const fn is_proxied(&self) -> bool {
+        self.proxied
     }
 
     /// Whether the exchange has become a WebSocket.
@@ -276,6 +288,9 @@ impl Drop for ExchangeRecord {
             Direction::Ingress => self.response.bytes_out,
             Direction::Egress => request.bytes_out,
         };
+        if let (Direction::Egress, Some(vendor), Some(service)) = (self.direction(), self.vendor(), self.client()) {
+            vendor.metrics.count_caller(service);
+        }
         let traffic = self.traffic();
         traffic.bytes(sent);
         if self.vendor().is_some() {

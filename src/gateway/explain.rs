@@ -15,7 +15,7 @@ use crate::http::{RequestTarget, screen};
 use crate::identity::{Directory, DirectoryError, IdentitySettings, IdentityState, PresentedRequest};
 use crate::kill::{KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
-use crate::model::{Caller, Denial, Direction, Moment, Reason, Secret, SubjectKey};
+use crate::model::{Caller, ClientId, Denial, Direction, Moment, Reason, Secret, SubjectKey};
 use crate::policy::{PolicyChain, PolicyStep, RequestFacts};
 
 /// Explains requests under one config.
@@ -39,6 +39,8 @@ pub struct ExplainQuery<'a> {
     pub target: &'a Uri,
     /// The token, where the request has one.
     pub token: Option<&'a str>,
+    /// The service of ours that sends it.
+    pub service: Option<&'a ClientId>,
     /// The time of the request.
     pub now: Moment,
 }
@@ -95,7 +97,11 @@ impl<'a> Explainer<'a> {
         steps.push(Explanation::allowed("request", "", format!("read as {} {}", query.method, target.path)));
         let caller = match query.direction {
             Direction::Ingress => self.identify(query, &head.headers, &target, &mut steps),
-            Direction::Egress => None,
+            Direction::Egress => query.service.map(|service| Caller {
+                vendor: query.contract.vendor.clone(),
+                client: service.clone(),
+                claims: None,
+            }),
         };
         self.route(query, &target, caller.as_ref(), &mut steps);
         steps
@@ -262,6 +268,7 @@ fn rule_of(policy: &str, denial: Option<&Denial>, route: &ContractRoute, contrac
         "contract" => "ends".to_owned(),
         "scope" if route.scopes.iter().any(|scope| !contract.scopes.contains(scope)) => "scopes".to_owned(),
         "scope" => format!("{place}.scopes"),
+        "callers" => "egress.callers".to_owned(),
         _ => String::new(),
     }
 }
@@ -269,6 +276,7 @@ fn rule_of(policy: &str, denial: Option<&Denial>, route: &ContractRoute, contrac
 fn reason_allowed(policy: &str, route: &ContractRoute, contract: &Contract) -> String {
     match policy {
         "kill" => "not killed".to_owned(),
+        "callers" => "the contract lists the service".to_owned(),
         "contract" => format!("in force from {} until {}", contract.starts, contract.ends),
         "scope" if route.scopes.is_empty() => "the route needs none".to_owned(),
         "scope" => format!("the token grants {}", route.scopes),

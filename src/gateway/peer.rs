@@ -13,7 +13,7 @@ use super::streamed::{StreamedResponse, StreamedResponses};
 use crate::http::SlotHolder;
 use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
-use crate::model::{Direction, Lock as _};
+use crate::model::{ClientId, Direction, Lock as _};
 
 /// The caller's end of a connection.
 #[derive(Debug)]
@@ -23,6 +23,10 @@ pub struct Peer {
     address: SocketAddr,
     forwarded_for: HeaderValue,
     certificate: Option<PeerCertificate>,
+    /// The user at the other end of a Unix socket.
+    uid: Option<u32>,
+    /// The service that has opened the tunnel in which the requests come.
+    tunnel_service: Option<ClientId>,
     reset: AtomicBool,
     /// Whether the last write waits for the peer to read.
     blocked: AtomicBool,
@@ -70,6 +74,8 @@ impl Peer {
             address,
             forwarded_for,
             certificate,
+            uid: None,
+            tunnel_service: None,
             reset: AtomicBool::default(),
             blocked: AtomicBool::default(),
             draining: AtomicBool::default(),
@@ -110,6 +116,28 @@ impl Peer {
     /// The client certificate that it presented.
     pub const fn certificate(&self) -> Option<&PeerCertificate> {
         self.certificate.as_ref()
+    }
+
+    /// The same for a peer on a Unix socket, where the kernel says whose it is.
+    #[must_use]
+    pub fn of_user(self, uid: Option<u32>) -> Self {
+        Self { uid, ..self }
+    }
+
+    /// The user at the other end of a Unix socket.
+    pub const fn uid(&self) -> Option<u32> {
+        self.uid
+    }
+
+    /// The same for requests within a tunnel that a service has opened.
+    #[must_use]
+    pub fn in_tunnel_of(self, service: Option<ClientId>) -> Self {
+        Self { tunnel_service: service, ..self }
+    }
+
+    /// The service that has opened the tunnel in which the requests come.
+    pub const fn tunnel_service(&self) -> Option<&ClientId> {
+        self.tunnel_service.as_ref()
     }
 
     /// Has the connection closed at once by a reset, so that the kernel throws away what it has not sent yet.

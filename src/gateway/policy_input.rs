@@ -17,6 +17,7 @@ pub(super) fn contract_terms(contract: &Contract, direction: Direction, ledger: 
     ContractTerms {
         direction,
         calendar: contract.calendar(),
+        callers: contract.callers.clone(),
         ceiling: contract.scopes.clone(),
         ledger: Arc::clone(ledger),
     }

@@ -12,10 +12,11 @@ use std::sync::Arc;
 
 use super::snapshot::{Snapshot, VendorRuntime};
 use super::state::Gateway;
+use crate::config::Contract;
 use crate::identity::{CredentialName, SecretFingerprint, VerifiedCaller};
 use crate::kill::{AdmissionProof, RegisteredRequest, RouteTag, SeveredRequests};
 use crate::meter::ContractState;
-use crate::model::{Denial, Direction, Moment, Reason, ScopeSet, VendorId};
+use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet, VendorId};
 
 impl Gateway {
     /// Severs all requests in flight that have lost their authority. Call it when a change is in force. When it
@@ -88,9 +89,25 @@ impl<'a> Rechecker<'a> {
             });
         };
         match request.direction {
-            // The company's own services call without a proof.
-            Direction::Egress => Ok(()),
+            Direction::Egress => self.check_service(request.client, &vendor.contract),
             Direction::Ingress => self.check_proof(request.proof, &route.terms.scopes, &vendor.contract.scopes),
+        }
+    }
+
+    fn check_service(&self, client: Option<&ClientId>, contract: &Contract) -> Result<(), Denial> {
+        let services = &self.snapshot.services;
+        match (client, &contract.callers) {
+            (Some(client), _) if !services.has(client.as_str()) => {
+                Err(denied(Reason::CallerUnknown, "its service was taken out of the config"))
+            }
+            (Some(client), Some(listed)) if !listed.contains(client) => {
+                Err(denied(Reason::CallerNotAllowed, "the contract no longer lists its service"))
+            }
+            (None, Some(_)) => Err(denied(Reason::CallerUnknown, "the contract now lists its callers")),
+            (None, None) if !services.allows_anonymous() => {
+                Err(denied(Reason::CallerUnknown, "callers must now prove which service they are"))
+            }
+            (Some(_) | None, _) => Ok(()),
         }
     }
 

@@ -10,7 +10,7 @@ use super::rate_headers::add_rate_headers;
 use crate::audit::DeniedRequest;
 use crate::http::{Challenge, GatewayBody, refuse, refuse_grpc};
 use crate::meter::RateDecision;
-use crate::model::{Denial, Reason};
+use crate::model::{Denial, Direction, Reason};
 
 /// Whether the request still had its authority when it was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,7 +37,10 @@ pub(super) fn deny(record: &mut ExchangeRecord, denial: &Denial, authority: Auth
         detail: &denial.detail,
         at: record.started.wall,
     });
-    if let (Some(vendor), Some(_), Authority::Intact) = (record.vendor(), record.client(), authority) {
+    // What one of our own services does wrong must not cut the vendor off from the others.
+    if let (Some(vendor), Some(_), Authority::Intact, Direction::Ingress) =
+        (record.vendor(), record.client(), authority, record.direction())
+    {
         consequence::on_denial(&record.gateway, vendor, denial);
     }
 }
@@ -50,7 +53,10 @@ pub(super) fn respond(
     authority: Authority,
 ) -> Response<GatewayBody> {
     deny(record, denial, authority);
-    let challenge = Challenge::of(denial, record.route().map(|route| &route.terms.scopes));
+    let challenge = match record.is_proxied() {
+        true => Challenge::Proxy,
+        false => Challenge::of(denial, record.route().map(|route| &route.terms.scopes)),
+    };
     let mut response = refuse(denial, record.direction(), challenge, record.id);
     let ends = matches!(denial.reason, Reason::RequestMalformed | Reason::BodyTimeout);
     if ends && !record.is_h2() {

@@ -14,7 +14,7 @@ use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
 use crate::exposure;
 use crate::http::HostPort;
-use crate::identity::Directory;
+use crate::identity::{Directory, ServiceDirectory};
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
 use crate::model::{ClientId, Denial, Direction, Reason, VendorId};
@@ -30,6 +30,8 @@ pub struct Snapshot {
     /// The number of configs that were put in force so far, this one included.
     pub generation: u64,
     pub(super) directory: Directory,
+    /// Our own services.
+    pub(super) services: ServiceDirectory,
     pub(super) vendors: Box<[Arc<VendorRuntime>]>,
     pub(super) by_id: HashMap<VendorId, u32>,
     pub(super) hosts: HostIndex,
@@ -137,6 +139,11 @@ impl Snapshot {
     /// The vendor that a destination of our services is.
     pub(super) fn vendor_at(&self, destination: &HostPort<'_>) -> Option<&Arc<VendorRuntime>> {
         self.vendors.get(self.hosts.find(destination)? as usize)
+    }
+
+    /// Whether one of our own services has this name.
+    pub fn has_service(&self, name: &str) -> bool {
+        self.services.has(name)
     }
 
     /// The callers, and the keys that prove them.

@@ -3,7 +3,7 @@
 //! `application/problem+json` (RFC 9457) with a stable reason and a public text. What exactly was wrong goes to the log
 //! and the audit trail. Never tells an attacker more than the reason.
 
-use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use ::http::header::{CACHE_CONTROL, CONTENT_TYPE, PROXY_AUTHENTICATE, RETRY_AFTER, WWW_AUTHENTICATE};
 use ::http::{HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use std::sync::LazyLock;
@@ -20,6 +20,8 @@ pub enum Challenge<'a> {
     Plain,
     /// Also the scopes that the route needs.
     Scopes(&'a ScopeSet),
+    /// One of our services must prove itself to the gateway as its proxy.
+    Proxy,
 }
 
 impl<'a> Challenge<'a> {
@@ -36,6 +38,11 @@ impl<'a> Challenge<'a> {
 /// ingress and the caller's for egress.
 pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, id: RequestId) -> Response<GatewayBody> {
     let mut public = problem_text(denial.reason, direction);
+    let asks_service = denial.reason == Reason::CallerUnknown;
+    let is_proxy = asks_service && matches!(challenge, Challenge::Proxy);
+    if is_proxy {
+        public.status = StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+    }
     public.detail = denial.public_text.unwrap_or(public.detail);
     let mut response = Response::new(GatewayBody::full(problem_json(denial.reason, &public, id)));
     *response.status_mut() = public.status;
@@ -47,8 +54,14 @@ pub fn refuse(denial: &Denial, direction: Direction, challenge: Challenge<'_>, i
     if let Some(secs) = retry {
         headers.insert(RETRY_AFTER, HeaderValue::from(secs));
     }
-    // An egress caller is one of our own services and presents no token, so there is nothing to challenge.
-    if direction == Direction::Ingress
+    // Of an egress caller, one of our own services, nothing but its name is asked. A challenge for Basic in a 401 would
+    // make clients send what they hold for the vendor.
+    if is_proxy {
+        // Some clients send credentials only after this.
+        headers.insert(PROXY_AUTHENTICATE, HeaderValue::from_static(r#"Basic realm="vendorgate""#));
+    } else if asks_service {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(r#"X-Vendorgate-Caller-Token realm="vendorgate""#));
+    } else if direction == Direction::Ingress
         && let Some(value) = challenge_of(denial.reason, public.status, challenge)
     {
         headers.insert(WWW_AUTHENTICATE, value);
@@ -119,7 +132,7 @@ fn challenge_of(reason: Reason, status: StatusCode, challenge: Challenge<'_>) ->
                 let text = format!(r#"Bearer realm="vendorgate", error="insufficient_scope", scope="{scopes}""#);
                 HeaderValue::try_from(text).ok()
             }
-            Challenge::Plain => {
+            Challenge::Plain | Challenge::Proxy => {
                 Some(HeaderValue::from_static(r#"Bearer realm="vendorgate", error="insufficient_scope""#))
             }
         },
@@ -181,6 +194,17 @@ mod tests {
             // An unreadable answer would come again, so no time is given.
             let passes = matches!(status, 429 | 502..=504) && reason != Reason::UpstreamUnreadable;
             assert_eq!(says.is_some_and(|secs| secs > 0), passes, "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_is_asked_for_its_name_as_a_proxy_asks_and_as_a_server_asks() {
+        let denial = Denial::new(Reason::CallerUnknown, "");
+        for (challenge, status, field) in
+            [(Challenge::Proxy, 407, PROXY_AUTHENTICATE), (Challenge::Plain, 401, WWW_AUTHENTICATE)]
+        {
+            let response = refuse(&denial, Direction::Egress, challenge, RequestIds::next());
+            assert_eq!((response.status().as_u16(), response.headers().contains_key(field)), (status, true));
         }
     }
 

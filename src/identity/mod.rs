@@ -17,6 +17,7 @@
 //! | `webhook` | vendors that sign their webhooks |
 //! | `introspection` | opaque tokens, about which the issuer is asked |
 //! | `revocation` | what an operator has revoked |
+//! | `services` | our own services, which call vendors |
 //! | `files` | secrets, authorities and key files that may be replaced at any time |
 
 mod caller;
@@ -33,6 +34,7 @@ mod keys;
 mod outage;
 mod replay;
 mod revocation;
+mod services;
 mod settings;
 mod state;
 mod token;
@@ -51,6 +53,7 @@ pub use keys::issuer_keys::RefreshOutcome;
 pub use keys::key_set::inspect_keys;
 pub use keys::signing::{SigningError, SigningKey};
 pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, keep_until};
+pub use services::{PresentedService, ServiceDirectory, ServiceSettings};
 pub use settings::{
     CertificateSettings, FetchSettings, IdentitySettings, IntrospectionSettings, KeySource, RotationRules,
     SenderBinding, SupersededBy, TokenSettings,

@@ -19,7 +19,7 @@ mod trust;
 
 pub use authority::InterceptionAuthority;
 pub use error::InterceptionError;
-pub use generate::{AuthorityFiles, AuthorityKey, AuthorityOrder, write_public_file};
+pub use generate::{AuthorityFiles, AuthorityOrder, write_public_file};
 pub use interceptor::Interceptor;
 pub use settings::InterceptionSettings;
 pub use trust::{java_trust_store, merged_bundle, to_pem};

@@ -1,14 +1,16 @@
 //! Binds a socket for each worker on one address, and accepts connections, each with a slot.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener};
+use std::os::unix::net::UnixListener as StdUnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 
+use super::unix_socket::as_stream;
 use crate::bounds;
 use crate::http::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 
@@ -58,11 +60,52 @@ fn bind_one(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
+/// A socket of a worker.
+#[derive(Debug)]
+pub enum BoundSocket {
+    /// On an address.
+    Tcp(StdListener),
+    /// On a path.
+    Unix(StdUnixListener),
+}
+
 /// Accepts connections, each with a slot that is given back when the connection closes.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    listener: TcpListener,
+    listener: AcceptingSocket,
     door: SlotAssigner,
+}
+
+#[derive(Debug)]
+enum AcceptingSocket {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl AcceptingSocket {
+    async fn accept(&self) -> io::Result<NewConnection> {
+        match self {
+            Self::Tcp(listener) => {
+                listener.accept().await.map(|(stream, address)| NewConnection { stream, address, uid: None })
+            }
+            Self::Unix(listener) => of_unix(listener.accept().await?.0),
+        }
+    }
+}
+
+fn of_unix(stream: tokio::net::UnixStream) -> io::Result<NewConnection> {
+    let (stream, user) = as_stream(stream)?;
+    Ok(NewConnection { stream, address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), uid: Some(user) })
+}
+
+/// A connection that has no slot yet.
+#[derive(Debug)]
+pub(super) struct NewConnection {
+    stream: TcpStream,
+    /// The address of the peer; that of this machine for one on a Unix socket.
+    address: SocketAddr,
+    /// The user at the other end of a Unix socket.
+    uid: Option<u32>,
 }
 
 /// Gives connections their slots.
@@ -76,8 +119,12 @@ pub(super) struct SlotAssigner {
 }
 
 impl Acceptor {
-    pub(super) fn new(socket: StdListener, door: SlotAssigner) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::from_std(socket)?, door })
+    pub(super) fn new(socket: BoundSocket, door: SlotAssigner) -> io::Result<Self> {
+        let listener = match socket {
+            BoundSocket::Tcp(socket) => AcceptingSocket::Tcp(TcpListener::from_std(socket)?),
+            BoundSocket::Unix(socket) => AcceptingSocket::Unix(UnixListener::from_std(socket)?),
+        };
+        Ok(Self { listener, door })
     }
 
     /// The next connection, once it has a slot. Until then the connections behind it wait in the kernel's backlog, so
@@ -85,7 +132,7 @@ impl Acceptor {
     pub(super) async fn accept(&self) -> AcceptedConnection {
         loop {
             match self.listener.accept().await {
-                Ok((stream, address)) => return self.door.assign_slot(stream, address).await,
+                Ok(connection) => return self.door.assign_slot(connection).await,
                 // This connection has failed; the next one may not.
                 Err(error) if is_of_one_connection(&error) => {}
                 // Out of descriptors or memory: a pause, so that the loop does not spin until other connections have
@@ -103,27 +150,42 @@ impl Acceptor {
     /// Closes the socket, and returns the connections in its backlog, which the kernel would reset.
     ///
     /// Does not wait, so that next to no connection comes between the last accept and the close.
-    pub(super) fn close(self) -> Vec<(TcpStream, SocketAddr)> {
-        let Ok(socket) = self.listener.into_std() else { return Vec::new() };
-        let last: Vec<_> = std::iter::from_fn(|| socket.accept().ok()).take(bounds::LISTEN_BACKLOG as usize).collect();
-        drop(socket);
-        last.into_iter()
-            .filter_map(|(stream, address)| {
-                stream.set_nonblocking(true).ok()?;
-                Some((TcpStream::from_std(stream).ok()?, address))
-            })
-            .collect()
+    pub(super) fn close(self) -> Vec<NewConnection> {
+        let last = bounds::LISTEN_BACKLOG as usize;
+        match self.listener {
+            AcceptingSocket::Tcp(listener) => {
+                let Ok(socket) = listener.into_std() else { return Vec::new() };
+                let last: Vec<_> = std::iter::from_fn(|| socket.accept().ok()).take(last).collect();
+                drop(socket);
+                let opened = |(stream, address): (std::net::TcpStream, SocketAddr)| {
+                    stream.set_nonblocking(true).ok()?;
+                    Some(NewConnection { stream: TcpStream::from_std(stream).ok()?, address, uid: None })
+                };
+                last.into_iter().filter_map(opened).collect()
+            }
+            AcceptingSocket::Unix(listener) => {
+                let Ok(socket) = listener.into_std() else { return Vec::new() };
+                let last: Vec<_> = std::iter::from_fn(|| socket.accept().ok()).take(last).collect();
+                drop(socket);
+                let opened = |(stream, _): (std::os::unix::net::UnixStream, _)| {
+                    stream.set_nonblocking(true).ok()?;
+                    of_unix(tokio::net::UnixStream::from_std(stream).ok()?).ok()
+                };
+                last.into_iter().filter_map(opened).collect()
+            }
+        }
     }
 }
 
 impl SlotAssigner {
     /// Waits for a slot for the connection.
-    pub(super) async fn assign_slot(&self, stream: TcpStream, address: SocketAddr) -> AcceptedConnection {
+    pub(super) async fn assign_slot(&self, connection: NewConnection) -> AcceptedConnection {
+        let NewConnection { stream, address, uid } = connection;
         // Where this fails the peer has gone, which the first read will show.
         let _ = stream.set_nodelay(true);
         let groups = [(SlotGroup::Sender(PeerNetwork::of(address.ip())), self.unproven_max)];
         let slot = self.slots.acquire(&groups).await;
-        AcceptedConnection { stream, address, held: ConnectionSlot { slot, _alive: self.alive.clone() } }
+        AcceptedConnection { stream, address, uid, held: ConnectionSlot { slot, _alive: self.alive.clone() } }
     }
 }
 
@@ -132,6 +194,8 @@ impl SlotAssigner {
 pub(super) struct AcceptedConnection {
     pub(super) stream: TcpStream,
     pub(super) address: SocketAddr,
+    /// The user at the other end of a Unix socket.
+    pub(super) uid: Option<u32>,
     pub(super) held: ConnectionSlot,
 }
 

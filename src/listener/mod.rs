@@ -7,9 +7,11 @@ mod guarded_stream;
 mod serve;
 mod timeouts;
 mod tls;
+mod unix_socket;
 mod worker;
 
-pub use accept::bind;
+pub use accept::{BoundSocket, bind};
 pub use timeouts::ConnectionTimeouts;
 pub use tls::{TlsError, server_config};
+pub use unix_socket::{UnixSocketFile, bind_unix};
 pub use worker::{ListenerState, Worker, spawn};

@@ -201,7 +201,7 @@ impl UnreadSevered {
 /// Opens a connection: the TLS handshake where the listener has TLS, and the choice of the protocol. `None` when the
 /// peer left or the handshake failed.
 async fn open(
-    AcceptedConnection { mut stream, address, held }: AcceptedConnection,
+    AcceptedConnection { mut stream, address, uid, held }: AcceptedConnection,
     front: &ListenerState,
     tls: Option<Arc<ServerConfig>>,
 ) -> Option<(GuardedStream, Arc<Peer>, bool)> {
@@ -210,7 +210,7 @@ async fn open(
         None => {
             let first = read_first(&mut stream).await?;
             let speaks_h2 = front.http2 && first == PREFACE;
-            let peer = Arc::new(Peer::plain(address, front.direction, seat));
+            let peer = Arc::new(Peer::plain(address, front.direction, seat).of_user(uid));
             Some((GuardedStream::new(ServerStream::Left(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
         }
         Some(config) => {
@@ -222,7 +222,7 @@ async fn open(
             if certificate.is_some() {
                 seat.mark_proven();
             }
-            let peer = Arc::new(Peer::tls(address, front.direction, seat, certificate));
+            let peer = Arc::new(Peer::tls(address, front.direction, seat, certificate).of_user(uid));
             Some((
                 GuardedStream::new(
                     ServerStream::Right(Box::new(stream)),

@@ -4,7 +4,6 @@
 //! connection, or at the drain's deadline.
 
 use std::io;
-use std::net::TcpListener as StdListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
@@ -14,7 +13,7 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use tokio::sync::{mpsc, watch};
 
-use super::accept::{Acceptor, SlotAssigner};
+use super::accept::{Acceptor, BoundSocket, SlotAssigner};
 use super::serve::serve;
 use super::timeouts::ConnectionTimeouts;
 use crate::bounds;
@@ -79,7 +78,7 @@ impl Worker {
 /// When the thread or its runtime cannot be made.
 pub fn spawn(
     index: usize,
-    fronts: Vec<(Arc<ListenerState>, StdListener)>,
+    fronts: Vec<(Arc<ListenerState>, BoundSocket)>,
     slots: Arc<SlotPool>,
     gateway: Arc<Gateway>,
     drain: watch::Receiver<bool>,
@@ -99,7 +98,7 @@ pub fn spawn(
 
 async fn run(
     index: usize,
-    fronts: Vec<(Arc<ListenerState>, StdListener)>,
+    fronts: Vec<(Arc<ListenerState>, BoundSocket)>,
     slots: Arc<SlotPool>,
     gateway: Arc<Gateway>,
     drain: DrainSignal,
@@ -148,8 +147,8 @@ async fn accept(
         () = accepting => {}
         () = drain.clone().grace_over() => {}
     }
-    for (stream, address) in acceptor.close() {
+    for connection in acceptor.close() {
         let (door, front, stack, drain) = (door.clone(), Arc::clone(&front), stack.clone(), drain.clone());
-        tokio::spawn(async move { serve(door.assign_slot(stream, address).await, &front, stack, drain).await });
+        tokio::spawn(async move { serve(door.assign_slot(connection).await, &front, stack, drain).await });
     }
 }

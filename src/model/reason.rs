@@ -112,6 +112,12 @@ reasons! {
     /// The signing key is older than the contract allows.
     KeyTooOld = "key_too_old" 401 Counts Never "Signing key too old"
         "The key that signed the access token is overdue for rotation.";
+    /// Nothing proves which of our services calls, or its token is nobody's. As a proxy the gateway answers 407.
+    CallerUnknown = "caller_unknown" 401 Exempt Never "Caller not proven"
+        "Prove which service calls: by its token, its certificate, or its user on the socket.";
+    /// The contract does not list the service among its callers.
+    CallerNotAllowed = "caller_not_allowed" 403 Exempt Never "Caller not allowed"
+        "The contract does not list this service under egress.callers.";
     /// No contract covers this issuer, client or certificate.
     VendorUnknown = "vendor_unknown" 403 Counts Never "Unknown vendor"
         "No contract covers these credentials.";

@@ -13,7 +13,7 @@ pub struct RequestFacts<'a> {
     pub now: Moment,
     /// The registration of the request with the kill switch.
     pub in_flight: &'a InFlight,
-    /// The caller; `None` for calls of the company's own services, which prove nothing to the gateway.
+    /// The caller; `None` for calls of the company's own services that prove nothing to the gateway.
     pub caller: Option<&'a Caller>,
     /// The client that the company's own services count as.
     pub own_client: &'a ClientId,
@@ -41,6 +41,8 @@ pub struct ContractTerms {
     pub direction: Direction,
     /// The days of the contract, and what is allowed after the last one.
     pub calendar: Calendar,
+    /// The services of ours that may call the vendor; `None` where the contract lists none, so that all may.
+    pub callers: Option<Arc<[ClientId]>>,
     /// All scopes that the vendor can have.
     pub ceiling: ScopeSet,
     /// What has been used of the limits.

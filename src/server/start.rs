@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::identity::IdentityState;
 use crate::interception::InterceptionError;
 use crate::kill::{EventListener, HookDispatcher, KillEvent, KillSwitch, audit_listener, notify_all};
-use crate::listener::{self, ConnectionTimeouts, ListenerState, TlsError, Worker};
+use crate::listener::{self, BoundSocket, ConnectionTimeouts, ListenerState, TlsError, UnixSocketFile, Worker};
 use crate::model::{Clock, Direction};
 use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
@@ -115,6 +115,15 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// A Unix socket cannot be bound.
+    #[error("cannot listen on {path} (egress)", path = path.display())]
+    Socket {
+        /// The path of the config.
+        path: PathBuf,
+        /// Why it cannot be bound.
+        #[source]
+        source: io::Error,
+    },
     /// A thread cannot be started.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
@@ -134,6 +143,8 @@ pub struct Server {
     /// Ends the admin listener, which answers until the last worker has ended.
     closed: watch::Sender<bool>,
     deadline: Duration,
+    /// Removed at the end.
+    _socket: Option<UnixSocketFile>,
 }
 
 impl Server {
@@ -199,13 +210,14 @@ impl Server {
         });
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
-        let bound = bind_all(&config, options.workers)?;
+        let mut bound = bind_all(&config, options.workers)?;
         let admin = AdminListeners::open(&config).await?;
         let mut addresses = bound.addresses;
         addresses.admin = admin.address();
         let own = [addresses.ingress, addresses.egress, addresses.admin];
         rooms.own_addresses.set(own.into_iter().flatten());
         let fronts = bound.fronts.clone();
+        let _socket = bound.file.take();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
         let tls = TlsHandles { fronts, admin_tls: admin.tls() };
         let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls);
@@ -215,7 +227,7 @@ impl Server {
         maintenance::start(&control, &closing);
         report_slots(&metrics, ListenerGroup::Data, &slots);
         let threads = admin.serve(&control, &metrics, &clock, &closing, shares.operators).await?;
-        Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline })
+        Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline, _socket })
     }
 
     /// Where it listens.
@@ -335,7 +347,9 @@ fn upstream_tls() -> Result<Arc<ClientConfig>, StartError> {
 struct BoundListeners {
     addresses: ListenAddresses,
     fronts: Vec<Arc<ListenerState>>,
-    sockets: Vec<Vec<(Arc<ListenerState>, std::net::TcpListener)>>,
+    sockets: Vec<Vec<(Arc<ListenerState>, BoundSocket)>>,
+    /// The file of the egress listener, where that is a Unix socket.
+    file: Option<UnixSocketFile>,
 }
 
 fn bind_all(config: &GatewaySettings, workers: usize) -> Result<BoundListeners, StartError> {
@@ -343,10 +357,11 @@ fn bind_all(config: &GatewaySettings, workers: usize) -> Result<BoundListeners, 
         addresses: ListenAddresses::default(),
         fronts: Vec::new(),
         sockets: (0..workers).map(|_| Vec::new()).collect(),
+        file: None,
     };
     let listeners = &config.listeners;
-    all.addresses.ingress = all.bind(Direction::Ingress, listeners.ingress.as_ref())?;
-    all.addresses.egress = all.bind(Direction::Egress, listeners.egress.as_ref())?;
+    all.addresses.ingress = all.bind(Direction::Ingress, listeners.ingress.as_ref(), None)?;
+    all.addresses.egress = all.bind(Direction::Egress, listeners.egress.as_ref(), config.egress.socket.as_deref())?;
     Ok(all)
 }
 
@@ -355,6 +370,7 @@ impl BoundListeners {
         &mut self,
         direction: Direction,
         listener: Option<&ListenerSettings>,
+        path: Option<&Path>,
     ) -> Result<Option<SocketAddr>, StartError> {
         let Some(listener) = listener else { return Ok(None) };
         let name = direction.as_str();
@@ -367,11 +383,22 @@ impl BoundListeners {
             patience: ConnectionTimeouts { head: listener.head_timeout, idle: listener.idle_timeout },
             unproven_max: listener.unproven_per_address.get() as usize,
         });
+        if let Some(path) = path {
+            let failed = |source| StartError::Socket { path: path.to_owned(), source };
+            let (file, sockets) = listener::bind_unix(path, self.sockets.len()).map_err(failed)?;
+            self.file = Some(file);
+            tracing::info!(listener = name, address = %format_args!("unix:{}", path.display()), "listening");
+            for (worker, socket) in self.sockets.iter_mut().zip(sockets) {
+                worker.push((Arc::clone(&front), BoundSocket::Unix(socket)));
+            }
+            self.fronts.push(front);
+            return Ok(None);
+        }
         let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
         let bound = listener::bind(listener.bind, self.sockets.len()).map_err(bind_error)?;
         let address = bound.address();
         for (worker, socket) in self.sockets.iter_mut().zip(bound.into_sockets()) {
-            worker.push((Arc::clone(&front), socket));
+            worker.push((Arc::clone(&front), BoundSocket::Tcp(socket)));
         }
         self.fronts.push(front);
         Ok(Some(address))

@@ -77,6 +77,8 @@ families! {
         "Bodies that were not of the shape that the contract's records describe, refused or let by";
     UNMATCHED = "vendorgate_pii_rules_unmatched" Gauge ["vendor", "direction", "route"]
         "Rules of the route that have matched nothing since the process started";
+    CALLERS = "vendorgate_caller_requests_total" Counter ["vendor", "caller"]
+        "Exchanges of our own services that ended, by the service that was proven";
     REVEALS = "vendorgate_reveals_total" Counter ["vendor", "result"]
         "Tokens met where a rule reveals them: opened, or left as they were and why";
     KILLED = "vendorgate_killed" Gauge ["vendor"]

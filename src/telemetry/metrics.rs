@@ -278,6 +278,9 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
         }
     }
+    for (caller, total) in metrics.callers() {
+        page.counter(&families::CALLERS, &[vendor, caller.as_str()], total as f64);
+    }
     for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
@@ -325,6 +328,7 @@ pub(super) mod tests {
         vendor.token_issued_at(UnixTime::from_secs(900));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
+        vendor.count_caller(&crate::model::ClientId::new("checkout"));
         vendor.reveals("forged", 3);
         vendor.introspections("active", 3);
         vendor.files_unreadable([("jwks", true)]);

@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use dashmap::DashMap;
+
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
 use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
 use super::upstream_metrics::UpstreamSample;
-use crate::model::{Direction, Lock as _, Reason, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, Lock as _, Reason, UnixTime, VendorId};
 
 /// The route label of an exchange that no route of the contract matched. No route's text can be this.
 pub const UNMATCHED_ROUTE: &str = "_unmatched";
@@ -41,6 +43,7 @@ pub struct VendorMetrics {
     pub(super) contract_end_secs: AtomicU64,
     pub(super) limits: [AtomicU64; LimitLabel::ALL.len()],
     pub(super) refreshes: [AtomicU64; 2],
+    callers: DashMap<ClientId, u64>,
     pub(super) reveals: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) introspections: Mutex<BTreeMap<&'static str, u64>>,
     pub(super) files: Mutex<BTreeMap<&'static str, bool>>,
@@ -61,6 +64,7 @@ impl VendorMetrics {
             contract_end_secs: AtomicU64::new(0),
             limits: std::array::from_fn(|_| AtomicU64::new(f64::NAN.to_bits())),
             refreshes: Default::default(),
+            callers: DashMap::new(),
             reveals: Mutex::default(),
             introspections: Mutex::default(),
             files: Mutex::default(),
@@ -132,6 +136,17 @@ impl VendorMetrics {
     pub fn jwks_refreshes(&self, succeeded: u64, failed: u64) {
         self.refreshes[0].store(succeeded, Ordering::Relaxed);
         self.refreshes[1].store(failed, Ordering::Relaxed);
+    }
+
+    /// Counts an exchange of one of our services. Its name comes from the config. This looks up and locks, which only a
+    /// request of a named service pays.
+    pub fn count_caller(&self, caller: &ClientId) {
+        *self.callers.entry(caller.clone()).or_default() += 1;
+    }
+
+    /// The exchanges of each of our services.
+    pub(super) fn callers(&self) -> BTreeMap<ClientId, u64> {
+        self.callers.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
     }
 
     /// Sets how many of the vendor's tokens had this result since the process started.

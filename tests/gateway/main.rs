@@ -10,6 +10,7 @@ mod authorization_server;
 mod bound_tokens;
 mod budget_charging;
 mod budgets;
+mod callers;
 mod canary;
 mod circuit_breaker;
 mod command_line;

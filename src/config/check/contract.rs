@@ -1,7 +1,7 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{identity, lifecycle, limits, reach, routes, upstream_group, upstreams, values};
+use super::{callers, identity, lifecycle, limits, reach, routes, upstream_group, upstreams, values};
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
@@ -9,6 +9,7 @@ use crate::config::reach::ReachSettings;
 use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::config::units;
+use crate::identity::ServiceSettings;
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
 
 /// What a contract is checked against: the main file and the time.
@@ -19,6 +20,8 @@ pub(in crate::config) struct ContractContext<'a> {
     /// The number of authorities whose client certificates the ingress listener accepts: 0 if it asks for none, `None`
     /// where it is not known.
     pub(in crate::config) client_ca: Option<usize>,
+    /// Our services, where they are known.
+    pub(in crate::config) callers: Option<&'a [ServiceSettings]>,
     /// Whether each direction has a listener, where it is known.
     pub(in crate::config) listeners: Option<[bool; Direction::ALL.len()]>,
     /// The time by which to tell whether a contract has ended.
@@ -44,6 +47,8 @@ pub(in crate::config) fn contract(
         written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
     let ingress = ingress(at, written, &scopes, context);
     let (egress, reach) = egress(at, written, vendor.as_ref());
+    let written_callers = written.egress.as_ref().and_then(|egress| egress.callers.as_ref());
+    let callers = callers::listed(&at.key("egress").key("callers"), written_callers, context.callers);
     limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
     check_served(at, [&ingress, &egress], context);
     if let Some(ends) = ends.filter(|ends| *ends <= context.now) {
@@ -72,6 +77,7 @@ pub(in crate::config) fn contract(
         drill_every: lifecycle::drill_every(&at.key("drills"), written.drills.as_ref()),
         approvals: lifecycle::approvals(written.restore.as_ref()),
         ingress,
+        callers,
         egress,
         reach,
     })

@@ -1,33 +1,60 @@
 //! Checks what only `listeners.egress` has: who of our own services may call through it, and the authority by which it
 //! intercepts them.
 
+use std::path::PathBuf;
+
+use super::callers::callers;
 use super::files;
 use crate::bounds::AUTHORITY_WARNING;
-use crate::config::file::egress_listener::{EgressListenerConfig, InterceptionConfig};
-use crate::config::settings::EgressSettings;
+use crate::config::file::MainConfig;
+use crate::config::file::egress_listener::{InterceptionConfig, UNIX};
+use crate::config::settings::{EgressSettings, ListenerSettings};
 use crate::config::source::Cursor;
 use crate::interception::{InterceptionAuthority, InterceptionSettings};
 use crate::model::UnixTime;
 
-/// Checks what is written under `listeners.egress` beside the listener itself.
+/// The longest path of a socket: what Linux takes, with its end.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+/// Checks what is written under `listeners.egress` beside the listener itself, and the main file's `callers:`.
 pub(in crate::config) fn egress(
-    at: &Cursor<'_>,
-    written: Option<&EgressListenerConfig>,
+    root: &Cursor<'_>,
+    written: &MainConfig,
+    listener: Option<&ListenerSettings>,
     now: UnixTime,
 ) -> EgressSettings {
-    let Some(written) = written else { return EgressSettings { anonymous: false, interception: None } };
-    let anonymous = written.anonymous.unwrap_or_default();
-    if !anonymous {
+    let at = root.key("listeners").key("egress");
+    let callers_at = root.key("callers");
+    let own = written.listeners.as_ref().and_then(|listeners| listeners.egress.as_ref());
+    let mut settings = EgressSettings {
+        anonymous: own.and_then(|own| own.anonymous).unwrap_or_default(),
+        callers: Vec::new(),
+        socket: own.and_then(|own| socket(&at.key("bind"), own.bind.as_deref()?)),
+        interception: own.and_then(|own| Some(interception(&at.key("interception"), own.interception.as_ref()?, now))),
+    };
+    settings.callers = callers(&callers_at, written.callers.as_ref(), listener, &settings);
+    if own.is_some() && !settings.anonymous && settings.callers.is_empty() && !callers_at.is_suppressed() {
         at.key("anonymous").fault(
-            "is not true, so nobody may call: no service can prove its name yet",
-            "write anonymous: true to let everyone call who reaches the address",
+            "is not true, and callers: names no service, so nobody may call",
+            "name our services under callers:, or write anonymous: true to let everyone call who reaches the address",
         );
     }
-    let at = at.key("interception");
-    EgressSettings {
-        anonymous,
-        interception: written.interception.as_ref().map(|written| interception(&at, written, now)),
+    if own.is_none() && written.callers.is_some() {
+        callers_at.warning("has no effect: the main file has no listeners.egress", "take it out, or add the listener");
     }
+    settings
+}
+
+/// The path of `unix:/path`.
+fn socket(at: &Cursor<'_>, bind: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(bind.strip_prefix(UNIX)?);
+    if !path.is_absolute() || path.as_os_str().len() > SOCKET_PATH_BYTES_MAX {
+        at.invalid(
+            format!("must be unix: and an absolute path of at most {SOCKET_PATH_BYTES_MAX} bytes"),
+            "\"unix:/run/vendorgate/egress.sock\"",
+        );
+    }
+    Some(path)
 }
 
 fn interception(at: &Cursor<'_>, written: &InterceptionConfig, now: UnixTime) -> InterceptionSettings {

@@ -4,6 +4,7 @@
 //! are only used when nothing was reported.
 
 mod body_format;
+mod callers;
 mod certificate;
 mod claims;
 mod clear;

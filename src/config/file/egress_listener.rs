@@ -5,11 +5,14 @@ use serde::Deserialize;
 
 use super::{DurationText, ListenerConfig, TlsConfig};
 
+/// What an address begins with that is the path of a Unix socket.
+pub(in crate::config) const UNIX: &str = "unix:";
+
 /// Where our services call vendors.
 #[derive(Debug, Default, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct EgressListenerConfig {
-    /// Address and port; port 0 asks the system for a free one.
+    /// Address and port, where port 0 asks the system for a free one; or `unix:` and the path of a socket.
     #[schemars(required, example = "127.0.0.1:8081")]
     pub(in crate::config) bind: Option<String>,
     /// The listener's certificate; without it, plain HTTP is spoken.
@@ -48,6 +51,8 @@ impl EgressListenerConfig {
     pub(in crate::config) fn listener(&self) -> ListenerConfig {
         let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, anonymous: _, interception: _ } =
             self.clone();
+        // What listens on a socket listens on no address.
+        let bind = bind.filter(|bind| !bind.starts_with(UNIX));
         ListenerConfig { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address }
     }
 }

@@ -3,6 +3,7 @@
 //! Every field is optional here. The schema, which is derived from these types, says which are required, so that one
 //! pass can report all that are missing. `check` makes settings of these types.
 
+pub(in crate::config) mod callers;
 pub(in crate::config) mod contract;
 pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
@@ -34,6 +35,8 @@ pub(in crate::config) struct MainConfig {
     pub(in crate::config) state: Option<StateConfig>,
     /// Where key material is.
     pub(in crate::config) keys: Option<KeysConfig>,
+    /// Our own services that call vendors, by name.
+    pub(in crate::config) callers: Option<BTreeMap<String, callers::CallerConfig>>,
     /// The internal APIs that routes point at, by name.
     pub(in crate::config) upstreams: Option<BTreeMap<String, UpstreamConfig>>,
     /// A folder with one file per vendor, or one such file.

@@ -5,6 +5,7 @@
 mod cookies;
 mod hosts;
 mod references;
+mod service;
 mod way;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use ::http::{Version, request};
 
 pub(super) use self::hosts::HostIndex;
 pub(super) use self::references::{VendorPlace, rewrite_references};
+pub(super) use self::service::{as_caller, identify_service};
 pub(super) use self::way::CallerWay;
 use super::peer::Peer;
 use super::snapshot::{Snapshot, VendorRuntime};

@@ -186,7 +186,7 @@ fn difference(before: &GatewaySettings, after: &GatewaySettings) -> ReloadReport
 
 fn waits_for_restart(before: &GatewaySettings, after: &GatewaySettings) -> impl Iterator<Item = &'static str> {
     let changed = [
-        ("listeners", before.listeners != after.listeners),
+        ("listeners", before.listeners != after.listeners || before.egress.socket != after.egress.socket),
         ("state", before.state != after.state),
         ("audit", before.audit != after.audit),
         ("drain", before.drain != after.drain),

@@ -29,17 +29,21 @@ impl GatewayControl {
         let standing = switch.active_kills(&KillTarget::Vendor(vendor.clone()));
         let is_cut_off = standing.iter().any(|kill| kill.selector.route.is_some() && cut_off.contains(&kill.selector));
         let contract = known.as_ref().map(|known| &*known.contract);
+        let snapshot = self.gateway.snapshot.load();
+        // One of our own services is the client of what it sends.
+        let is_service = selector.client.as_ref().is_some_and(|client| snapshot.has_service(client.as_str()));
         let mut unseen = Vec::new();
-        if !has_direction(contract, remembered.as_ref(), &selector) {
+        if !has_direction(contract, remembered.as_ref(), &selector, is_service) {
             unseen.push(Unseen::Direction);
         }
         if !is_cut_off && !has_route(contract, remembered.as_ref(), &selector) {
             unseen.push(Unseen::Route);
         }
-        if selector
-            .client
-            .as_ref()
-            .is_some_and(|client| !self.has_seen(vendor, CredentialName::Client(client.as_str())))
+        if !is_service
+            && selector
+                .client
+                .as_ref()
+                .is_some_and(|client| !self.has_seen(vendor, CredentialName::Client(client.as_str())))
         {
             unseen.push(Unseen::Client);
         }
@@ -66,10 +70,16 @@ impl GatewayControl {
     }
 }
 
-/// Whether anything can go the way that an order names, by the route that it names. Our own calls have no client.
-fn has_direction(contract: Option<&Contract>, remembered: Option<&ContractMatch>, selector: &KillSelector) -> bool {
+/// Whether anything can go the way that an order names, by the route that it names. Of our own calls only those of named services
+/// have a client.
+fn has_direction(
+    contract: Option<&Contract>,
+    remembered: Option<&ContractMatch>,
+    selector: &KillSelector,
+    is_service: bool,
+) -> bool {
     let Some(direction) = selector.direction else { return true };
-    if direction == Direction::Egress && selector.client.is_some() {
+    if direction == Direction::Egress && selector.client.is_some() && !is_service {
         return false;
     }
     match selector.route.as_deref().map(RouteTag::of) {
