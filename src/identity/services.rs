@@ -1,7 +1,7 @@
 //! Our own services, which call vendors through the egress listener: who they are, and how each proves it.
 //!
-//! A service is known by a token, by the certificate of its connection, or by its user on a Unix socket. A token that is
-//! presented decides: one that is nobody's is refused, whatever else the connection proves.
+//! A service is known by a token, by the certificate of its connection, or by its user on a Unix socket. A token that
+//! is presented decides: one that is nobody's is refused, whatever else the connection proves.
 
 use std::collections::HashMap;
 

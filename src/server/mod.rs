@@ -18,6 +18,7 @@ mod identity_store;
 mod maintenance;
 mod offline_kills;
 mod pending_audit;
+mod persistent_state;
 mod reconcile;
 mod start;
 mod stored_state;

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -14,26 +14,20 @@ use tokio::sync::{Semaphore, watch};
 use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
 use super::audit_trail::AuditOpenError;
 use super::control::{GatewayControl, TlsHandles};
-use super::identity_store::IdentityStore;
-use super::webhook_sender::{HookError, WebhookSender};
-use super::{
-    approvers, audit_trail, budgets, carry_over, descriptors, egress_authority, maintenance, offline_kills, reconcile,
-    webhook_sender,
-};
-use crate::audit::AuditTrail;
+use super::persistent_state::{PersistentState, open_authority, open_state};
+use super::webhook_sender::HookError;
+use super::{approvers, budgets, carry_over, descriptors, egress_authority, maintenance, offline_kills, reconcile};
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
-use crate::identity::IdentityState;
 use crate::interception::InterceptionError;
-use crate::kill::{EventListener, HookDispatcher, KillEvent, KillSwitch, audit_listener, notify_all};
 use crate::listener::{self, BoundSocket, ConnectionTimeouts, ListenerState, TlsError, UnixSocketFile, Worker};
 use crate::model::{Clock, Direction};
 use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
-use crate::store::{Store, StoreError};
+use crate::store::StoreError;
 use crate::telemetry::{ExchangeLog, ListenerGroup, Metrics, RecentFailures};
 use crate::upstream::SocketBudget;
 
@@ -259,71 +253,6 @@ impl Server {
         let joined = tokio::task::spawn_blocking(move || threads.join());
         let _ = tokio::time::timeout(bounds::ADMIN_CLOSE_DEADLINE + Duration::from_secs(1), joined).await;
     }
-}
-
-/// What lasts longer than the process.
-struct PersistentState {
-    store: Store,
-    switch: Arc<KillSwitch>,
-    audit: Arc<AuditTrail>,
-    hooks: Arc<HookDispatcher>,
-}
-
-/// The store, the trail and the switch. State that is there and cannot be read kills every vendor until a person
-/// decides.
-fn open_state(config: &GatewaySettings, clock: &Clock) -> Result<PersistentState, StartError> {
-    let path = &config.state.path;
-    let failed = |source| StartError::State { path: path.clone(), source };
-    let opened = match Store::open(path) {
-        // The folder is another process's, and so is the trail in it.
-        Err(error) if !error.is_unreadable() => return Err(failed(error)),
-        opened => opened,
-    };
-    let audit = Arc::new(audit_trail::open(&config.audit, clock)?);
-    let hook_listener: Arc<OnceLock<EventListener>> = Arc::default();
-    let listeners = vec![Arc::new(log) as EventListener, audit_listener(Arc::clone(&audit)), deferred(&hook_listener)];
-    let switch = KillSwitch::start(opened, clock.clone(), notify_all(listeners)).map_err(failed)?;
-    if switch.is_undecided() {
-        tracing::error!(path = %path.display(), "state cannot be read: every vendor is killed until a person restores it");
-    }
-    let store = switch.store().clone();
-    let postman = Arc::new(WebhookSender::new().map_err(StartError::Webhooks)?);
-    let hooks = HookDispatcher::load(store.clone(), postman, clock.clone(), audit_listener(Arc::clone(&audit)))
-        .map_err(failed)?;
-    let hooks = Arc::new(hooks);
-    let _ = hook_listener.set(hooks.listener());
-    hooks.configure(webhook_sender::hooks(&config.hooks)?);
-    switch.queue_for_hooks(!config.hooks.is_empty());
-    Ok(PersistentState { store, switch: Arc::new(switch), audit, hooks })
-}
-
-/// Says every kill and restore in the log.
-fn log(event: &KillEvent) {
-    tracing::warn!(
-        act = event.act.as_str(), vendor = %event.vendor, by = %event.by, reason = %event.reason,
-        generation = event.generation, severed = event.severed, "kill switch"
-    );
-}
-
-/// A listener that is set only after the switch is made: the hooks are kept in the store that the switch has chosen.
-fn deferred(listener: &Arc<OnceLock<EventListener>>) -> EventListener {
-    let listener = Arc::clone(listener);
-    Arc::new(move |event| {
-        if let Some(listener) = listener.get() {
-            listener(event);
-        }
-    })
-}
-
-/// Identity with its memory; without one where every vendor is killed anyway.
-fn open_authority(store: &Store, clock: &Clock, switch: &KillSwitch) -> Result<IdentityState, StartError> {
-    let opened = if switch.is_undecided() {
-        IdentityState::in_memory(clock.clone())
-    } else {
-        let durable = Arc::new(IdentityStore(store.clone()));
-        IdentityState::open(clock.clone(), Arc::clone(&durable) as _, durable)
-    };
-    opened.map_err(StartError::Identity)
 }
 
 /// The master keys; random ones where no contract needs any, since the config demands some from those that do.

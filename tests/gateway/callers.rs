@@ -28,7 +28,7 @@ fn vendor() -> Upstream {
 
 fn contract(vendor: &Upstream, egress: &str) -> String {
     format!(
-        "limits: {{ client_requests: {{ rate: 3/h, burst: 3 }} }}\negress:\n  {egress}\n  upstream: {{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}\n  routes:\n    - route: GET /v2/plain\n",
+        "limits: {{ egress: {{ client_requests: {{ rate: 3/h, burst: 3 }} }} }}\negress:\n  {egress}\n  upstream: {{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}\n  routes:\n    - route: GET /v2/plain\n",
         vendor.address
     )
 }

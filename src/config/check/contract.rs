@@ -42,7 +42,8 @@ pub(in crate::config) fn contract(
     let journey = journey(&at.key("journey"), written.journey.as_deref().unwrap_or_default());
     let (starts, ends) = days(at, written);
     let scopes = values::scopes(&at.key("scopes"), written.scopes.as_deref().unwrap_or_default());
-    let limits = limits::of_vendor(&at.key("limits"), written.limits.as_ref());
+    let has_services = context.callers.is_none_or(|callers| !callers.is_empty());
+    let limits = limits::of_vendor(&at.key("limits"), written.limits.as_ref(), has_services);
     let identity =
         written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
     let ingress = ingress(at, written, &scopes, context);

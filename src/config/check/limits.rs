@@ -13,8 +13,13 @@ use crate::config::units;
 use crate::meter::{Budget, Limits, RequestRate, VendorLimits};
 use crate::pii::Rules;
 
-/// A vendor's limits as written. A limit that is not written has the product's default.
-pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsConfig>) -> VendorLimits {
+/// A vendor's limits as written. A limit that is not written has the product's default. `has_services` says whether the
+/// main file names our own services, so that they count as clients apart.
+pub(super) fn of_vendor(
+    at: &Cursor<'_>,
+    written: Option<&written::VendorLimitsConfig>,
+    has_services: bool,
+) -> VendorLimits {
     let Some(written) = written else { return VendorLimits::default() };
     let shared = written.shared.unwrap_or_default();
     let base = read(at, &common(written));
@@ -26,11 +31,12 @@ pub(super) fn of_vendor(at: &Cursor<'_>, written: Option<&written::VendorLimitsC
         written.as_ref().map(|written| read(&at, written)).unwrap_or_default()
     };
     let (ingress, egress) = (own("ingress", &written.ingress), own("egress", &written.egress));
-    if egress.client_requests.is_some() {
+    if egress.client_requests.is_some() && !has_services {
         let wrong = "can never be reached: our own services count as one client of the vendor";
-        at.key("egress").key("client_requests").fault(wrong, "write requests there");
+        let instead = "write requests there, or name the services under callers: in the main file";
+        at.key("egress").key("client_requests").fault(wrong, instead);
     }
-    // Our own services are one client: their rate is `requests`.
+    // A rate that is written for the vendor's clients is not that of our own services: theirs is `requests`.
     let outward = Limits { client_requests: base.client_requests.filter(|_| shared), ..base.clone() };
     VendorLimits { ingress: ingress.or(base), egress: egress.or(outward), shared }
 }

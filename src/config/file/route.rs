@@ -54,8 +54,8 @@ pub(in crate::config) struct EgressConfig {
     /// 80 and 443, or `host:port`.
     #[schemars(extend("examples" = [["api.acme.example", "api.acme.example:8443"]]))]
     pub(in crate::config) hosts: Option<Vec<String>>,
-    /// Our services that may call the vendor, of `callers:` in the main file (default every caller that the listener lets
-    /// in).
+    /// Our services that may call the vendor, of `callers:` in the main file (default every caller that the
+    /// listener lets in).
     #[schemars(extend("examples" = [["checkout"]]))]
     pub(in crate::config) callers: Option<Vec<String>>,
     /// The vendor's own API.

@@ -70,8 +70,8 @@ impl GatewayControl {
     }
 }
 
-/// Whether anything can go the way that an order names, by the route that it names. Of our own calls only those of named services
-/// have a client.
+/// Whether anything can go the way that an order names, by the route that it names. Of our own calls only those of
+/// named services have a client.
 fn has_direction(
     contract: Option<&Contract>,
     remembered: Option<&ContractMatch>,
