@@ -12,8 +12,7 @@ use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::consequence::AdmittedRequest;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
-use super::fallback;
-use super::rate_headers::add_rate_headers;
+use super::fallback::for_killed;
 use super::refusal::{self, Authority};
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
 use super::target::{MatchedPath, asks_websocket, authority};
@@ -119,9 +118,9 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
         Direction::Egress => {
             let service = egress::identify_service(snapshot, head, record)?;
             let found = egress::find_vendor((&record.gateway, &record.peer), snapshot, head, &target.path)?;
-            let rewritten = Some(found.path).filter(|path| *path != head.uri.path());
-            let caller = service.map(|service| egress::as_caller(found.vendor, service));
-            let grant = authorize(found.vendor, (caller.as_ref(), None), head, found.path, rewritten, record)?;
+            let (caller, path) = (found.caller(service), found.path);
+            let rewritten = Some(path).filter(|path| *path != head.uri.path());
+            let grant = authorize(found.vendor, (caller.as_ref(), None), head, path, rewritten, record)?;
             Ok(Grant { way: Some(found.way), ..grant })
         }
     }
@@ -268,7 +267,7 @@ impl Refused {
     /// there is one, else the refusal.
     pub(super) fn respond_to(mut self, head: &request::Parts) -> Response<GatewayBody> {
         let AdmissionDenied { denial, authority, .. } = &*self.denied;
-        let Some(response) = fallback::for_killed(&self.record, denial, head) else { return self.respond() };
+        let Some(response) = for_killed(&self.record, denial, head) else { return self.respond() };
         refusal::deny(&mut self.record, denial, *authority);
         self.record.set_status(response.status().as_u16());
         response
@@ -344,7 +343,7 @@ impl Admitted {
 
     /// Ends the request with a response that no upstream was asked for.
     pub(super) fn reply(mut self, mut response: Response<GatewayBody>) -> Response<GatewayBody> {
-        add_rate_headers(&self.record, self.grant.permit.rates(), response.headers_mut());
+        super::rate_headers::add_rate_headers(&self.record, self.grant.permit.rates(), response.headers_mut());
         self.record.set_status(response.status().as_u16());
         response
     }

@@ -29,6 +29,8 @@ fn is_for_lack_of_an_answer(reason: Reason, direction: Direction) -> bool {
         | Reason::TokenRevoked
         | Reason::TokenUnbound
         | Reason::KeyTooOld
+        | Reason::CallerUnknown
+        | Reason::CallerNotAllowed
         | Reason::VendorUnknown
         | Reason::ContractNotStarted
         | Reason::ContractEnded

@@ -278,9 +278,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
             page.gauge(&families::LIMIT_REMAINING, &[vendor, limit.as_str()], ratio);
         }
     }
-    for (caller, total) in metrics.callers() {
-        page.counter(&families::CALLERS, &[vendor, caller.as_str()], total as f64);
-    }
+    metrics.read_callers(page);
     for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use dashmap::DashMap;
 
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
+use super::families::{self, ScrapePage};
 use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
 use super::upstream_metrics::UpstreamSample;
@@ -144,9 +145,11 @@ impl VendorMetrics {
         *self.callers.entry(caller.clone()).or_default() += 1;
     }
 
-    /// The exchanges of each of our services.
-    pub(super) fn callers(&self) -> BTreeMap<ClientId, u64> {
-        self.callers.iter().map(|entry| (entry.key().clone(), *entry.value())).collect()
+    pub(super) fn read_callers(&self, page: &mut ScrapePage) {
+        for entry in &self.callers {
+            let labels = [self.vendor.as_str(), entry.key().as_str()];
+            page.counter(&families::CALLERS, &labels, *entry.value() as f64);
+        }
     }
 
     /// Sets how many of the vendor's tokens had this result since the process started.

@@ -15,7 +15,7 @@ use ::http::{Version, request};
 
 pub(super) use self::hosts::HostIndex;
 pub(super) use self::references::{VendorPlace, rewrite_references};
-pub(super) use self::service::{as_caller, identify_service};
+pub(super) use self::service::identify_service;
 pub(super) use self::way::CallerWay;
 use super::peer::Peer;
 use super::snapshot::{Snapshot, VendorRuntime};

@@ -2,8 +2,9 @@
 
 use ::http::{Version, request};
 
+use super::FoundVendor;
 use crate::gateway::exchange::ExchangeRecord;
-use crate::gateway::snapshot::{Snapshot, VendorRuntime};
+use crate::gateway::snapshot::Snapshot;
 use crate::identity::PresentedService;
 use crate::model::{Caller, ClientId, Denial};
 
@@ -30,7 +31,10 @@ pub(in crate::gateway) fn identify_service<'s>(
     })
 }
 
-/// A service as the caller of a vendor, for policies and limits.
-pub(in crate::gateway) fn as_caller(vendor: &VendorRuntime, service: &ClientId) -> Caller {
-    Caller { vendor: vendor.id().clone(), client: service.clone(), claims: None }
+impl FoundVendor<'_, '_> {
+    /// A service as the caller of the vendor, for policies and limits.
+    pub(in crate::gateway) fn caller(&self, service: Option<&ClientId>) -> Option<Caller> {
+        let vendor = self.vendor.id();
+        service.map(|service| Caller { vendor: vendor.clone(), client: service.clone(), claims: None })
+    }
 }
