@@ -39,7 +39,8 @@ pub(super) struct DemoReply {
 }
 
 impl DemoRequest {
-    fn new(method: Method, to: SocketAddr, target: &str) -> Self {
+    /// A call without a body.
+    pub(super) fn new(method: Method, to: SocketAddr, target: &str) -> Self {
         let label = format!("{method} {target}");
         let head = Request::builder().method(method).uri(target);
         Self { label, to: Destination::Url(to.into()), head, body: Bytes::new() }
@@ -49,13 +50,13 @@ impl DemoRequest {
         Self::new(Method::GET, to, target)
     }
 
-    pub(super) fn delete(to: SocketAddr, target: &str) -> Self {
-        Self::new(Method::DELETE, to, target)
-    }
-
     pub(super) fn post(to: SocketAddr, target: &str, content_type: &str, body: impl Into<Bytes>) -> Self {
         let call = Self::new(Method::POST, to, target);
         Self { head: call.head.header(CONTENT_TYPE, content_type), body: body.into(), ..call }
+    }
+
+    pub(super) fn post_json(to: SocketAddr, target: &str, body: &serde_json::Value) -> Self {
+        Self::post(to, target, "application/json", body.to_string())
     }
 
     pub(super) fn bearer(self, token: &str) -> Self {

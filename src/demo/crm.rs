@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use tokio::time::Sleep;
 
 use super::people::{CUSTOMERS, customer, number};
-use super::site::{Site, SiteResponse, SiteResponseFuture, field, json, json_stream};
+use super::services::{SampleResponse, field, json, json_stream};
 
 /// How many records a list has where the caller names no number.
 const LIMIT_DEFAULT: u64 = 100;
@@ -36,7 +36,9 @@ impl Crm {
         self.requests.load(Ordering::Relaxed)
     }
 
-    fn find(request: &Request<Incoming>) -> SiteResponse {
+    /// Answers one request.
+    pub(super) fn answer(&self, request: &Request<Incoming>) -> SampleResponse {
+        self.requests.fetch_add(1, Ordering::Relaxed);
         if request.method() != Method::GET {
             return not_found();
         }
@@ -58,20 +60,12 @@ impl Crm {
     }
 }
 
-impl Site for Crm {
-    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-        Box::pin(async move { Self::find(&request) })
-    }
-}
-
-fn not_found() -> SiteResponse {
+fn not_found() -> SampleResponse {
     json(StatusCode::NOT_FOUND, r#"{"error":"no such thing"}"#)
 }
 
 fn record(number: u64) -> Vec<u8> {
-    // Cannot fail: a customer is text and numbers.
-    serde_json::to_vec(&customer(number)).unwrap_or_default()
+    customer(number).to_string().into_bytes()
 }
 
 /// A list of customers as a body: one record in each chunk.

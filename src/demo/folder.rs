@@ -8,8 +8,8 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::DemoError;
 use super::issuer::AUDIENCE;
+use super::{DemoError, random_hex};
 use crate::admin::mint;
 use crate::model::{Clock, Secret};
 use crate::pii::keys::generate_key_file;
@@ -39,13 +39,8 @@ pub(super) struct OperatorTokens {
 impl DemoFolder {
     /// Makes the folder, for this user only.
     pub(super) fn create() -> Result<Self, DemoError> {
-        let mut random = [0_u8; 8];
-        aws_lc_rs::rand::fill(&mut random).map_err(|_| DemoError::Random)?;
-        let path = std::env::temp_dir().join(format!("vendorgate-demo-{:016x}", u64::from_le_bytes(random)));
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&path)
-            .map_err(|source| DemoError::File { path: path.clone(), source })?;
+        let path = std::env::temp_dir().join(format!("vendorgate-demo-{}", random_hex()?));
+        fs::DirBuilder::new().mode(0o700).create(&path).map_err(not_made(&path))?;
         Ok(Self(path))
     }
 
@@ -61,8 +56,8 @@ impl DemoFolder {
     /// Writes every file that the gateway needs. `services` are the words of the templates that stand for the addresses
     /// of the sample services.
     pub(super) fn write_files(&self, services: [(&str, &str); 3], clock: &Clock) -> Result<OperatorTokens, DemoError> {
-        let (operator, operator_hash) = mint().map_err(|_| DemoError::Random)?;
-        let (admin, admin_hash) = mint().map_err(|_| DemoError::Random)?;
+        let token = || mint().map_err(|_| DemoError::new("the machine gives no random bytes"));
+        let ((operator, operator_hash), (admin, admin_hash)) = (token()?, token()?);
         let today = clock.now().wall;
         let (starts, ends) = (today.minus(90 * DAY).to_string(), today.plus(365 * DAY).to_string());
         let words = [
@@ -72,22 +67,20 @@ impl DemoFolder {
             ("OPERATOR", &operator_hash),
             ("ADMIN", &admin_hash),
         ];
-        fs::create_dir(self.0.join("contracts")).map_err(self.failed("contracts"))?;
+        let contracts = self.0.join("contracts");
+        fs::create_dir(&contracts).map_err(not_made(&contracts))?;
         for (name, template) in FILES {
-            let text = words
-                .iter()
-                .chain(&services)
-                .fold(template.to_owned(), |text, (word, value)| text.replace(word, value));
-            fs::write(self.0.join(name), text).map_err(self.failed(name))?;
+            let (path, words) = (self.0.join(name), words.iter().chain(&services));
+            let text = words.fold(template.to_owned(), |text, (word, value)| text.replace(word, value));
+            fs::write(&path, text).map_err(not_made(&path))?;
         }
-        generate_key_file(&self.0.join("master.key")).map_err(DemoError::Key)?;
+        generate_key_file(&self.0.join("master.key")).map_err(DemoError::because("the master key cannot be made"))?;
         Ok(OperatorTokens { operator, admin })
     }
+}
 
-    fn failed(&self, name: &str) -> impl FnOnce(io::Error) -> DemoError {
-        let path = self.0.join(name);
-        move |source| DemoError::File { path, source }
-    }
+fn not_made(path: &Path) -> impl FnOnce(io::Error) -> DemoError {
+    DemoError::because(format!("{} cannot be made", path.display()))
 }
 
 impl Drop for DemoFolder {

@@ -9,14 +9,15 @@ use std::time::Duration;
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 
-use super::site::{Site, SiteResponse, SiteResponseFuture, field, json, read_body};
+use super::services::{SampleResponse, field, json, read_body};
+use super::{DemoError, random_hex};
 use crate::identity::{Algorithm, SigningError, SigningKey};
 use crate::model::{Clock, Secret};
 
 /// The audience of the tokens.
 pub(super) const AUDIENCE: &str = "https://api.example.com";
 /// How long a token of `/token` is valid.
-pub(super) const LIFETIME: Duration = Duration::from_secs(3600);
+const LIFETIME: Duration = Duration::from_secs(3600);
 /// Enough for a form of five short fields.
 const FORM_BYTES_MAX: usize = 4096;
 
@@ -42,8 +43,9 @@ pub(super) struct DemoGrant<'a> {
 }
 
 impl DemoIssuer {
-    pub(super) fn new(url: String, secret: Secret<String>) -> Result<Self, SigningError> {
-        let key = SigningKey::generate(Algorithm::ES256, "demo-1")?;
+    pub(super) fn new(url: String) -> Result<Self, DemoError> {
+        let key = SigningKey::generate(Algorithm::ES256, "demo-1").map_err(DemoError::because("no key can be made"))?;
+        let secret = Secret::new(format!("demo-{}", random_hex()?));
         Ok(Self { url, key, clock: Clock::system(), secret, tokens: AtomicU64::new(0) })
     }
 
@@ -72,7 +74,8 @@ impl DemoIssuer {
         self.key.sign(&claims.to_string())
     }
 
-    async fn route(&self, request: Request<Incoming>) -> SiteResponse {
+    /// Answers one request.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> SampleResponse {
         match (request.method(), request.uri().path()) {
             (&Method::GET, "/jwks") => json(StatusCode::OK, format!(r#"{{"keys":[{}]}}"#, self.key.public_jwk())),
             (&Method::GET, "/.well-known/oauth-authorization-server") => json(StatusCode::OK, self.metadata()),
@@ -96,7 +99,7 @@ impl DemoIssuer {
         .to_string()
     }
 
-    async fn token(&self, body: Incoming) -> SiteResponse {
+    async fn token(&self, body: Incoming) -> SampleResponse {
         let Some(form) = read_body(body, FORM_BYTES_MAX).await else {
             return oauth_error(StatusCode::BAD_REQUEST, "invalid_request");
         };
@@ -123,12 +126,6 @@ impl DemoIssuer {
     }
 }
 
-impl Site for DemoIssuer {
-    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
-        Box::pin(self.route(request))
-    }
-}
-
-fn oauth_error(status: StatusCode, error: &str) -> SiteResponse {
+fn oauth_error(status: StatusCode, error: &str) -> SampleResponse {
     json(status, format!(r#"{{"error":"{error}"}}"#))
 }

@@ -4,7 +4,6 @@
 //! Listens on loopback only, and leaves no file behind.
 
 mod client;
-mod countries;
 mod crm;
 mod diff;
 mod folder;
@@ -12,51 +11,42 @@ mod issuer;
 mod page;
 mod partner;
 mod people;
-mod site;
+mod services;
 mod stage;
 mod story;
 
+use std::error::Error;
 use std::future::Future;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use self::page::DemoPage;
 use self::stage::DemoStage;
-use crate::config::ConfigFaults;
-use crate::model::Clock;
-use crate::pii::keys::KeyError;
-use crate::server::StartError;
+use self::story::Story;
+use crate::model::{Clock, hex};
 
 /// Why the demo cannot be played.
 #[derive(Debug, thiserror::Error)]
-pub enum DemoError {
-    /// A file or folder cannot be made.
-    #[error("{path} cannot be made", path = path.display())]
-    File {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the cause was.
-        #[source]
-        source: io::Error,
-    },
-    /// The machine has no random bytes.
-    #[error("the machine gives no random bytes")]
-    Random,
-    /// The master key cannot be made.
-    #[error("the master key cannot be made")]
-    Key(#[source] KeyError),
-    /// The demo's own config has faults, which a test excludes.
-    #[error("the demo's config has faults")]
-    Config(#[source] ConfigFaults),
-    /// A listener or contract of the demo's own config is not there, which a test excludes.
-    #[error("the demo's config lacks a listener or a contract")]
-    Listener,
-    /// The gateway does not start.
-    #[error("the gateway cannot start")]
-    Start(#[source] StartError),
-    /// A socket, a thread or the output failed.
-    #[error("the machine does not play along")]
-    Machine(#[from] io::Error),
+#[error("{what}")]
+pub struct DemoError {
+    what: String,
+    #[source]
+    source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl DemoError {
+    fn new(what: &str) -> Self {
+        Self { what: what.to_owned(), source: None }
+    }
+
+    fn because<E: Error + Send + Sync + 'static>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        move |source| Self { what: what.into(), source: Some(Box::new(source)) }
+    }
+}
+
+impl From<io::Error> for DemoError {
+    fn from(error: io::Error) -> Self {
+        Self::because("the machine does not play along")(error)
+    }
 }
 
 /// How to play.
@@ -86,11 +76,12 @@ pub async fn play(
     let stage = DemoStage::start().await?;
     let mut page = DemoPage::new(out, options.colour);
     let story = async {
-        story::play(&stage, &mut page).await;
+        let mut story = Story { stage: &stage, page: &mut page };
+        story.play().await;
         let took = clock.now().monotonic_ns.saturating_sub(since.monotonic_ns);
-        let as_told = page.finish(std::time::Duration::from_nanos(took));
+        let as_told = story.page.finish(std::time::Duration::from_nanos(took));
         if !options.once {
-            story::invite(&stage, &mut page, &options.program).await;
+            story.invite(&options.program).await;
             std::future::pending::<()>().await;
         }
         as_told
@@ -103,4 +94,11 @@ pub async fn play(
     stage.stop().await;
     page.written()?;
     Ok(as_told)
+}
+
+/// Sixteen random bytes in hexadecimal.
+fn random_hex() -> Result<String, DemoError> {
+    let mut bytes = [0_u8; 16];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| DemoError::new("the machine gives no random bytes"))?;
+    Ok(hex(&bytes))
 }

@@ -26,30 +26,16 @@ pub(super) struct DemoPage<'a> {
     write_error: Option<io::Error>,
 }
 
-/// The colour of a line.
+/// The colour of a line, by its number in ECMA-48.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Colour {
-    Plain,
-    Bold,
-    Dim,
-    Red,
-    Green,
-    Yellow,
-    Cyan,
-}
-
-impl Colour {
-    const fn code(self) -> &'static str {
-        match self {
-            Self::Plain => "",
-            Self::Bold => "1",
-            Self::Dim => "2",
-            Self::Red => "31",
-            Self::Green => "32",
-            Self::Yellow => "33",
-            Self::Cyan => "36",
-        }
-    }
+    Plain = 0,
+    Bold = 1,
+    Dim = 2,
+    Red = 31,
+    Green = 32,
+    Yellow = 33,
+    Cyan = 36,
 }
 
 impl<'a> DemoPage<'a> {
@@ -122,12 +108,11 @@ impl<'a> DemoPage<'a> {
     pub(super) fn check(&mut self, claim: &str, holds: bool, got: impl Display) {
         self.checks += 1;
         if holds {
-            let line = format!("   {} {claim}", self.coloured(Colour::Green, "✓"));
-            self.write(&line);
-            return;
+            let mark = self.coloured(Colour::Green, "✓");
+            return self.write(&format!("   {mark} {claim}"));
         }
-        let line = format!("   {} {claim}: {got}", self.coloured(Colour::Red, "✗"));
-        self.write(&line);
+        let mark = self.coloured(Colour::Red, "✗");
+        self.write(&format!("   {mark} {claim}: {got}"));
         self.failures.push(format!("step {}: {claim}: {got}", self.step));
     }
 
@@ -158,7 +143,7 @@ impl<'a> DemoPage<'a> {
     }
 
     pub(super) fn coloured(&self, ink: Colour, text: &str) -> String {
-        if self.colour && ink != Colour::Plain { format!("\x1b[{}m{text}\x1b[0m", ink.code()) } else { text.to_owned() }
+        if self.colour && ink != Colour::Plain { format!("\x1b[{}m{text}\x1b[0m", ink as u8) } else { text.to_owned() }
     }
 
     fn write(&mut self, line: &str) {
@@ -166,12 +151,6 @@ impl<'a> DemoPage<'a> {
         if let Err(error) = written {
             self.write_error.get_or_insert(error);
         }
-    }
-}
-
-impl std::fmt::Debug for DemoPage<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Page").field("step", &self.step).field("differed", &self.failures).finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use http::{Request, StatusCode};
 use hyper::body::Incoming;
 
-use super::site::{Site, SiteResponse, SiteResponseFuture, json, read_body};
+use super::services::{SampleResponse, json, read_body};
 use crate::model::Lock as _;
 
 /// Largest body that is taken.
@@ -31,21 +31,15 @@ impl Partner {
         self.received.locked().clone()
     }
 
-    async fn record_request(&self, request: Request<Incoming>) -> SiteResponse {
+    /// Answers one request, and keeps it.
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> SampleResponse {
         let (head, body) = request.into_parts();
-        let fields =
-            head.headers.iter().map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value.as_bytes())));
-        let head =
-            std::iter::once(format!("{} {}", head.method, head.uri)).chain(fields).collect::<Vec<_>>().join("\n");
+        let mut text = format!("{} {}", head.method, head.uri);
+        for (name, value) in &head.headers {
+            text += &format!("\n{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        }
         let Some(body) = read_body(body, BODY_BYTES_MAX).await else { return json(StatusCode::BAD_REQUEST, "{}") };
-        let received = ReceivedRequest { head, body: body.into() };
-        self.received.locked().push(received);
+        self.received.locked().push(ReceivedRequest { head: text, body: body.into() });
         json(StatusCode::ACCEPTED, r#"{"accepted":true}"#)
-    }
-}
-
-impl Site for Partner {
-    fn answer(&self, request: Request<Incoming>) -> SiteResponseFuture<'_> {
-        Box::pin(self.record_request(request))
     }
 }

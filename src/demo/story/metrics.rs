@@ -1,39 +1,36 @@
 //! The gateway's own figures, as Prometheus would scrape them.
 
+use std::collections::BTreeMap;
+
 use super::super::client::DemoRequest;
 use super::super::stage::DemoStage;
-use super::StoryError;
+use super::Played;
 
 /// The metrics of one moment.
 #[derive(Debug)]
 pub(super) struct ScrapedMetrics(String);
 
 impl ScrapedMetrics {
-    pub(super) async fn read(stage: &DemoStage) -> Result<Self, StoryError> {
+    pub(super) async fn read(stage: &DemoStage) -> Played<Self> {
         let reply = DemoRequest::get(stage.admin, "/metrics").finish(&stage.clock).await?;
         Ok(Self(String::from_utf8_lossy(&reply.body).into_owned()))
     }
 
     /// The sum of a family's series that have all these labels.
     pub(super) fn sum(&self, family: &str, labels: &[&str]) -> u64 {
-        self.series(family).filter(|(found, _)| labels.iter().all(|label| found.contains(label))).map(|(_, n)| n).sum()
+        self.series(family).filter(|(found, _)| has_all(found, labels)).map(|(_, number)| number).sum()
     }
 
     /// Each value of a label in a family, with its sum, where there is any.
     pub(super) fn by(&self, family: &str, labels: &[&str], label: &str) -> Vec<(String, u64)> {
-        let mut sums: Vec<(String, u64)> = Vec::new();
-        for (found, number) in self.series(family) {
-            let start = format!("{label}=\"");
-            let value = found.split(start.as_str()).nth(1).and_then(|rest| rest.split('"').next());
-            let Some(value) = value.filter(|_| number > 0 && labels.iter().all(|label| found.contains(label))) else {
-                continue;
-            };
-            match sums.iter_mut().find(|(name, _)| name == value) {
-                Some((_, sum)) => *sum += number,
-                None => sums.push((value.to_owned(), number)),
+        let start = format!("{label}=\"");
+        let mut sums = BTreeMap::new();
+        for (found, number) in self.series(family).filter(|(found, n)| *n > 0 && has_all(found, labels)) {
+            if let Some((value, _)) = found.split_once(&start).and_then(|(_, rest)| rest.split_once('"')) {
+                *sums.entry(value.to_owned()).or_default() += number;
             }
         }
-        sums
+        sums.into_iter().collect()
     }
 
     /// Labels and value of each series of a family.
@@ -44,6 +41,10 @@ impl ScrapedMetrics {
             Some((labels, value.parse::<f64>().ok()? as u64))
         })
     }
+}
+
+fn has_all(found: &str, labels: &[&str]) -> bool {
+    labels.iter().all(|label| found.contains(label))
 }
 
 #[cfg(test)]

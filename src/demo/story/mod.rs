@@ -10,153 +10,162 @@ mod metrics;
 mod refused;
 mod summary;
 
+use std::error::Error;
+use std::time::Duration;
+
+use http::Method;
+
 use super::client::{DemoReply, DemoRequest};
-use super::crm::Crm;
+use super::issuer::DemoGrant;
 use super::page::{Colour, DemoPage};
 use super::people::CUSTOMERS;
-use super::stage::{ACME, DemoStage};
-use crate::http::ClientError;
-use crate::identity::SigningError;
-use crate::model::thousands;
+use super::stage::DemoStage;
+use crate::model::{Direction, Secret, thousands};
+use crate::pii::Rules;
 
-/// Why a step broke off.
-#[derive(Debug, thiserror::Error)]
-enum StoryError {
-    /// A call got no answer.
-    #[error("a call got no answer")]
-    Call(#[from] ClientError),
-    /// A token could not be signed.
-    #[error("a token could not be signed")]
-    Token(#[from] SigningError),
+/// The client id of the sample vendor.
+const ACME: &str = "acme-batch";
+/// The client id of a second vendor, which a kill of the first must not affect.
+const SWIFT: &str = "swift-hub";
+/// How the sample vendor is shown where it may read.
+const READER: &str = "acme-batch, customers:read";
+/// One customer, on a route that the contract has.
+const ONE: &str = "/v1/customers/cus_000014";
+
+/// What a part of a step came to, or why it broke off.
+type Played<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// One telling of the story.
+pub(super) struct Story<'a, 'out> {
+    pub(super) stage: &'a DemoStage,
+    pub(super) page: &'a mut DemoPage<'out>,
 }
 
-/// Plays all steps.
-pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) {
-    introduce(stage, page);
-    page.step("An allowed call: the vendor gets its list, and nobody's personal data");
-    report_failure(allowed::play(stage, page).await, page);
-    page.step("A missing scope: the token is good, but not for this");
-    report_failure(refused::scope(stage, page).await, page);
-    page.step("A stale token: signed by the right issuer, and refused all the same");
-    report_failure(refused::stale(stage, page).await, page);
-    page.step("Deny by default: what the contract does not list does not exist");
-    report_failure(refused::route(stage, page).await, page);
-    page.step("Exfiltration: everything is asked for at once, and cut at the budget");
-    report_failure(exfiltration::play(stage, page).await, page);
-    page.step("Egress: our own service reports to the vendor, and the vendor learns nobody's name");
-    report_failure(egress::play(stage, page).await, page);
-    page.step("The kill switch: cut off in the middle of four downloads");
-    report_failure(kill::play(stage, page).await, page);
-    page.step("What has left, and what has not");
-    report_failure(summary::play(stage, page).await, page);
-}
-
-fn report_failure(outcome: Result<(), StoryError>, page: &mut DemoPage<'_>) {
-    if let Err(error) = outcome {
-        page.step_failed(&error);
+impl<'a> Story<'a, '_> {
+    /// Plays all steps.
+    pub(super) async fn play(&mut self) {
+        self.introduce();
+        self.step("An allowed call: the vendor gets its list, and nobody's personal data", Self::allowed).await;
+        self.step("A missing scope: the token is good, but not for this", Self::scope).await;
+        self.step("A stale token: signed by the right issuer, and refused all the same", Self::stale).await;
+        self.step("Deny by default: what the contract does not list does not exist", Self::route).await;
+        self.step("Exfiltration: everything is asked for at once, and cut at the budget", Self::exfiltration).await;
+        self.step("Egress: our own service reports to the vendor, and the vendor learns nobody's name", Self::egress)
+            .await;
+        self.step("The kill switch: cut off in the middle of four downloads", Self::kill).await;
+        self.step("What has left, and what has not", Self::summary).await;
     }
-}
 
-fn introduce(stage: &DemoStage, page: &mut DemoPage<'_>) {
-    page.line(Colour::Bold, "vendorgate demo");
-    page.line(Colour::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
-    page.gap();
-    let customers = format!("a CRM with {} made-up customers", thousands(CUSTOMERS));
-    let contracts = stage.folder.path().join("contracts");
-    for (name, place, what) in [
-        ("internal API", format!("http://{}", stage.crm_at), customers.as_str()),
-        ("issuer", stage.issuer.url().to_owned(), "OAuth 2.0, tokens signed with ES256"),
-        ("vendor", format!("http://{}", stage.partner_at), "ACME Analytics, who takes events from us"),
-        ("gateway", format!("http://{}", stage.ingress), "ingress: where vendors call"),
-        ("", format!("http://{}", stage.egress), "egress: where our services call vendors"),
-        ("", format!("http://{}", stage.admin), "admin"),
-        ("contracts", contracts.display().to_string(), ""),
-    ] {
-        page.line(Colour::Plain, format!("   {name:<14}{place:<26}{what}").trim_end());
-    }
-}
-
-/// Makes a call, and prints the call and a refusal.
-async fn call(
-    stage: &DemoStage,
-    page: &mut DemoPage<'_>,
-    call: DemoRequest,
-    who: &str,
-) -> Result<DemoReply, StoryError> {
-    page.call(&call.label, who);
-    let reply = call.finish(&stage.clock).await?;
-    if !reply.status.is_success() {
-        let answer = reply.json();
-        let texts = [answer["reason"].as_str(), answer["detail"].as_str()];
-        page.answer(reply.status, &texts.map(Option::unwrap_or_default).join(": "));
-    }
-    Ok(reply)
-}
-
-/// Checks that a call was refused with this status and reason, and that it did not reach the internal API.
-fn check_refused(page: &mut DemoPage<'_>, reply: &DemoReply, outcome: &str, crm: &Crm, requests_before: u64) {
-    let arrived = crm.requests() - requests_before;
-    let claim = format!("refused with {outcome}; the internal API never heard of it");
-    let got = format!("{}, {arrived} requests arrived", reply.outcome());
-    page.check(&claim, reply.outcome() == outcome && arrived == 0, got);
-}
-
-/// Prints what the user can try now, as lines to copy. `program` is how this program was called.
-pub(super) async fn invite(stage: &DemoStage, page: &mut DemoPage<'_>, program: &str) {
-    let token = stage.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
-    let (admin, badges) = (stage.admin, &stage.tokens);
-    page.gap();
-    page.line(Colour::Bold, "It keeps running. In another terminal:");
-    page.gap();
-    page.line(
-        Colour::Dim,
-        "# the vendor's token, good for an hour; and those of Olga, who may kill, and Adam, who may restore",
-    );
-    page.line(Colour::Plain, format!("TOKEN={token}"));
-    page.line(Colour::Plain, format!("OLGA={}; ADAM={}", badges.operator.expose(), badges.admin.expose()));
-    for (why, lines) in suggestions(stage, program) {
-        page.gap();
-        page.line(Colour::Dim, format!("# {why}"));
-        for line in lines {
-            page.line(Colour::Plain, line);
+    async fn step(&mut self, title: &str, play: impl AsyncFnOnce(&mut Self) -> Played) {
+        self.page.step(title);
+        if let Err(error) = play(self).await {
+            self.page.step_failed(&*error);
         }
     }
-    page.gap();
-    let dashboard = DemoRequest::get(admin, "/").finish(&stage.clock).await.is_ok_and(|reply| reply.status == 200);
-    let name = if dashboard { "Dashboard" } else { "Admin" };
-    page.line(Colour::Bold, format!("{name}: http://{admin}/    Files: {}", stage.folder.path().display()));
-    page.line(Colour::Plain, "Ctrl-C ends it and removes them.");
-}
 
-fn suggestions(stage: &DemoStage, program: &str) -> [(&'static str, Vec<String>); 5] {
-    let (crm, ingress, admin) = (stage.crm_at, stage.ingress, stage.admin);
-    let vendor = |target: &str| format!("curl -sN -H \"Authorization: Bearer $TOKEN\" 'http://{ingress}{target}'");
-    let order = |who: &str, act: &str| {
-        format!(
-            "curl -s -H \"Authorization: Bearer ${who}\" -H 'Content-Type: application/json' \\\n     \
-             -d '{{\"reason\":\"trying it\"}}' http://{admin}/v1/vendors/acme-analytics/{act}"
-        )
-    };
-    [
-        (
-            "what is really there, and what the vendor gets",
-            vec![format!("curl -s 'http://{crm}/v1/customers?limit=2'"), vendor("/v1/customers?limit=2")],
-        ),
-        (
-            "everything at once: it ends at the budget, with curl's error 18",
-            vec![vendor("/v1/customers?limit=50000") + " | wc -c"],
-        ),
-        (
-            "a slow download, and the kill that ends it, from a third terminal",
-            vec![vendor("/v1/exports/customers"), order("OLGA", "kill")],
-        ),
-        ("and back again", vec![order("ADAM", "restore")]),
-        (
-            "every vendor at a glance; what Prometheus sees",
-            vec![
-                format!("VENDORGATE_TOKEN=$OLGA {program} status --admin http://{admin}"),
-                format!("curl -s http://{admin}/metrics"),
-            ],
-        ),
-    ]
+    fn introduce(&mut self) {
+        let Self { stage, page } = self;
+        page.line(Colour::Bold, "vendorgate demo");
+        page.line(Colour::Dim, "Everything below is real HTTP on this machine; nothing had to be installed or set up.");
+        page.gap();
+        let customers = format!("a CRM with {} made-up customers", thousands(CUSTOMERS));
+        for (name, at, what) in [
+            ("internal API", stage.services.crm_at, customers.as_str()),
+            ("issuer", stage.services.issuer_at, "OAuth 2.0, tokens signed with ES256"),
+            ("vendor", stage.services.partner_at, "ACME Analytics, who takes events from us"),
+            ("gateway", stage.ingress, "ingress: where vendors call"),
+            ("", stage.egress, "egress: where our services call vendors"),
+            ("", stage.admin, "admin"),
+        ] {
+            page.line(Colour::Plain, format!("   {name:<14}{:<26}{what}", format!("http://{at}")));
+        }
+        page.line(Colour::Plain, format!("   {:<14}{}", "contracts", stage.folder.path().join("contracts").display()));
+    }
+
+    /// Prints what the user can try now, as lines to copy. `program` is how this program was called.
+    pub(super) async fn invite(&mut self, program: &str) {
+        let token = self.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
+        let Self { stage, page } = self;
+        let (crm, ingress, admin) = (stage.services.crm_at, stage.ingress, stage.admin);
+        let places = [("CRM", crm), ("INGRESS", ingress), ("ADMIN", admin)].map(|(word, at)| (word, at.to_string()));
+        let fill = |text: String, (word, value): &(&str, String)| text.replace(word, value);
+        let lines = places.iter().fold(include_str!("../files/invitation.txt").to_owned(), fill);
+        page.gap();
+        page.line(Colour::Bold, "It keeps running. In another terminal:");
+        page.gap();
+        page.line(
+            Colour::Dim,
+            "# the vendor's token, good for an hour; and those of Olga, who may kill, and Adam, who may restore",
+        );
+        page.line(Colour::Plain, format!("TOKEN={token}"));
+        let (olga, adam) = (stage.tokens.operator.expose(), stage.tokens.admin.expose());
+        page.line(Colour::Plain, format!("OLGA={olga}; ADAM={adam}"));
+        page.gap();
+        for line in lines.replace("PROGRAM", program).lines() {
+            page.line(if line.starts_with('#') { Colour::Dim } else { Colour::Plain }, line);
+        }
+        page.gap();
+        page.line(Colour::Bold, format!("Admin: http://{admin}/    Files: {}", stage.folder.path().display()));
+        page.line(Colour::Plain, "Ctrl-C ends it and removes them.");
+    }
+
+    /// Fetches a token from the issuer, as any OAuth client does.
+    async fn token(&self, client: &str, scope: &str) -> Played<String> {
+        let secret = self.stage.services.issuer.secret().expose();
+        let form = format!("grant_type=client_credentials&client_id={client}&client_secret={secret}&scope={scope}");
+        let at = self.stage.services.issuer_at;
+        let reply = self.send(DemoRequest::post(at, "/token", "application/x-www-form-urlencoded", form)).await?;
+        Ok(reply.json()["access_token"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Signs a token with another age or lifetime than the issuer's own.
+    fn token_with_age(&self, age: Duration, lifetime: Duration) -> Played<String> {
+        Ok(self.stage.services.issuer.sign(DemoGrant { client: ACME, scope: "customers:read", age, lifetime })?)
+    }
+
+    /// A call of the vendor.
+    fn ask(&self, target: &str, token: &str) -> DemoRequest {
+        DemoRequest::get(self.stage.ingress, target).bearer(token)
+    }
+
+    /// Makes a call that is not shown.
+    async fn send(&self, call: DemoRequest) -> Played<DemoReply> {
+        Ok(call.finish(&self.stage.clock).await?)
+    }
+
+    /// Sends an order as an operator.
+    async fn order(&self, operator: &Secret<String>, target: &str, reason: &str) -> Played<DemoReply> {
+        let order = DemoRequest::post_json(self.stage.admin, target, &serde_json::json!({ "reason": reason }));
+        self.send(order.bearer(operator.expose())).await
+    }
+
+    /// Makes a call, and prints the call and a refusal.
+    async fn call(&mut self, call: DemoRequest, who: &str) -> Played<DemoReply> {
+        self.page.call(&call.label, who);
+        let reply = self.send(call).await?;
+        if !reply.status.is_success() {
+            let answer = reply.json();
+            let texts = [answer["reason"].as_str(), answer["detail"].as_str()];
+            self.page.answer(reply.status, &texts.map(Option::unwrap_or_default).join(": "));
+        }
+        Ok(reply)
+    }
+
+    /// Makes a call that must be refused with this status and reason, and must not reach the internal API.
+    async fn call_refused(&mut self, call: DemoRequest, who: &str, outcome: &str) -> Played<DemoReply> {
+        let before = self.stage.services.crm.requests();
+        let reply = self.call(call, who).await?;
+        let arrived = self.stage.services.crm.requests() - before;
+        let claim = format!("refused with {outcome}; the internal API never heard of it");
+        let got = format!("{}, {arrived} requests arrived", reply.outcome());
+        self.page.check(&claim, reply.outcome() == outcome && arrived == 0, got);
+        Ok(reply)
+    }
+
+    /// The rules for the bodies that leave on a route of the contract.
+    fn rules(&self, direction: Direction, method: &Method, path: &str) -> Played<&'a Rules> {
+        let found = self.stage.contract.routes(direction).find(method, path);
+        let (_, route, _) = found.ok_or("the contract has no such route")?;
+        Ok(if direction == Direction::Ingress { &route.response } else { &route.request })
+    }
 }

@@ -2,58 +2,50 @@
 
 use std::time::Duration;
 
+use http::Method;
+
 use super::super::client::DemoRequest;
-use super::super::page::DemoPage;
-use super::super::stage::{ACME, DemoStage};
-use super::{StoryError, call, check_refused};
+use super::{ACME, ONE, Played, READER, Story};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Step 2: a token without the scope that the route needs.
-pub(super) async fn scope(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
-    let token = stage.token(ACME, "customers:read").await?;
-    let before = stage.crm.requests();
-    let target = "/v1/exports/customers";
-    let ask = DemoRequest::get(stage.ingress, target).bearer(&token);
-    let reply = call(stage, page, ask, "acme-batch, customers:read").await?;
-    check_refused(page, &reply, "403 scope_missing", &stage.crm, before);
-    let challenge = reply.header("www-authenticate");
-    let claim = "the answer names what is missing: insufficient_scope, customers:export (RFC 6750)";
-    let holds = challenge.contains("error=\"insufficient_scope\"") && challenge.contains("scope=\"customers:export\"");
-    page.check(claim, holds, challenge);
-    Ok(())
-}
-
-/// Step 3: tokens that are too old, too long-lived or unsigned.
-pub(super) async fn stale(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
-    let target = "/v1/customers?limit=1";
-    let old = stage.token_with_age(90 * MINUTE, 120 * MINUTE)?;
-    let long = stage.token_with_age(Duration::ZERO, 30 * DAY)?;
-    let unsigned = unsigned(&stage.token(ACME, "customers:read").await?);
-    for (token, who, outcome) in [
-        (&old, "token issued 90 minutes ago, for two hours", "401 token_age"),
-        (&long, "token issued just now, for 30 days", "401 token_lifetime"),
-        (&unsigned, "token that says it needs no signature", "401 token_malformed"),
-    ] {
-        let before = stage.crm.requests();
-        let ask = DemoRequest::get(stage.ingress, target).bearer(token);
-        let reply = call(stage, page, ask, who).await?;
-        check_refused(page, &reply, outcome, &stage.crm, before);
+impl Story<'_, '_> {
+    /// Step 2: a token without the scope that the route needs.
+    pub(super) async fn scope(&mut self) -> Played {
+        let token = self.token(ACME, "customers:read").await?;
+        let reply = self.call_refused(self.ask("/v1/exports/customers", &token), READER, "403 scope_missing").await?;
+        let challenge = reply.header("www-authenticate");
+        let claim = "the answer names what is missing: insufficient_scope, customers:export (RFC 6750)";
+        let holds = ["error=\"insufficient_scope\"", "scope=\"customers:export\""].map(|it| challenge.contains(it));
+        self.page.check(claim, holds == [true, true], challenge);
+        Ok(())
     }
-    Ok(())
-}
 
-/// Step 4: a method and a path that the contract does not list.
-pub(super) async fn route(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
-    let token = stage.token(ACME, "customers:read").await?;
-    let one = "/v1/customers/cus_000014";
-    for ask in [DemoRequest::delete(stage.ingress, one), DemoRequest::get(stage.ingress, "/v1/payroll")] {
-        let before = stage.crm.requests();
-        let reply = call(stage, page, ask.bearer(&token), "acme-batch, customers:read").await?;
-        check_refused(page, &reply, "403 route_unknown", &stage.crm, before);
+    /// Step 3: tokens that are too old, too long-lived or unsigned.
+    pub(super) async fn stale(&mut self) -> Played {
+        let old = self.token_with_age(90 * MINUTE, 120 * MINUTE)?;
+        let long = self.token_with_age(Duration::ZERO, 30 * DAY)?;
+        let unsigned = unsigned(&self.token(ACME, "customers:read").await?);
+        for (token, who, outcome) in [
+            (&old, "token issued 90 minutes ago, for two hours", "401 token_age"),
+            (&long, "token issued just now, for 30 days", "401 token_lifetime"),
+            (&unsigned, "token that says it needs no signature", "401 token_malformed"),
+        ] {
+            self.call_refused(self.ask("/v1/customers?limit=1", token), who, outcome).await?;
+        }
+        Ok(())
     }
-    Ok(())
+
+    /// Step 4: a method and a path that the contract does not list.
+    pub(super) async fn route(&mut self) -> Played {
+        let token = self.token(ACME, "customers:read").await?;
+        for (method, target) in [(Method::DELETE, ONE), (Method::GET, "/v1/payroll")] {
+            let ask = DemoRequest::new(method, self.stage.ingress, target).bearer(&token);
+            self.call_refused(ask, READER, "403 route_unknown").await?;
+        }
+        Ok(())
+    }
 }
 
 /// A good token with its signature removed and a header that asks for no check of it.

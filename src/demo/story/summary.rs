@@ -5,47 +5,46 @@ use serde_json::Value;
 
 use super::super::client::DemoRequest;
 use super::super::page::{Colour, DemoPage};
-use super::super::stage::DemoStage;
-use super::StoryError;
 use super::metrics::ScrapedMetrics;
+use super::{Played, Story};
 use crate::model::thousands;
 
 const ACME: &str = "vendor=\"acme-analytics\"";
 const EXPOSURE: &str = "/v1/exposure?vendor=acme-analytics";
 
-pub(super) async fn play(stage: &DemoStage, page: &mut DemoPage<'_>) -> Result<(), StoryError> {
-    let ask = DemoRequest::get(stage.admin, EXPOSURE).bearer(stage.tokens.operator.expose());
-    let report = ask.finish(&stage.clock).await?;
-    if report.status == 200 {
-        page.call(&format!("GET {EXPOSURE}"), "olga, operator");
-        exposure(page, &report.json());
-    } else {
-        page.remark("No exposure report is kept here. The metrics tell how much left on which route, and how treated:");
+impl Story<'_, '_> {
+    pub(super) async fn summary(&mut self) -> Played {
+        self.page.call(&format!("GET {EXPOSURE}"), "olga, operator");
+        let ask = DemoRequest::get(self.stage.admin, EXPOSURE).bearer(self.stage.tokens.operator.expose());
+        let report = self.send(ask).await?.json();
+        exposure(self.page, &report);
+        self.page.call("GET /metrics", "anyone on the admin listener");
+        let metrics = ScrapedMetrics::read(self.stage).await?;
+        figures(self.page, &metrics);
+        check_exposure(self.page, &report, &metrics);
+        checks(self.page, &metrics);
+        Ok(())
     }
-    let metrics = ScrapedMetrics::read(stage).await?;
-    page.call("GET /metrics", "anyone on the admin listener");
-    figures(page, &metrics);
-    if report.status == 200 {
-        check_exposure(page, &report.json(), &metrics);
-    }
-    checks(page, &metrics);
-    Ok(())
 }
 
 fn exposure(page: &mut DemoPage<'_>, report: &Value) {
     let number = |value: &Value| thousands(value.as_u64().unwrap_or_default());
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     page.answer(StatusCode::OK, &format!("{} records, {} bytes", number(&report["records"]), number(&report["bytes"])));
     for route in report["routes"].as_array().into_iter().flatten() {
-        let (name, direction) = (text(&route["route"]), text(&route["direction"]));
-        let people = route["subjects"]["about"].as_u64().map(people);
-        let records = number(&route["records"]);
-        let line = format!("{direction:<8} {name:<30} {records:>9} records {}", people.unwrap_or_default());
-        page.line(Colour::Plain, format!("     {line}").trim_end());
+        let (name, direction, records) = (text(&route["route"]), text(&route["direction"]), number(&route["records"]));
+        let people = route["subjects"]["about"].as_u64().map(people).unwrap_or_default();
+        let line = format!("     {direction:<8} {name:<30} {records:>9} records {people}");
+        page.line(Colour::Plain, line.trim_end());
         for field in route["treated"].as_array().into_iter().flatten() {
             let (name, treatment) = (text(&field["field"]), text(&field["treatment"]));
             page.remark(format!("           {name:<36} {treatment:<14} {:>8}", number(&field["values"])));
         }
     }
+}
+
+fn people(about: u64) -> String {
+    format!("of about {} {}", thousands(about), if about == 1 { "person" } else { "people" })
 }
 
 /// The exposure report and the metrics count separately, so they must agree. The number of people is an estimate:
@@ -58,21 +57,12 @@ fn check_exposure(page: &mut DemoPage<'_>, report: &Value, metrics: &ScrapedMetr
     page.check("and nearly as many different people as records", holds, people);
 }
 
-fn people(about: u64) -> String {
-    format!("of about {} {}", thousands(about), if about == 1 { "person" } else { "people" })
-}
-
-fn text(value: &Value) -> &str {
-    value.as_str().unwrap_or_default()
-}
-
 fn figures(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
     page.answer(StatusCode::OK, "acme-analytics, since the start of the demo");
     for direction in ["ingress", "egress"] {
         let labels = [ACME, &format!("direction=\"{direction}\"")];
-        let sum = |family: &str| thousands(metrics.sum(family, &labels));
-        let (requests, records) = (sum("vendorgate_requests_total"), sum("vendorgate_records_total"));
-        let bytes = sum("vendorgate_bytes_total");
+        let [requests, records, bytes] = ["requests", "records", "bytes"]
+            .map(|what| thousands(metrics.sum(&format!("vendorgate_{what}_total"), &labels)));
         let line = format!("{direction:<9}{requests:>9} requests {records:>9} records {bytes:>11} bytes left");
         page.line(Colour::Plain, format!("     {line}"));
     }
@@ -91,7 +81,6 @@ fn list(page: &mut DemoPage<'_>, title: &str, mut items: Vec<(String, u64)>) {
 }
 
 fn checks(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
-    let denied = |reason: &str| metrics.sum("vendorgate_denials_total", &[ACME, &format!("reason=\"{reason}\"")]);
     let expected = [
         ("scope_missing", 1),
         ("token_age", 1),
@@ -100,11 +89,11 @@ fn checks(page: &mut DemoPage<'_>, metrics: &ScrapedMetrics) {
         ("records_exceeded", 2),
         ("vendor_killed", 2),
     ];
-    let wrong: Vec<String> = expected
-        .into_iter()
-        .filter(|(reason, times)| denied(reason) != *times)
-        .map(|(reason, times)| format!("{reason} {} and not {times}", denied(reason)))
-        .collect();
+    let wrong = expected.into_iter().filter_map(|(reason, times)| {
+        let counted = metrics.sum("vendorgate_denials_total", &[ACME, &format!("reason=\"{reason}\"")]);
+        (counted != times).then(|| format!("{reason} {counted} and not {times}"))
+    });
+    let wrong: Vec<_> = wrong.collect();
     page.check("every refusal of this story was counted under its reason", wrong.is_empty(), wrong.join(", "));
     let treated = metrics.by("vendorgate_pii_values_total", &[ACME], "treatment");
     page.check("all seven treatments were used and counted", treated.len() == 7, treated.len());
