@@ -123,7 +123,8 @@ fn detectors(criterion: &mut Criterion) {
             bencher.iter(|| Detector::default().scan(black_box(text.as_bytes()), |span| _ = black_box(span)));
         });
         group.bench_function(format!("stream, {name}"), |bencher| {
-            bencher.iter(|| assert!(push(TextRewriter::new(Arc::clone(&guard)), black_box(text.as_bytes()), &mut out)));
+            bencher
+                .iter(|| assert!(push(TextRewriter::new(Arc::clone(&guard), 0), black_box(text.as_bytes()), &mut out)));
         });
     }
     group.finish();
@@ -141,7 +142,7 @@ fn codings(criterion: &mut Criterion) {
     group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("gzip", |bencher| {
         bencher.iter(|| {
-            let engine = DecodingRewriter::new(ContentCoding::Gzip, TextRewriter::new(Arc::clone(&guard)));
+            let engine = DecodingRewriter::new(ContentCoding::Gzip, TextRewriter::new(Arc::clone(&guard), 0));
             assert!(push(engine, black_box(&coded), &mut out));
         });
     });

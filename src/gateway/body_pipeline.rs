@@ -15,7 +15,7 @@ use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::HeadCounts;
 use crate::exposure;
 use crate::meter::{ByteMeter, RecordMeter};
-use crate::model::Moment;
+use crate::model::{Moment, debug_fields};
 use crate::pii::{ClearScanner, OnUnexpectedShape, RewriteError, RewriteObserver, Rewriter};
 use crate::telemetry::RouteMetrics;
 
@@ -251,8 +251,4 @@ impl BodyPipeline {
     }
 }
 
-impl std::fmt::Debug for BodyPipeline {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BodyPipeline").field("counters", &self.counters).finish_non_exhaustive()
-    }
-}
+debug_fields!(BodyPipeline: counters);

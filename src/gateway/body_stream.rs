@@ -22,7 +22,7 @@ use super::target::HeadCounts;
 use crate::bounds;
 use crate::http::BodyError;
 use crate::kill::InFlight;
-use crate::model::Clock;
+use crate::model::{Clock, debug_fields};
 use crate::pii::RewriteError;
 
 /// Observes one body, and holds what must live as long as the body.
@@ -351,11 +351,4 @@ impl<O: BodyObserver> Drop for BodyStream<O> {
     }
 }
 
-impl<O: BodyObserver> std::fmt::Debug for BodyStream<O> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BodyStream")
-            .field("pipeline", &self.pipeline)
-            .field("phase", &self.phase)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!([<O: BodyObserver>] BodyStream<O>: pipeline, phase);

@@ -3,7 +3,7 @@
 use crate::bounds::{CLEAR_NAMES_MAX, CLEAR_PLACES_MAX};
 use crate::exposure;
 use crate::meter::RecordMeter;
-use crate::pii::{ClearPathCounts, ClearScanner, PiiKind, RecordBudgetSpent, RewriteError, RewriteObserver};
+use crate::pii::{ClearPathCounts, ClearScanner, RecordBudgetSpent, RewriteError, RewriteObserver};
 
 /// The sample of one body: see [`exposure::RouteCounters::samples_next_body`].
 pub(super) struct ClearSample {
@@ -66,10 +66,6 @@ impl RewriteObserver for SamplingMeter<'_> {
 
     fn on_treated(&mut self, rule: usize) {
         self.meter.on_treated(rule);
-    }
-
-    fn on_found(&mut self, sort: PiiKind) {
-        self.meter.on_found(sort);
     }
 
     fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {

@@ -3,7 +3,7 @@
 //! The engine does not see it. Before a table it passes, because spreadsheets take a table without one for another
 //! charset. Before JSON, XML and events it is removed (RFC 8259, section 8.1). Never skips a second one.
 
-use super::{RewriteError, RewriteObserver, Rewriter};
+use super::{RewriteObserver, RewriteResult, Rewriter};
 
 const MARK: &[u8; 3] = b"\xef\xbb\xbf";
 
@@ -30,7 +30,7 @@ impl<E: Rewriter> BomFilter<E> {
         input: &'a [u8],
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<&'a [u8], RewriteError> {
+    ) -> RewriteResult<&'a [u8]> {
         let alike = input.iter().zip(&MARK[seen..]).take_while(|(a, b)| a == b).count();
         seen += alike;
         self.seen = None;
@@ -46,12 +46,7 @@ impl<E: Rewriter> BomFilter<E> {
 }
 
 impl<E: Rewriter> Rewriter for BomFilter<E> {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let rest = match self.seen {
             None => input,
             Some(seen) => self.skip(seen, input, observer, out)?,
@@ -59,7 +54,7 @@ impl<E: Rewriter> Rewriter for BomFilter<E> {
         if rest.is_empty() { Ok(()) } else { self.engine.feed(rest, observer, out) }
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if let Some(seen @ 1..) = self.seen.take() {
             self.engine.feed(&MARK[..seen], observer, out)?;
         }

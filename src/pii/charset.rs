@@ -8,7 +8,7 @@
 use encoding_rs::{Decoder, DecoderResult, Encoding};
 use zeroize::Zeroizing;
 
-use super::{RewriteError, RewriteObserver, Rewriter};
+use super::{RewriteError, RewriteObserver, RewriteResult, Rewriter};
 
 /// Size of the buffer for decoded text, in bytes.
 const STRIDE_BYTES: usize = 8 * 1024;
@@ -59,7 +59,7 @@ impl<E: Rewriter> Transcoder<E> {
         last: bool,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         self.text.resize(STRIDE_BYTES, 0);
         loop {
             let (result, read, written) = self.decoder.decode_to_utf8_without_replacement(input, &mut self.text, last);
@@ -80,16 +80,11 @@ impl<E: Rewriter> Transcoder<E> {
 }
 
 impl<E: Rewriter> Rewriter for Transcoder<E> {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.decode(input, false, observer, out)
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.decode(b"", true, observer, out)?;
         self.engine.finish(observer, out)
     }
@@ -123,7 +118,7 @@ mod tests {
 
     fn decoded(encoding: &'static Encoding) -> impl Fn() -> Transcoder<TextRewriter> {
         let detect_rule = Arc::new(DetectRule::new(Detector::default(), DetectAction::Redact));
-        move || Transcoder::new(encoding, TextRewriter::new(Arc::clone(&detect_rule)))
+        move || Transcoder::new(encoding, TextRewriter::new(Arc::clone(&detect_rule), 0))
     }
 
     #[test]

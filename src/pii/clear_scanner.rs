@@ -8,7 +8,10 @@ use super::body::Engines;
 use super::encoding::{ContentCoding, DecodingRewriter};
 use super::json::MatcherSpec;
 use super::media::MediaType;
-use super::{RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rules, SelectedValue, Transform};
+use super::{
+    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, Rules, SelectedValue,
+    Transform,
+};
 
 /// The engines for an empty list of rules.
 static ENGINES: LazyLock<Option<Engines>> = LazyLock::new(|| {
@@ -56,7 +59,7 @@ impl ClearScanner {
     fn run_engine(
         &mut self,
         report: &mut dyn FnMut(&str),
-        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> Result<(), RewriteError>,
+        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> RewriteResult,
     ) {
         let reported = &mut self.reported;
         let mut observer = ClearPathObserver(&mut |path| {
@@ -81,10 +84,7 @@ impl std::fmt::Debug for ClearScanner {
     }
 }
 
-fn unruled_engine(
-    content_type: Option<&str>,
-    content_encoding: Option<&str>,
-) -> Result<Box<dyn Rewriter>, RewriteError> {
+fn unruled_engine(content_type: Option<&str>, content_encoding: Option<&str>) -> RewriteResult<Box<dyn Rewriter>> {
     let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
     let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;
     let engines = ENGINES.as_ref().ok_or(RewriteError::Opaque { what: "a body" })?;
@@ -124,12 +124,7 @@ impl Transform for NoTransform {
         false
     }
 
-    fn transform(
-        &self,
-        _rule: usize,
-        _value: SelectedValue<'_>,
-        _out: &mut Vec<u8>,
-    ) -> Result<Replacement, RewriteError> {
+    fn transform(&self, _rule: usize, _value: SelectedValue<'_>, _out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         Ok(Replacement::Unchanged { counted: false })
     }
 }

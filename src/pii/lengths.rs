@@ -2,7 +2,7 @@
 //! its result is the same in every format.
 
 use super::testing::{self, RecordingObserver, path, plan};
-use super::{Plan, RewriteError, Rule, Rules, TokenClass, Treatment, ValueLocation};
+use super::{Plan, RewriteError, RewriteResult, Rule, Rules, TokenClass, Treatment, ValueLocation};
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
 
 /// Every format, with the value where `$..email` selects it.
@@ -33,7 +33,7 @@ fn of(treatment: Treatment) -> Plan {
     })
 }
 
-fn sent(plan: &Plan, media: &str, body: &str, chunk: usize) -> Result<String, RewriteError> {
+fn sent(plan: &Plan, media: &str, body: &str, chunk: usize) -> RewriteResult<String> {
     let mut engine = plan.body_rewriter(Some(media), None)?;
     let (out, _, end) = testing::feed_chunks(&mut *engine, RecordingObserver::default(), body.as_bytes().chunks(chunk));
     end.map(|()| String::from_utf8(out).expect("text"))

@@ -2,8 +2,8 @@
 //!
 //! Read strictly: a `Content-Type` that two parsers could take for two types is refused.
 
-use super::RewriteError;
 use super::charset::Charset;
+use super::{RewriteError, RewriteResult};
 
 /// Most parameters: no media type in use has more.
 const PARAMETERS_MAX: usize = 8;
@@ -24,7 +24,7 @@ impl<'a> MediaType<'a> {
     ///
     /// # Errors
     /// [`RewriteError::Opaque`] when it is malformed or repeats a parameter.
-    pub(super) fn parse(value: &'a str) -> Result<Self, RewriteError> {
+    pub(super) fn parse(value: &'a str) -> RewriteResult<Self> {
         let (essence, parameters) = value.split_once(';').unwrap_or((value, ""));
         let (kind, subtype) = trim(essence).split_once('/').unwrap_or(("", ""));
         let media = Self { kind, subtype, parameters };

@@ -134,7 +134,7 @@ pub use json::MatcherError;
 pub use keys::{MasterKeys, VendorKeys, VendorSalt};
 pub use plan::{DETECT, Plan, PlanError, RuleName};
 pub use reveal::RevealCounts;
-pub use rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
+pub use rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, RewriteResult, Rewriter};
 pub use rule::{OnUnexpectedShape, Rule, Rules, TokenClass, TokenClassError, ValueLocation, ValueType};
 pub use token::{TokenError, TokenKind};
 pub use treatment::{DigitFormat, Generalization, Treatment, TreatmentError};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::keys::VendorKeys;
-use super::rewriter::RewriteError;
+use super::rewriter::{RewriteError, RewriteResult};
 use super::token::{ParsedToken, TOKEN_PREFIX, TokenError, TokenFinder, TokenKind};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 
@@ -94,12 +94,7 @@ impl Transform for Revealer {
 
     /// Reveals the tokens in a string. A string that is one token of a number becomes that number again. Other values
     /// stay.
-    fn transform(
-        &self,
-        _rule: usize,
-        value: SelectedValue<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<Replacement, RewriteError> {
+    fn transform(&self, _rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         match value.kind {
             ValueKind::String => {
                 let revealed = self.reveal(value.text, out);

@@ -3,8 +3,6 @@
 //! An engine gives the same output however its input is split. It knows no I/O, no async and no clock. All that it
 //! has put into `out` may leave, also when it then stops with an error.
 
-use super::PiiKind;
-
 /// A streaming treatment of one body. [`super::Plan::body_rewriter`] makes one for each body.
 pub trait Rewriter: Send {
     /// Takes the next bytes of the body, of any number, and appends to `out` the bytes that may leave.
@@ -12,27 +10,21 @@ pub trait Rewriter: Send {
     /// # Errors
     /// [`RewriteError`] ends the body. The bytes already in `out` may leave, nothing after them, and the receiver must
     /// see that the body was cut off. No further call may follow.
-    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>)
-    -> Result<(), RewriteError>;
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult;
 
     /// Takes the end of the body, and appends what was held back.
     ///
     /// # Errors
     /// [`RewriteError`] when the body is not complete.
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError>;
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult;
 }
 
 impl<R: Rewriter + ?Sized> Rewriter for Box<R> {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         (**self).feed(input, observer, out)
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         (**self).finish(observer, out)
     }
 }
@@ -49,16 +41,13 @@ pub trait RewriteObserver {
     /// A value has been treated. `rule` is the number of its rule in [`super::Plan::rules`].
     fn on_treated(&mut self, rule: usize);
 
-    /// A detector has found something in a text that no rule selects.
-    fn on_found(&mut self, _kind: PiiKind) {}
-
     /// The body does not have the shape that [`super::Rules::records`] describes. Called once a document. The default
     /// ends the body.
     ///
     /// # Errors
     /// `why` when such a body may not pass; [`RewriteError::RecordBudgetSpent`] when it counts as a record and no
     /// record may leave any more.
-    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> RewriteResult {
         Err(why)
     }
 
@@ -82,6 +71,9 @@ pub trait RewriteObserver {
 /// The record budget is spent: the next record must not leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RecordBudgetSpent;
+
+/// What an engine came to.
+pub type RewriteResult<T = ()> = Result<T, RewriteError>;
 
 /// Why an engine stopped.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -3,8 +3,8 @@
 
 use super::{MasterKeys, Plan, TokenClass, VendorKeys, VendorSalt, keys::MasterKey};
 use super::{
-    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rule, Rules, SelectedValue, Transform,
-    Treatment, ValueLocation,
+    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, Rule, Rules, SelectedValue,
+    Transform, Treatment, ValueLocation,
 };
 use crate::model::{FieldPath, VendorId};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Transform for MarkingTransform {
         self.drops.contains(&rule)
     }
 
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         if value.kind == super::ValueKind::Container {
             out.extend_from_slice(b"[redacted]");
         } else if value.text == b"untreatable" {
@@ -101,7 +101,6 @@ pub(super) struct RecordingObserver {
     pub(super) budget: Option<usize>,
     pub(super) treated: Vec<usize>,
     pub(super) subjects: Vec<String>,
-    pub(super) found: Vec<super::PiiKind>,
     /// The number of calls of `on_unexpected_shape`, each of which it lets pass.
     pub(super) unexpected_shapes: usize,
 }
@@ -119,11 +118,7 @@ impl RewriteObserver for RecordingObserver {
         self.treated.push(rule);
     }
 
-    fn on_found(&mut self, kind: super::PiiKind) {
-        self.found.push(kind);
-    }
-
-    fn on_unexpected_shape(&mut self, _why: RewriteError) -> Result<(), RewriteError> {
+    fn on_unexpected_shape(&mut self, _why: RewriteError) -> RewriteResult {
         self.unexpected_shapes += 1;
         Ok(())
     }
@@ -134,7 +129,7 @@ impl RewriteObserver for RecordingObserver {
 }
 
 /// The output, what the observer received, and how the body ended.
-pub(super) type FeedOutcome = (Vec<u8>, RecordingObserver, Result<(), RewriteError>);
+pub(super) type FeedOutcome = (Vec<u8>, RecordingObserver, RewriteResult);
 
 /// Feeds the chunks to the engine and finishes it.
 pub(super) fn feed_chunks<'a>(

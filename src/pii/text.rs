@@ -3,7 +3,7 @@
 //! Never lets the first bytes of a find leave before the find is recognized. Refuses bytes that are not UTF-8.
 
 use super::utf8::{Utf8Validator, not_utf8};
-use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
+use super::{DetectRule, DetectStream, RewriteObserver, RewriteResult, Rewriter};
 use std::sync::Arc;
 
 /// The engine of plain text.
@@ -15,19 +15,14 @@ pub struct TextRewriter {
 }
 
 impl TextRewriter {
-    /// An engine for one text.
-    pub fn new(detect_rule: Arc<DetectRule>) -> Self {
-        Self { stream: DetectStream::new(detect_rule), utf8: Utf8Validator::default(), at: 0 }
+    /// An engine for one text; `rule` is the number of the detectors' rule.
+    pub fn new(detect_rule: Arc<DetectRule>, rule: usize) -> Self {
+        Self { stream: DetectStream::new(detect_rule, rule), utf8: Utf8Validator::default(), at: 0 }
     }
 }
 
 impl Rewriter for TextRewriter {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let good = self.utf8.push_all(input);
         self.at += good as u64;
         if good < input.len() {
@@ -37,7 +32,7 @@ impl Rewriter for TextRewriter {
         Ok(())
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }
@@ -52,12 +47,12 @@ impl Rewriter for TextRewriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pii::{DetectAction, Detector, PiiKind, testing};
+    use crate::pii::{DetectAction, Detector, PiiKind, RewriteError, testing};
     use proptest::prelude::*;
 
     fn text(action: DetectAction) -> impl Fn() -> TextRewriter + use<> {
         let detect_rule = Arc::new(DetectRule::new(Detector::default(), action));
-        move || TextRewriter::new(Arc::clone(&detect_rule))
+        move || TextRewriter::new(Arc::clone(&detect_rule), 3)
     }
 
     #[test]
@@ -66,7 +61,11 @@ mod tests {
         assert_eq!(testing::output_text(text(DetectAction::Mask), body), "Dear *********, call ***************.");
         assert_eq!(testing::output_text(text(DetectAction::Redact), body), "Dear [redacted], call [redacted].");
         let (out, seen, _) = testing::feed_at_every_split(text(DetectAction::Report), body.as_bytes());
-        assert_eq!((out.as_slice(), seen.found), (body.as_bytes(), vec![PiiKind::Email, PiiKind::Phone]));
+        assert_eq!((out.as_slice(), seen.treated), (body.as_bytes(), vec![3, 3]));
+        let mut kinds = Vec::new();
+        let detect_rule = DetectRule::new(Detector::default(), DetectAction::Report);
+        assert!(!detect_rule.apply(body.as_bytes(), |kind| kinds.push(kind), &mut Vec::new()));
+        assert_eq!(kinds, [PiiKind::Email, PiiKind::Phone]);
         assert_eq!(testing::output_text(text(DetectAction::Mask), ""), "");
     }
 
@@ -85,7 +84,7 @@ mod tests {
                     chunks,
                 );
                 assert_eq!((String::from_utf8(out).as_deref(), end), (Ok(expected.as_str()), Ok(())));
-                assert_eq!(seen.found.len(), 1);
+                assert_eq!(seen.treated, [3]);
             }
         }
     }
@@ -120,8 +119,8 @@ mod tests {
         ) {
             let body = parts.join(&glue);
             let detect_rule = DetectRule::new(Detector::default(), DetectAction::Mask);
-            let (mut whole, mut seen) = (Vec::new(), testing::RecordingObserver::default());
-            if !detect_rule.apply(body.as_bytes(), &mut seen, &mut whole) {
+            let (mut whole, mut finds) = (Vec::new(), 0);
+            if !detect_rule.apply(body.as_bytes(), |_| finds += 1, &mut whole) {
                 whole.extend_from_slice(body.as_bytes());
             }
             let mut rest = body.as_bytes();
@@ -133,7 +132,7 @@ mod tests {
             let (out, found, end) = testing::feed_chunks(&mut text(DetectAction::Mask)(), testing::RecordingObserver::default(), chunks);
             prop_assert_eq!(end, Ok(()));
             prop_assert_eq!(String::from_utf8(out), String::from_utf8(whole));
-            prop_assert_eq!(found.found, seen.found);
+            prop_assert_eq!(found.treated, vec![3; finds]);
         }
     }
 }

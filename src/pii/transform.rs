@@ -1,7 +1,7 @@
 //! The interface between an engine and the treatments: the engine selects and decodes a value, a [`Transform`] says
 //! what takes its place, and the engine quotes and escapes that.
 
-use super::rewriter::RewriteError;
+use super::rewriter::RewriteResult;
 use super::treatment::{DeferredBatch, PieceTransform};
 
 /// Applies treatments to the values that an engine has selected and decoded. `rule` is the number of a rule, as
@@ -14,7 +14,7 @@ pub trait Transform: Send + Sync {
     ///
     /// # Errors
     /// [`RewriteError::Untreatable`]; the raw value must then not leave.
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError>;
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement>;
 
     /// Begins the treatment of a value that comes piece by piece, with the same result as [`Transform::transform`] of
     /// the whole value. `None` where the rule keeps a part of the value: it then needs the whole value, which is
@@ -43,7 +43,7 @@ pub trait Transform: Send + Sync {
         value: SelectedValue<'_>,
         out: &mut Vec<u8>,
         _batch: &mut DeferredBatch,
-    ) -> Result<Replacement, RewriteError> {
+    ) -> RewriteResult<Replacement> {
         self.transform(rule, value, out)
     }
 

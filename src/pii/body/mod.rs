@@ -11,13 +11,13 @@ use super::body_settings::{BodySettings, FileHandling};
 use super::bom::BomFilter;
 use super::charset::{Charset, Transcoder};
 use super::csv::{CsvDialect, CsvRewriter};
-use super::detect::{DetectRule, PiiKind};
+use super::detect::DetectRule;
 use super::fields::FieldRules;
 use super::form::FormRewriter;
 use super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec};
 use super::lines::{DocumentRules, SequenceFraming};
 use super::media::MediaType;
-use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
+use super::rewriter::{RewriteError, RewriteResult, Rewriter};
 use super::rule::Rules;
 use super::text::TextRewriter;
 use super::transform::Transform;
@@ -170,7 +170,7 @@ impl Engines {
     /// # Errors
     /// [`RewriteError::Opaque`] when no engine reads the type or its charset, [`RewriteError::Malformed`] when the
     /// boundary of a form is not a valid one.
-    pub(super) fn engine_for(&self, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
+    pub(super) fn engine_for(&self, media: &MediaType<'_>) -> RewriteResult<Box<dyn Rewriter>> {
         let engine = self.engine(self.format(media)?, media)?;
         Ok(match self.declared_encoding(media)? {
             None => engine,
@@ -183,7 +183,7 @@ impl Engines {
         self.declared_encoding(media).ok().flatten().map(|_| media.with_utf8_charset())
     }
 
-    fn format(&self, media: &MediaType<'_>) -> Result<BodyFormat, RewriteError> {
+    fn format(&self, media: &MediaType<'_>) -> RewriteResult<BodyFormat> {
         let text = || (self.reads_text() && media.has_type("text")).then_some(BodyFormat::Text);
         let format = self.reading.format.or_else(|| BodyFormat::of(media)).or_else(text);
         let unread =
@@ -192,7 +192,7 @@ impl Engines {
     }
 
     /// The charset from which the body must be decoded; `None` for UTF-8.
-    fn declared_encoding(&self, media: &MediaType<'_>) -> Result<Option<&'static Encoding>, RewriteError> {
+    fn declared_encoding(&self, media: &MediaType<'_>) -> RewriteResult<Option<&'static Encoding>> {
         match media.charset() {
             Charset::Utf8 => Ok(None),
             // The parts of a form have charsets of their own.
@@ -209,7 +209,7 @@ impl Engines {
         self.fallback.as_ref().is_some_and(|rest| rest.reads_text)
     }
 
-    fn engine(&self, format: BodyFormat, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
+    fn engine(&self, format: BodyFormat, media: &MediaType<'_>) -> RewriteResult<Box<dyn Rewriter>> {
         let treat = Arc::clone(&self.transform);
         Ok(match format {
             BodyFormat::Json => skipping_bom(JsonRewriter::new(Arc::clone(&self.json), treat)),
@@ -217,10 +217,7 @@ impl Engines {
             BodyFormat::JsonLines => skipping_bom(self.documents.sequence(SequenceFraming::Lines, treat)),
             BodyFormat::JsonSequence => skipping_bom(self.documents.sequence(SequenceFraming::TextSequence, treat)),
             BodyFormat::EventStream => match &self.fallback {
-                Some(rest) => rest.counting_findings(BomFilter::new(
-                    self.documents.events(Some(rest.detect()), !rest.selects_by_name, treat),
-                    false,
-                )),
+                Some(rest) => skipping_bom(self.documents.events(Some(rest.detect()), !rest.selects_by_name, treat)),
                 None => skipping_bom(self.documents.events(None, false, treat)),
             },
             BodyFormat::Csv => self.table(self.reading.delimiter.unwrap_or(b','), media)?,
@@ -232,13 +229,13 @@ impl Engines {
             }
             BodyFormat::Xml => skipping_bom(XmlRewriter::new(Arc::clone(&self.xml), treat)),
             BodyFormat::Text => match &self.fallback {
-                Some(rest) if rest.reads_text => rest.counting_findings(TextRewriter::new(rest.detect())),
+                Some(rest) if rest.reads_text => Box::new(TextRewriter::new(Arc::clone(&rest.detect), rest.rule)),
                 Some(_) | None => return Err(RewriteError::Opaque { what: "text, whose values have no names" }),
             },
         })
     }
 
-    fn table(&self, delimiter: u8, media: &MediaType<'_>) -> Result<Box<dyn Rewriter>, RewriteError> {
+    fn table(&self, delimiter: u8, media: &MediaType<'_>) -> RewriteResult<Box<dyn Rewriter>> {
         let header_is = |word: &str| media.parameter("header").is_some_and(|header| header.eq_ignore_ascii_case(word));
         let columns = self.reading.columns.as_deref();
         if columns.is_none() && header_is("absent") {
@@ -278,68 +275,8 @@ impl FallbackRule {
         })
     }
 
-    fn detect(&self) -> Arc<DetectRule> {
-        Arc::clone(&self.detect)
-    }
-
-    /// Reports each find of the engine's detectors as a value that this rule has treated.
-    fn counting_findings(&self, engine: impl Rewriter + 'static) -> Box<dyn Rewriter> {
-        Box::new(FindingsAsTreated { engine, rule: self.rule })
-    }
-}
-
-struct FindingsAsTreated<R> {
-    engine: R,
-    rule: usize,
-}
-
-impl<R: Rewriter> Rewriter for FindingsAsTreated<R> {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
-        self.engine.feed(input, &mut FindingsObserver { observer, rule: self.rule }, out)
-    }
-
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
-        self.engine.finish(&mut FindingsObserver { observer, rule: self.rule }, out)
-    }
-}
-
-struct FindingsObserver<'a> {
-    observer: &'a mut dyn RewriteObserver,
-    rule: usize,
-}
-
-impl RewriteObserver for FindingsObserver<'_> {
-    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
-        self.observer.on_record()
-    }
-
-    fn on_treated(&mut self, rule: usize) {
-        self.observer.on_treated(rule);
-    }
-
-    fn on_found(&mut self, _kind: PiiKind) {
-        self.observer.on_treated(self.rule);
-    }
-
-    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
-        self.observer.on_unexpected_shape(why)
-    }
-
-    fn on_subject(&mut self, value: &[u8]) {
-        self.observer.on_subject(value);
-    }
-
-    fn wants_clear_paths(&self) -> bool {
-        self.observer.wants_clear_paths()
-    }
-
-    fn on_clear_path(&mut self, path: &str) {
-        self.observer.on_clear_path(path);
+    fn detect(&self) -> (Arc<DetectRule>, usize) {
+        (Arc::clone(&self.detect), self.rule)
     }
 }
 

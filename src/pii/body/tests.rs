@@ -31,7 +31,7 @@ fn engines(rules: &Rules) -> Engines {
     Engines::compile(rules, &MatcherSpec::of(rules), MarkingTransform::shared()).expect("rules")
 }
 
-fn body(engines: &Engines, content_type: &str) -> Result<Box<dyn Rewriter>, RewriteError> {
+fn body(engines: &Engines, content_type: &str) -> RewriteResult<Box<dyn Rewriter>> {
     engines.engine_for(&MediaType::parse(content_type)?)
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::*;
 use crate::pii::testing::{self, path};
-use crate::pii::{PiiKind, RecordBudgetSpent, Rules};
+use crate::pii::{RecordBudgetSpent, Rules};
 use crate::pii::{Rule, TokenClass, Treatment, ValueLocation, ValueType};
 
 /// Counts the paths in clear.
@@ -21,8 +21,6 @@ impl RewriteObserver for Ear {
     }
 
     fn on_treated(&mut self, _rule: usize) {}
-
-    fn on_found(&mut self, _sort: PiiKind) {}
 
     fn on_subject(&mut self, _value: &[u8]) {}
 

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use crate::pii::clear::push_name;
 use crate::pii::detect::Detector;
 use crate::pii::fields::{FieldDecision, FieldRules, equals_ignoring_case};
-use crate::pii::{RewriteError, Transform};
+use crate::pii::{RewriteError, RewriteResult, Transform};
 
 /// The longest text that can be a column's name where no rule proves that it is one. Spreadsheets have a bound like
 /// it.
@@ -51,7 +51,7 @@ impl CsvHeader {
         names: &[Box<str>],
         fields: &FieldRules,
         transform: &dyn Transform,
-    ) -> Result<Self, RewriteError> {
+    ) -> RewriteResult<Self> {
         let mut header = Self::default();
         for name in names {
             header.add(name, fields, transform);
@@ -79,7 +79,7 @@ impl CsvHeader {
 
     /// Checks that the first row has names. Returns true when it may be data after all, and so must be counted as a
     /// record.
-    pub(super) fn check_first_row(&self, fields: &FieldRules, at: u64) -> Result<bool, RewriteError> {
+    pub(super) fn check_first_row(&self, fields: &FieldRules, at: u64) -> RewriteResult<bool> {
         self.check_needed(fields)?;
         if self.personal && fields.treats_any() {
             return Err(RewriteError::Malformed {
@@ -104,7 +104,7 @@ impl CsvHeader {
             && self.names.iter().enumerate().any(|(at, name)| other(at, name))
     }
 
-    fn check_needed(&self, fields: &FieldRules) -> Result<(), RewriteError> {
+    fn check_needed(&self, fields: &FieldRules) -> RewriteResult {
         let names = || self.names.iter().map(|name| &**name);
         fields.missing_name(names).map_or(Ok(()), |name| Err(RewriteError::MissingColumn { name: name.into() }))
     }

@@ -9,7 +9,7 @@ mod row;
 
 use super::fields::{FieldDecision, FieldRules};
 use super::utf8::{Utf8Validator, not_utf8};
-use super::{RewriteError, RewriteObserver, Rewriter, Transform};
+use super::{RewriteError, RewriteObserver, RewriteResult, Rewriter, Transform};
 use header::{CsvColumn, CsvHeader};
 use row::CsvRow;
 use std::sync::Arc;
@@ -66,7 +66,7 @@ impl CsvRewriter {
         dialect: CsvDialect<'_>,
         fields: Arc<FieldRules>,
         transform: Arc<dyn Transform>,
-    ) -> Result<Self, RewriteError> {
+    ) -> RewriteResult<Self> {
         let CsvDialect { delimiter, columns, headed } = dialect;
         let header = match columns {
             Some(names) => CsvHeader::from_contract(names, &fields, &*transform)?,
@@ -85,12 +85,7 @@ impl CsvRewriter {
         })
     }
 
-    fn read(
-        &mut self,
-        mut input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn read(&mut self, mut input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         while let Some(&byte) = input.first() {
             let used = match self.state {
                 CsvState::Row => self.begin_row(byte, observer)?,
@@ -112,7 +107,7 @@ impl CsvRewriter {
 
     /// This and the next functions take bytes of a field and return how many. 0 means that the next byte is a
     /// delimiter, a CR or an LF, which [`Self::end_field_or_row`] takes.
-    fn begin_row(&mut self, byte: u8, observer: &mut dyn RewriteObserver) -> Result<usize, RewriteError> {
+    fn begin_row(&mut self, byte: u8, observer: &mut dyn RewriteObserver) -> RewriteResult<usize> {
         if matches!(byte, b'\r' | b'\n') {
             if self.row.header {
                 return Err(self.malformed("a table without a header"));
@@ -129,7 +124,7 @@ impl CsvRewriter {
         self.begin_field(byte)
     }
 
-    fn begin_field(&mut self, byte: u8) -> Result<usize, RewriteError> {
+    fn begin_field(&mut self, byte: u8) -> RewriteResult<usize> {
         self.row.quoted = byte == b'"';
         let whole = self.row.header || self.row.first;
         let column = self.header.columns.get(self.row.fields).filter(|column| !whole && !column.subject);
@@ -149,7 +144,7 @@ impl CsvRewriter {
         self.plain(&[byte])
     }
 
-    fn plain(&mut self, input: &[u8]) -> Result<usize, RewriteError> {
+    fn plain(&mut self, input: &[u8]) -> RewriteResult<usize> {
         let end = memchr::memchr3(self.delimiter, b'\r', b'\n', input).unwrap_or(input.len());
         if let Some(end) = memchr::memchr(b'"', &input[..end]) {
             return Err(RewriteError::Malformed { what: "a quote within an unquoted field", at: self.at + end as u64 });
@@ -158,7 +153,7 @@ impl CsvRewriter {
         Ok(end)
     }
 
-    fn quoted(&mut self, input: &[u8]) -> Result<usize, RewriteError> {
+    fn quoted(&mut self, input: &[u8]) -> RewriteResult<usize> {
         let end = memchr::memchr(b'"', input);
         let text = &input[..end.unwrap_or(input.len())];
         let taken = text.len() + usize::from(end.is_some());
@@ -169,7 +164,7 @@ impl CsvRewriter {
         Ok(taken)
     }
 
-    fn after_quote(&mut self, byte: u8) -> Result<usize, RewriteError> {
+    fn after_quote(&mut self, byte: u8) -> RewriteResult<usize> {
         if byte == b'"' {
             self.row.hold(b"\"", b"\"")?;
             self.state = CsvState::Quoted;
@@ -181,17 +176,12 @@ impl CsvRewriter {
         Err(self.malformed("text after a quoted field"))
     }
 
-    fn line_feed(&mut self, byte: u8) -> Result<usize, RewriteError> {
+    fn line_feed(&mut self, byte: u8) -> RewriteResult<usize> {
         if byte == b'\n' { Ok(0) } else { Err(self.malformed("a CR without its LF")) }
     }
 
     /// Takes a delimiter, a CR or an LF outside of quotes.
-    fn end_field_or_row(
-        &mut self,
-        byte: u8,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn end_field_or_row(&mut self, byte: u8, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         match (byte, self.state) {
             (b'\n', CsvState::EmptyReturn) => self.row.out.push(b'\n'),
             (b'\n', CsvState::Return) => {
@@ -220,7 +210,7 @@ impl CsvRewriter {
         Ok(())
     }
 
-    fn end_field(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
+    fn end_field(&mut self, observer: &mut dyn RewriteObserver) -> RewriteResult {
         let column = if self.row.header { self.end_name()? } else { self.column()? };
         if column.subject && !self.row.header {
             observer.on_subject(&self.row.text);
@@ -259,7 +249,7 @@ impl CsvRewriter {
     }
 
     /// A name in the header row is complete: decides about its column.
-    fn end_name(&mut self) -> Result<CsvColumn, RewriteError> {
+    fn end_name(&mut self) -> RewriteResult<CsvColumn> {
         let other = |b: &u8| *b != self.delimiter && matches!(b, b',' | b';' | b'\t' | b'|');
         if !self.row.quoted && self.row.text.iter().any(other) {
             return Err(self.malformed("a header with another delimiter than the declared one"));
@@ -268,13 +258,13 @@ impl CsvRewriter {
         Ok(self.header.add(name, &self.fields, &*self.transform))
     }
 
-    fn column(&self) -> Result<CsvColumn, RewriteError> {
+    fn column(&self) -> RewriteResult<CsvColumn> {
         let column = self.header.columns.get(self.row.fields).copied();
         column.ok_or_else(|| self.malformed("a row with more fields than the header"))
     }
 
     /// The row is complete: checks that it has a field for each column, and counts a first row that may be data.
-    fn check_row(&mut self, observer: &mut dyn RewriteObserver) -> Result<(), RewriteError> {
+    fn check_row(&mut self, observer: &mut dyn RewriteObserver) -> RewriteResult {
         if self.row.fields < self.header.columns.len() {
             return Err(self.malformed("a row with fewer fields than the header"));
         }
@@ -290,26 +280,15 @@ impl CsvRewriter {
     }
 }
 
-impl std::fmt::Debug for CsvRewriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Csv").field("header", &self.header).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
 impl Rewriter for CsvRewriter {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let good = self.utf8.push_all(input);
         self.row.reports_clear = observer.wants_clear_paths();
         self.read(&input[..good], observer, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         match self.state {
             CsvState::Row => return Ok(()),
             CsvState::Quoted => return Err(self.malformed("a quoted field without its end")),

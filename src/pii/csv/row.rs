@@ -1,7 +1,7 @@
 //! The open row of a table: what is held of it, and how its fields are put out.
 
 use crate::bounds::{ROW_BYTES_MAX, VALUE_BYTES_MAX};
-use crate::pii::{PieceTransform, Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use crate::pii::{PieceTransform, Replacement, RewriteError, RewriteResult, SelectedValue, Transform, ValueKind};
 use zeroize::Zeroizing;
 
 /// The row that is being read.
@@ -40,7 +40,7 @@ impl CsvRow {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when the row is too long.
-    pub(super) fn hold(&mut self, raw: &[u8], text: &[u8]) -> Result<(), RewriteError> {
+    pub(super) fn hold(&mut self, raw: &[u8], text: &[u8]) -> RewriteResult {
         if self.skips {
             return Ok(());
         }
@@ -61,7 +61,7 @@ impl CsvRow {
         rule: usize,
         delimiter: u8,
         transform: &dyn Transform,
-    ) -> Result<(bool, bool), RewriteError> {
+    ) -> RewriteResult<(bool, bool)> {
         if self.text.len() > VALUE_BYTES_MAX {
             return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
         }
@@ -104,7 +104,7 @@ impl CsvRow {
     }
 }
 
-fn check_bytes(length: usize) -> Result<(), RewriteError> {
+fn check_bytes(length: usize) -> RewriteResult {
     if length > ROW_BYTES_MAX {
         Err(RewriteError::Bound { bound: "a row", limit: ROW_BYTES_MAX as u64 })
     } else {

@@ -3,7 +3,7 @@
 //! Holds no more of a stream than is needed to recognize a find, and never lets the first bytes of a find leave.
 
 use super::{DetectSearch, Detector, LOOKAHEAD_BYTES, secrets::SecretTail};
-use crate::pii::{RewriteObserver, TreatmentKind};
+use crate::pii::{PiiKind, RewriteObserver, TreatmentKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -45,11 +45,11 @@ impl DetectRule {
     }
 
     /// Searches a whole, decoded text. True when another text must replace it, which has then been appended to `out`;
-    /// nothing is appended otherwise. A text without finds costs no allocation.
-    pub(in crate::pii) fn apply(&self, text: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> bool {
+    /// nothing is appended otherwise. `found` receives each find. A text without finds costs no allocation.
+    pub(in crate::pii) fn apply(&self, text: &[u8], mut found: impl FnMut(PiiKind), out: &mut Vec<u8>) -> bool {
         let mut copied = 0;
         self.detector.scan(text, |span| {
-            observer.on_found(span.kind);
+            found(span.kind);
             if self.action != DetectAction::Report {
                 out.extend_from_slice(&text[copied..span.start]);
                 self.begin_replacement(out);
@@ -84,6 +84,8 @@ impl DetectRule {
 #[derive(Debug)]
 pub(crate) struct DetectStream {
     detect: Arc<DetectRule>,
+    /// Its number, as [`crate::pii::Plan::rules`] counts.
+    rule: usize,
     /// The bytes that have not left yet, after at most one byte that has: a find depends on the byte before it.
     pending: Zeroizing<Vec<u8>>,
     /// Offset in `pending` of the first byte that has not left.
@@ -94,11 +96,11 @@ pub(crate) struct DetectStream {
 
 impl DetectStream {
     /// A stream before its first byte.
-    pub(crate) fn new(detect: Arc<DetectRule>) -> Self {
-        Self { detect, pending: Zeroizing::default(), from: 0, tail: None }
+    pub(crate) fn new(detect: Arc<DetectRule>, rule: usize) -> Self {
+        Self { detect, rule, pending: Zeroizing::default(), from: 0, tail: None }
     }
 
-    /// Takes the next bytes, and appends what may leave.
+    /// Takes the next bytes, and appends what may leave. Each find counts as a value that the rule has treated.
     pub(crate) fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         for piece in input.chunks(STRIDE_BYTES) {
             self.pending.extend_from_slice(piece);
@@ -118,14 +120,14 @@ impl DetectStream {
 
     /// Treats all finds that begin before `limit`, and appends all bytes before it.
     fn read(&mut self, limit: usize, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
-        let Self { detect, pending: held, from, tail: rest } = self;
+        let Self { detect, rule, pending: held, from, tail: rest } = self;
         replace_tail(detect, rest, held, from, out);
         let mut search = if rest.is_none() { DetectSearch::new(&detect.detector, held, *from) } else { None };
         while rest.is_none()
             && let Some(search) = &mut search
             && let Some(hit) = search.next(held).filter(|hit| hit.span.start < limit)
         {
-            observer.on_found(hit.span.kind);
+            observer.on_treated(*rule);
             out.extend_from_slice(&held[*from..hit.span.start]);
             detect.begin_replacement(out);
             detect.replace_piece(&held[hit.span.start..hit.span.end], out);

@@ -7,7 +7,7 @@
 mod decoder;
 mod zstd;
 
-use super::{RewriteError, RewriteObserver, Rewriter};
+use super::{RewriteError, RewriteObserver, RewriteResult, Rewriter};
 use crate::bounds::{DECODED_BYTES_FREE, DECODED_BYTES_MAX, DECODED_RATIO_MAX};
 use decoder::PushDecoder;
 
@@ -32,7 +32,7 @@ impl ContentCoding {
     ///
     /// # Errors
     /// [`RewriteError::Opaque`] for a coding that is not known, and for more than one.
-    pub fn parse(value: &str) -> Result<Option<Self>, RewriteError> {
+    pub fn parse(value: &str) -> RewriteResult<Option<Self>> {
         let known = [
             ("gzip", Some(Self::Gzip)),
             ("x-gzip", Some(Self::Gzip)),
@@ -72,7 +72,7 @@ impl<R: Rewriter> DecodingRewriter<R> {
         }
     }
 
-    fn check_bounds(&self) -> Result<(), RewriteError> {
+    fn check_bounds(&self) -> RewriteResult {
         if self.given > DECODED_BYTES_MAX {
             return Err(RewriteError::Bound { bound: "a decoded body", limit: DECODED_BYTES_MAX });
         }
@@ -90,12 +90,7 @@ impl<R> std::fmt::Debug for DecodingRewriter<R> {
 }
 
 impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
-    fn feed(
-        &mut self,
-        mut input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, mut input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if input.is_empty() {
             return Ok(());
         }
@@ -119,7 +114,7 @@ impl<R: Rewriter> Rewriter for DecodingRewriter<R> {
         }
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if self.taken > 0 && !self.decoder.is_done() {
             return Err(RewriteError::Malformed { what: "a compressed body that ends early", at: self.taken });
         }

@@ -38,17 +38,17 @@ fn coded(coding: ContentCoding, body: &[u8]) -> Vec<u8> {
 struct Through;
 
 impl Rewriter for Through {
-    fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         out.extend_from_slice(input);
         Ok(())
     }
 
-    fn finish(&mut self, _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> RewriteResult {
         Ok(())
     }
 }
 
-fn decode(coding: ContentCoding, chunks: &[&[u8]]) -> (Vec<u8>, Result<(), RewriteError>) {
+fn decode(coding: ContentCoding, chunks: &[&[u8]]) -> (Vec<u8>, RewriteResult) {
     let (out, _, end) =
         feed_chunks(&mut DecodingRewriter::new(coding, Through), RecordingObserver::default(), chunks.iter().copied());
     (out, end)

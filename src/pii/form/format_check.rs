@@ -7,10 +7,10 @@
 //! first pair without `=`; in a name, a byte that other formats begin with; in a value, a line end or another control
 //! character, and a space that is followed by a `=`. Never checks a URL's query, which has no other format.
 
-use crate::pii::RewriteError;
+use crate::pii::{RewriteError, RewriteResult};
 
 /// Checks a name; `paired` is false for the first name of a body when no `=` follows it.
-pub(super) fn check_name(raw: &[u8], name: &str, paired: bool, at: u64) -> Result<(), RewriteError> {
+pub(super) fn check_name(raw: &[u8], name: &str, paired: bool, at: u64) -> RewriteResult {
     let foreign = |c: char| c.is_control() || matches!(c, '"' | '<' | '>' | '{' | '}' | '\\' | '\u{feff}');
     let by_hand = |b: &u8| matches!(b, b' ' | b',' | b'`');
     if name.contains(foreign) || name.starts_with('[') || raw.iter().any(by_hand) {
@@ -23,7 +23,7 @@ pub(super) fn check_name(raw: &[u8], name: &str, paired: bool, at: u64) -> Resul
 }
 
 /// Checks a value that is held.
-pub(super) fn check_value(raw: &[u8], at: u64) -> Result<(), RewriteError> {
+pub(super) fn check_value(raw: &[u8], at: u64) -> RewriteResult {
     let mut likeness = RawValueCheck::default();
     (at..).zip(raw).try_for_each(|(at, &byte)| likeness.push(byte, at))
 }
@@ -35,7 +35,7 @@ pub(super) struct RawValueCheck {
 }
 
 impl RawValueCheck {
-    pub(super) const fn push(&mut self, byte: u8, at: u64) -> Result<(), RewriteError> {
+    pub(super) const fn push(&mut self, byte: u8, at: u64) -> RewriteResult {
         match byte {
             b' ' => self.spaced = true,
             b'=' if self.spaced => {

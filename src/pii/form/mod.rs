@@ -15,7 +15,8 @@ use super::clear::OpenField;
 use super::fields::{FieldDecision, FieldRules, clear_path};
 use super::utf8::not_utf8;
 use super::{
-    PieceTransform, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
+    PieceTransform, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, SelectedValue, Transform,
+    ValueKind,
 };
 use crate::bounds::{KEY_BYTES_MAX, VALUE_BYTES_MAX};
 use std::sync::Arc;
@@ -37,19 +38,8 @@ impl FormRewriter {
     }
 }
 
-impl std::fmt::Debug for FormRewriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Form").field("at", &self.pairs.at).finish_non_exhaustive()
-    }
-}
-
 impl Rewriter for FormRewriter {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if self.fields.counts_records && !self.counted && !input.is_empty() {
             self.counted = true;
             observer.on_record()?;
@@ -57,7 +47,7 @@ impl Rewriter for FormRewriter {
         self.pairs.feed(input, &mut FormContext { fields: &self.fields, transform: &*self.transform, observer }, out)
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.pairs.finish(&mut FormContext { fields: &self.fields, transform: &*self.transform, observer }, out)
     }
 }
@@ -108,12 +98,7 @@ enum FormState {
 }
 
 impl FormPairs {
-    pub(super) fn feed(
-        &mut self,
-        mut input: &[u8],
-        context: &mut FormContext<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    pub(super) fn feed(&mut self, mut input: &[u8], context: &mut FormContext<'_>, out: &mut Vec<u8>) -> RewriteResult {
         while !input.is_empty() {
             let used = match self.state {
                 FormState::Name => self.hold(input, memchr::memchr2(b'&', b'=', input), 3 * KEY_BYTES_MAX, "a name")?,
@@ -137,18 +122,12 @@ impl FormPairs {
         Ok(())
     }
 
-    pub(super) fn finish(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    pub(super) fn finish(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> RewriteResult {
         self.end_pair(context, out)
     }
 
     /// Holds the bytes before the delimiter; returns how many there are.
-    fn hold(
-        &mut self,
-        input: &[u8],
-        end: Option<usize>,
-        limit: usize,
-        bound: &'static str,
-    ) -> Result<usize, RewriteError> {
+    fn hold(&mut self, input: &[u8], end: Option<usize>, limit: usize, bound: &'static str) -> RewriteResult<usize> {
         let piece = &input[..end.unwrap_or(input.len())];
         let room = limit - self.raw.len();
         if let Some(at) = memchr::memchr(b';', &piece[..piece.len().min(room)]) {
@@ -163,7 +142,7 @@ impl FormPairs {
 
     /// Checks the bytes of a value before the delimiter, and puts them into `out`, if there is one; returns how many
     /// there are.
-    fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> Result<usize, RewriteError> {
+    fn pass(&mut self, input: &[u8], out: Option<&mut Vec<u8>>) -> RewriteResult<usize> {
         let (used, verdict) = self.check.read(input, self.at);
         self.open.fill(used > 0);
         if let Some(out) = out {
@@ -173,7 +152,7 @@ impl FormPairs {
     }
 
     /// Treats the bytes of a value before the delimiter; returns how many there are.
-    fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<usize, RewriteError> {
+    fn piece(&mut self, input: &[u8], out: &mut Vec<u8>) -> RewriteResult<usize> {
         let used = memchr::memchr(b'&', input).unwrap_or(input.len());
         self.text.clear();
         for (at, byte) in input[..used].iter().enumerate() {
@@ -187,7 +166,7 @@ impl FormPairs {
     }
 
     /// A name is complete: decides about its pair. With `valued` a value follows.
-    fn end_name(&mut self, valued: bool, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_name(&mut self, valued: bool, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> RewriteResult {
         let start = self.at - self.raw.len() as u64;
         let name = decode(&self.raw, start, &mut self.text)?;
         if self.in_body && (valued || !self.raw.is_empty()) {
@@ -233,7 +212,7 @@ impl FormPairs {
         Ok(())
     }
 
-    fn end_pair(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_pair(&mut self, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> RewriteResult {
         match self.state {
             FormState::Name => self.end_name(false, context, out)?,
             FormState::Pass => {
@@ -262,7 +241,7 @@ impl FormPairs {
         subject: bool,
         context: &mut FormContext<'_>,
         out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let start = self.at - self.raw.len() as u64;
         format_check::check_value(&self.raw, start)?;
         let text = decode(&self.raw, start, &mut self.text)?;
@@ -300,7 +279,7 @@ impl FormPairs {
 }
 
 /// Puts out a name as it came, or what the detectors' rule makes of it.
-fn put_name(raw: &[u8], name: &str, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+fn put_name(raw: &[u8], name: &str, context: &mut FormContext<'_>, out: &mut Vec<u8>) -> RewriteResult {
     let Some(rest) = context.fields.fallback_rule() else {
         out.extend_from_slice(raw);
         return Ok(());

@@ -2,13 +2,13 @@
 //!
 //! Never guesses at a bad percent and never returns NUL.
 
-use super::{RewriteError, bad_percent, not_utf8};
+use super::{RewriteResult, bad_percent, not_utf8};
 
 /// Decodes a name or a value: `+` is a space.
 ///
 /// # Errors
 /// [`RewriteError::Malformed`] on a bad percent, NUL, or text that is not UTF-8; `base` is the offset of `raw`.
-pub(in crate::pii) fn decode<'a>(raw: &[u8], base: u64, text: &'a mut Vec<u8>) -> Result<&'a str, RewriteError> {
+pub(in crate::pii) fn decode<'a>(raw: &[u8], base: u64, text: &'a mut Vec<u8>) -> RewriteResult<&'a str> {
     decode_with(b' ', raw, base, text)
 }
 
@@ -16,11 +16,11 @@ pub(in crate::pii) fn decode<'a>(raw: &[u8], base: u64, text: &'a mut Vec<u8>) -
 ///
 /// # Errors
 /// As [`decode`].
-pub(in crate::pii) fn decode_segment<'a>(raw: &[u8], text: &'a mut Vec<u8>) -> Result<&'a str, RewriteError> {
+pub(in crate::pii) fn decode_segment<'a>(raw: &[u8], text: &'a mut Vec<u8>) -> RewriteResult<&'a str> {
     decode_with(b'+', raw, 0, text)
 }
 
-fn decode_with<'a>(plus: u8, raw: &[u8], base: u64, text: &'a mut Vec<u8>) -> Result<&'a str, RewriteError> {
+fn decode_with<'a>(plus: u8, raw: &[u8], base: u64, text: &'a mut Vec<u8>) -> RewriteResult<&'a str> {
     text.clear();
     let mut at = 0;
     while let Some(&byte) = raw.get(at) {

@@ -3,7 +3,7 @@
 use super::format_check::RawValueCheck;
 use super::percent::hex;
 use super::{bad_percent, semicolon};
-use crate::pii::RewriteError;
+use crate::pii::RewriteResult;
 use crate::pii::skip::length_before;
 use crate::pii::utf8::{Utf8Validator, not_utf8};
 
@@ -28,7 +28,7 @@ enum PercentState {
 
 impl FormValueCheck {
     /// Reads up to a `&`. Returns how many bytes may leave, and what is wrong with the next one, if anything is.
-    pub(super) fn read(&mut self, input: &[u8], base: u64) -> (usize, Result<(), RewriteError>) {
+    pub(super) fn read(&mut self, input: &[u8], base: u64) -> (usize, RewriteResult) {
         let mut at = 0;
         while let Some(&byte) = input.get(at) {
             if byte == b'&' {
@@ -47,7 +47,7 @@ impl FormValueCheck {
     }
 
     /// Takes the next byte. Returns the decoded byte that it completes, if it completes one.
-    pub(super) fn push(&mut self, byte: u8, here: u64) -> Result<Option<u8>, RewriteError> {
+    pub(super) fn push(&mut self, byte: u8, here: u64) -> RewriteResult<Option<u8>> {
         let digit = || hex(byte).ok_or(bad_percent(here));
         let decoded = match (self.percent, byte) {
             (PercentState::None, b';') => return Err(semicolon(here)),
@@ -69,7 +69,7 @@ impl FormValueCheck {
         if self.utf8.push(decoded) { Ok(Some(decoded)) } else { Err(not_utf8(here)) }
     }
 
-    pub(super) fn end(self, at: u64) -> Result<(), RewriteError> {
+    pub(super) fn end(self, at: u64) -> RewriteResult {
         match (self.percent, self.utf8.is_whole()) {
             (PercentState::None, true) => Ok(()),
             (PercentState::None, false) => Err(not_utf8(at)),

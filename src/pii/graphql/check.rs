@@ -5,12 +5,12 @@
 //! allow-list lets a field pass only under its alias. Whether a field is a list cannot be seen in a query, so a step
 //! into elements may be left out, or be a name.
 
+use super::QueryFault;
 use super::document::{self, GraphqlDocument, Selection};
-use super::{QueryFault, RewriteError};
 use crate::bounds::{DOCUMENT_DEPTH_MAX, GRAPHQL_NODES_MAX};
 use crate::model::{FieldPath, PathSelector, PathStep};
 use crate::pii::fields::equals_ignoring_case;
-use crate::pii::{Rules, ValueLocation};
+use crate::pii::{RewriteResult, Rules, ValueLocation};
 
 /// The rules that queries of one route are checked against.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl QueryChecker {
     ///
     /// # Errors
     /// [`RewriteError::GraphqlQuery`] when the text is no query, or would go around a rule.
-    pub(in crate::pii) fn check(&self, query: &str) -> Result<(), RewriteError> {
+    pub(in crate::pii) fn check(&self, query: &str) -> RewriteResult {
         let document = document::parse(query)?;
         self.check_literals(&document)?;
         let mut walk = SelectionWalk { checker: self, document: &document, left: GRAPHQL_NODES_MAX };

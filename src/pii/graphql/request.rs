@@ -15,7 +15,7 @@ use super::QueryChecker;
 use crate::bounds::GRAPHQL_BYTES_MAX;
 use crate::pii::charset::Charset;
 use crate::pii::media::MediaType;
-use crate::pii::{RewriteError, RewriteObserver, Rewriter};
+use crate::pii::{RewriteError, RewriteObserver, RewriteResult, Rewriter};
 
 /// How a body contains its query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl QueryPacking {
     /// # Errors
     /// [`RewriteError::GraphqlQuery`] for types in which only some servers look for a query, [`RewriteError::Opaque`]
     /// for a charset.
-    pub(in crate::pii) fn of(media: &MediaType<'_>) -> Result<Self, RewriteError> {
+    pub(in crate::pii) fn of(media: &MediaType<'_>) -> RewriteResult<Self> {
         if media.charset() != Charset::Utf8 {
             return Err(RewriteError::Opaque { what: "a body in a charset other than UTF-8" });
         }
@@ -61,7 +61,7 @@ impl GraphqlRewriter {
 }
 
 impl Rewriter for GraphqlRewriter {
-    fn feed(&mut self, input: &[u8], _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> RewriteResult {
         if self.held.len() + input.len() > GRAPHQL_BYTES_MAX {
             return Err(RewriteError::Bound { bound: "a GraphQL request", limit: GRAPHQL_BYTES_MAX as u64 });
         }
@@ -69,7 +69,7 @@ impl Rewriter for GraphqlRewriter {
         Ok(())
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.checker.check_body(self.packing, &self.held)?;
         self.engine.feed(&self.held, observer, out)?;
         self.engine.finish(observer, out)
@@ -97,7 +97,7 @@ const fn refused(what: &'static str) -> RewriteError {
 const UNSEEN: &str = "is not in the request itself: what is persisted elsewhere cannot be judged";
 
 impl QueryChecker {
-    fn check_body(&self, packing: QueryPacking, body: &[u8]) -> Result<(), RewriteError> {
+    fn check_body(&self, packing: QueryPacking, body: &[u8]) -> RewriteResult {
         let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
         let text = std::str::from_utf8(body).map_err(|_| refused("is not UTF-8"))?;
         if packing == QueryPacking::Bare {
@@ -117,7 +117,7 @@ impl QueryChecker {
         list.iter().try_for_each(|envelope| self.check_envelope(envelope))
     }
 
-    fn check_envelope(&self, envelope: &GraphqlRequest) -> Result<(), RewriteError> {
+    fn check_envelope(&self, envelope: &GraphqlRequest) -> RewriteResult {
         let mut extensions = envelope.extensions.iter().flatten().map(|(name, _)| name.to_ascii_lowercase());
         if extensions.any(|name| name.contains("persisted")) {
             return Err(refused(UNSEEN));
@@ -130,7 +130,7 @@ impl QueryChecker {
         &self,
         pairs: impl Iterator<Item = (&'a str, &'a str)>,
         alone: bool,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         const UNSEEN_NAMES: [&str; 9] =
             ["extensions", "id", "documentid", "doc_id", "queryid", "query_id", "hash", "sha256hash", "persistedquery"];
         let mut seen = false;

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::pii::testing;
-use crate::pii::{Plan, Rules};
+use crate::pii::{Plan, RewriteResult, Rules};
 use proptest::prelude::*;
 
 fn checker(answer: &Rules) -> QueryChecker {
@@ -192,7 +192,7 @@ fn plan(answer: Rules) -> Plan {
     testing::plan(&Rules { graphql: Some(Box::new(answer)), ..Rules::default() })
 }
 
-fn sent(plan: &Plan, content_type: &str, body: &str) -> Result<String, RewriteError> {
+fn sent(plan: &Plan, content_type: &str, body: &str) -> RewriteResult<String> {
     let (out, _, end) = testing::feed_at_every_split(
         || plan.body_rewriter(Some(content_type), None).expect(content_type),
         body.as_bytes(),

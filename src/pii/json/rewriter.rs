@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pii::{DeferredBatch, RewriteError, RewriteObserver, Rewriter, Transform};
+use crate::pii::{DeferredBatch, RewriteError, RewriteObserver, RewriteResult, Rewriter, Transform};
 
 use super::{
     exact::{ExactReader, JsonContext, JsonState, Utf8Carry},
@@ -57,8 +57,8 @@ impl JsonRewriter {
         &mut self,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-        act: impl FnOnce(&mut JsonState, &mut Utf8Carry, &mut JsonContext<'_>) -> Result<(), RewriteError>,
-    ) -> Result<(), RewriteError> {
+        act: impl FnOnce(&mut JsonState, &mut Utf8Carry, &mut JsonContext<'_>) -> RewriteResult,
+    ) -> RewriteResult {
         let mut context = JsonContext {
             engine: self.engine,
             matcher: &self.matcher,
@@ -74,18 +74,13 @@ impl JsonRewriter {
 }
 
 impl Rewriter for JsonRewriter {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.with_context(observer, out, |state, carry, context| {
             input.chunks(UTF8_CHECK_BYTES).try_for_each(|bytes| read_bytes(state, carry, context, bytes))
         })
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.with_context(observer, out, |state, carry, context| {
             if carry.is_open() {
                 return Err(not_utf8(state));
@@ -101,7 +96,7 @@ fn read_bytes(
     carry: &mut Utf8Carry,
     context: &mut JsonContext<'_>,
     bytes: &[u8],
-) -> Result<(), RewriteError> {
+) -> RewriteResult {
     let (character, taken) = carry.complete(bytes);
     match character {
         Some(Ok(character)) => read_chunk(state, context, character.as_slice())?,
@@ -118,7 +113,7 @@ fn read_bytes(
 }
 
 /// Reads a chunk of whole characters: by the fast path, unless every key must be read.
-fn read_chunk(state: &mut JsonState, context: &mut JsonContext<'_>, chunk: &[u8]) -> Result<(), RewriteError> {
+fn read_chunk(state: &mut JsonState, context: &mut JsonContext<'_>, chunk: &[u8]) -> RewriteResult {
     let is_exact = context.engine == JsonEngine::BYTES;
     let mut reader = ExactReader::new(state, context, chunk);
     let read = if is_exact || reader.needs_every_key() {

@@ -3,7 +3,7 @@
 //! The path of the records may select nothing in a document of another shape; the document itself still counts. Never
 //! counts the first record within a document a second time.
 
-use crate::pii::{PiiKind, RecordBudgetSpent, RewriteError, RewriteObserver};
+use crate::pii::{RecordBudgetSpent, RewriteError, RewriteObserver, RewriteResult};
 
 /// Counts documents, and the records in them.
 #[derive(Debug)]
@@ -48,11 +48,7 @@ impl RewriteObserver for DocumentWatch<'_> {
         self.observer.on_treated(rule);
     }
 
-    fn on_found(&mut self, sort: PiiKind) {
-        self.observer.on_found(sort);
-    }
-
-    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> RewriteResult {
         self.observer.on_unexpected_shape(why)
     }
 

@@ -8,7 +8,7 @@
 use super::super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec, PathRoot};
 use super::super::multipart::MultipartRewriter;
 use super::super::sse::{EventStreamRewriter, EventStreamRules};
-use super::super::{DetectRule, FieldRules, FileHandling, RewriteError, Transform};
+use super::super::{DetectRule, FieldRules, FileHandling, RewriteError, RewriteResult, Transform};
 use super::{SequenceFraming, SequenceRewriter};
 use std::sync::Arc;
 
@@ -54,7 +54,7 @@ impl DocumentRules {
         fields: Arc<FieldRules>,
         transform: Arc<dyn Transform>,
         files: FileHandling,
-    ) -> Result<MultipartRewriter<JsonRewriter>, RewriteError> {
+    ) -> RewriteResult<MultipartRewriter<JsonRewriter>> {
         MultipartRewriter::new(boundary, self.document(Arc::clone(&transform)), fields, transform, files)
     }
 
@@ -71,7 +71,7 @@ impl DocumentRules {
     /// with `detects_text`, also for data that is not JSON.
     pub(crate) fn events(
         &self,
-        detect_rule: Option<Arc<DetectRule>>,
+        detect_rule: Option<(Arc<DetectRule>, usize)>,
         detects_text: bool,
         transform: Arc<dyn Transform>,
     ) -> EventStreamRewriter<JsonRewriter> {

@@ -12,7 +12,7 @@ pub(super) use documents::DocumentRules;
 pub(super) use documents::shift_offset;
 
 use super::json::JsonRewriter;
-use super::{RewriteError, RewriteObserver, Rewriter};
+use super::{RewriteError, RewriteObserver, RewriteResult, Rewriter};
 
 /// A rewriter that can begin a next document.
 pub(super) trait Restart: Rewriter {
@@ -71,12 +71,7 @@ impl<E: Restart> SequenceRewriter<E> {
     }
 
     /// Takes the bytes before the next document; returns how many.
-    fn gap(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    fn gap(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult<usize> {
         let between = |&b: &u8| matches!(b, b' ' | b'\t' | b'\r' | b'\n') || b == self.separator();
         let used = input.iter().position(|b| !between(b)).unwrap_or(input.len());
         out.extend_from_slice(&input[..used]);
@@ -95,7 +90,7 @@ impl<E: Restart> SequenceRewriter<E> {
         input: &[u8],
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    ) -> RewriteResult<usize> {
         let end = memchr::memchr(self.separator(), input);
         let used = end.unwrap_or(input.len());
         let start = self.start;
@@ -116,19 +111,8 @@ impl<E: Restart> SequenceRewriter<E> {
     }
 }
 
-impl<E> std::fmt::Debug for SequenceRewriter<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Lines").field("framing", &self.framing).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
 impl<E: Restart> Rewriter for SequenceRewriter<E> {
-    fn feed(
-        &mut self,
-        mut input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, mut input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         while let Some(&first) = input.first() {
             let used = match self.state {
                 SequenceState::Before if first != RECORD_SEPARATOR => {
@@ -150,7 +134,7 @@ impl<E: Restart> Rewriter for SequenceRewriter<E> {
         Ok(())
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         match self.state {
             SequenceState::Before | SequenceState::Gap => Ok(()),
             SequenceState::Document => {
@@ -172,12 +156,12 @@ mod tests {
     struct Whole(Vec<u8>);
 
     impl Rewriter for Whole {
-        fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> Result<(), RewriteError> {
+        fn feed(&mut self, input: &[u8], _: &mut dyn RewriteObserver, _: &mut Vec<u8>) -> RewriteResult {
             self.0.extend_from_slice(input);
             Ok(())
         }
 
-        fn finish(&mut self, _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+        fn finish(&mut self, _: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
             if self.0.starts_with(b"bad") {
                 return Err(RewriteError::Malformed { what: "bad", at: 3 });
             }

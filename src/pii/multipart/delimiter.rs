@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::pii::RewriteError;
+use crate::pii::{RewriteError, RewriteResult};
 
 /// A delimiter that is being looked for.
 pub(super) struct Delimiter {
@@ -19,7 +19,7 @@ impl Delimiter {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when the boundary is not valid.
-    pub(super) fn new(boundary: &str) -> Result<Self, RewriteError> {
+    pub(super) fn new(boundary: &str) -> RewriteResult<Self> {
         let good = |b: u8| b.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&b);
         if !(1..=70).contains(&boundary.len()) || !boundary.bytes().all(good) || boundary.ends_with(' ') {
             return Err(RewriteError::Malformed { what: "an invalid boundary", at: 0 });

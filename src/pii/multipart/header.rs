@@ -3,7 +3,7 @@
 //! Read so strictly that no two parsers can see two different names in it. Never trusts a part's own length.
 
 use crate::pii::form::decode_segment;
-use crate::pii::{Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
+use crate::pii::{Replacement, RewriteError, RewriteObserver, RewriteResult, SelectedValue, Transform, ValueKind};
 
 /// The header of a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) enum PartContent {
 }
 
 /// What the detectors' rule makes of a text in the header: its replacement, or `None` when the text stays.
-type DetectedText = Result<Option<String>, RewriteError>;
+type DetectedText = RewriteResult<Option<String>>;
 
 impl PartHeader {
     /// Keeps of the fields only what the part needs: its name, that it is a file, its type and charset. A file's name
@@ -63,7 +63,7 @@ impl PartHeader {
         rule: usize,
         transform: &dyn Transform,
         observer: &mut dyn RewriteObserver,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let mut made = Vec::new();
         self.rewrite_texts(|text| {
             made.clear();
@@ -79,7 +79,7 @@ impl PartHeader {
 
     /// Hands every text of the fields to `detect`, and writes what it returns: the part's name, a file's name in each
     /// of its encodings, and all other values.
-    fn rewrite_texts(&mut self, mut detect: impl FnMut(&str) -> DetectedText) -> Result<(), RewriteError> {
+    fn rewrite_texts(&mut self, mut detect: impl FnMut(&str) -> DetectedText) -> RewriteResult {
         let text = String::from_utf8_lossy(&self.lines).into_owned();
         self.lines.clear();
         for line in text.split_terminator("\r\n") {
@@ -100,7 +100,7 @@ impl PartHeader {
     /// # Errors
     /// [`RewriteError::Malformed`] at the offset `at`, or [`RewriteError::Opaque`] for a charset or an encoding that
     /// cannot be read.
-    pub(super) fn parse(head: &[u8], at: u64) -> Result<Self, RewriteError> {
+    pub(super) fn parse(head: &[u8], at: u64) -> RewriteResult<Self> {
         let malformed = |what| RewriteError::Malformed { what, at };
         let text = simdutf8::basic::from_utf8(head).map_err(|_| malformed("a part whose header is not UTF-8"))?;
         let (mut lines, mut length) = (Vec::new(), Vec::new());
@@ -143,7 +143,7 @@ fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
-fn check_encoding(value: &str) -> Result<(), RewriteError> {
+fn check_encoding(value: &str) -> RewriteResult {
     let plain = ["7bit", "8bit", "binary"].iter().any(|plain| value.eq_ignore_ascii_case(plain));
     if plain { Ok(()) } else { Err(RewriteError::Opaque { what: "the transfer encoding of a part" }) }
 }
@@ -152,7 +152,7 @@ fn rewrite_disposition(
     came: &str,
     parameters: &[(&str, &str)],
     detect: &mut impl FnMut(&str) -> DetectedText,
-) -> Result<String, RewriteError> {
+) -> RewriteResult<String> {
     let (mut made, mut changed) = (String::from("form-data"), false);
     for &(key, value) in parameters {
         // An encoded value (RFC 8187) follows its charset and language.
@@ -190,7 +190,7 @@ fn named(disposition: &str) -> Option<(&str, bool)> {
     Some((name?, file))
 }
 
-fn content(media: &str) -> Result<PartContent, RewriteError> {
+fn content(media: &str) -> RewriteResult<PartContent> {
     let essence = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if essence.starts_with("multipart/") || essence.starts_with("message/") {
         return Err(RewriteError::Opaque { what: "a part that has parts" });
@@ -237,7 +237,7 @@ fn parameters<'a>(value: &'a str, first: &str) -> Option<Vec<(&'a str, &'a str)>
 mod tests {
     use super::*;
 
-    fn parse(head: &str) -> Result<(String, PartContent), RewriteError> {
+    fn parse(head: &str) -> RewriteResult<(String, PartContent)> {
         PartHeader::parse(head.as_bytes(), 0).map(|head| (head.name, head.content))
     }
 

@@ -12,7 +12,10 @@ mod text;
 use super::clear::OpenField;
 use super::fields::{FieldRules, clear_path};
 use super::lines::{DocumentCounter, Restart, shift_offset};
-use super::{FileHandling, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind};
+use super::{
+    FileHandling, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, SelectedValue, Transform,
+    ValueKind,
+};
 use crate::bounds::PART_HEAD_BYTES_MAX;
 use delimiter::Delimiter;
 use header::PartHeader;
@@ -57,7 +60,7 @@ impl<E: Restart> MultipartRewriter<E> {
         fields: Arc<FieldRules>,
         transform: Arc<dyn Transform>,
         files: FileHandling,
-    ) -> Result<Self, RewriteError> {
+    ) -> RewriteResult<Self> {
         let delimiter = Delimiter::new(boundary)?;
         let counter = DocumentCounter::new(fields.counts_records);
         Ok(Self {
@@ -80,12 +83,7 @@ impl<E: Restart> MultipartRewriter<E> {
     }
 
     /// Takes some bytes, at least one unless the state changes; returns how many.
-    fn step(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    fn step(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult<usize> {
         match self.state {
             MultipartState::Start => self.first_boundary(input[0]),
             MultipartState::Boundary => self.after_boundary(input[0], out),
@@ -102,7 +100,7 @@ impl<E: Restart> MultipartRewriter<E> {
         }
     }
 
-    fn first_boundary(&mut self, byte: u8) -> Result<usize, RewriteError> {
+    fn first_boundary(&mut self, byte: u8) -> RewriteResult<usize> {
         if !self.delimiter.take(byte) {
             return Err(self.malformed("a form that does not begin with its boundary"));
         }
@@ -118,7 +116,7 @@ impl<E: Restart> MultipartRewriter<E> {
         self.held.clear();
     }
 
-    fn after_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
+    fn after_boundary(&mut self, byte: u8, out: &mut Vec<u8>) -> RewriteResult<usize> {
         self.held.push(byte);
         match self.held.as_slice() {
             b"\r" | b"-" => {}
@@ -143,12 +141,7 @@ impl<E: Restart> MultipartRewriter<E> {
         out.extend_from_slice(self.delimiter.boundary());
     }
 
-    fn header(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    fn header(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult<usize> {
         let line = &input[..memchr::memchr(b'\n', input).map_or(input.len(), |end| end + 1)];
         self.held.extend_from_slice(line);
         let end = self.at + line.len() as u64;
@@ -172,7 +165,7 @@ impl<E: Restart> MultipartRewriter<E> {
         header: &mut PartHeader,
         action: PartAction,
         observer: &mut dyn RewriteObserver,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let rest = self.fields.fallback_rule();
         let treated = match action {
             PartAction::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
@@ -213,7 +206,7 @@ impl<E: Restart> MultipartRewriter<E> {
         action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    ) -> RewriteResult<usize> {
         if self.delimiter.take(byte) {
             if self.delimiter.is_complete() {
                 if !self.delimiter.holds_cr {
@@ -242,7 +235,7 @@ impl<E: Restart> MultipartRewriter<E> {
         action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<usize, RewriteError> {
+    ) -> RewriteResult<usize> {
         let end = memchr::memchr(b'\n', input);
         let line = &input[..end.unwrap_or(input.len())];
         if !line.is_empty() {
@@ -263,7 +256,7 @@ impl<E: Restart> MultipartRewriter<E> {
         action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         self.open.fill(!piece.is_empty());
         match action {
             PartAction::Drop | PartAction::Redact(_) => Ok(()),
@@ -279,12 +272,7 @@ impl<E: Restart> MultipartRewriter<E> {
         }
     }
 
-    fn end_part(
-        &mut self,
-        action: PartAction,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn end_part(&mut self, action: PartAction, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.text.finish()?;
         match action {
             PartAction::Pass | PartAction::File => {
@@ -323,7 +311,7 @@ impl<E: Restart> MultipartRewriter<E> {
         kind: ValueKind,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         self.treated.clear();
         let shape =
             self.transform.transform(rule, SelectedValue { kind, text: self.text.held() }, &mut self.treated)?;
@@ -348,19 +336,8 @@ impl<E: Restart> MultipartRewriter<E> {
     }
 }
 
-impl<E> std::fmt::Debug for MultipartRewriter<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Multipart").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
 impl<E: Restart> Rewriter for MultipartRewriter<E> {
-    fn feed(
-        &mut self,
-        mut input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, mut input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if !self.counted && !input.is_empty() {
             self.counted = true;
             self.counter.document(observer)?;
@@ -373,7 +350,7 @@ impl<E: Restart> Rewriter for MultipartRewriter<E> {
         Ok(())
     }
 
-    fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> RewriteResult {
         match self.state {
             MultipartState::End => Ok(()),
             MultipartState::Start

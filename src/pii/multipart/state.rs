@@ -3,7 +3,7 @@
 use super::header::{PartContent, PartHeader};
 use crate::pii::fields::{FieldDecision, FieldRules};
 use crate::pii::form::decode_segment;
-use crate::pii::{FileHandling, RewriteError, RewriteObserver, Transform};
+use crate::pii::{FileHandling, RewriteError, RewriteObserver, RewriteResult, Transform};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum MultipartState {
@@ -44,7 +44,7 @@ impl PartAction {
         transform: &dyn Transform,
         files: FileHandling,
         observer: &mut dyn RewriteObserver,
-    ) -> Result<Self, RewriteError> {
+    ) -> RewriteResult<Self> {
         let mut decoded = Vec::new();
         let plain = decode_segment(header.name.as_bytes(), &mut decoded).unwrap_or(&header.name);
         let decision = match fields.decide(&header.name) {

@@ -2,7 +2,7 @@
 
 use crate::bounds::VALUE_BYTES_MAX;
 use crate::pii::utf8::{Utf8Validator, not_utf8};
-use crate::pii::{PieceTransform, RewriteError};
+use crate::pii::{PieceTransform, RewriteError, RewriteResult};
 use zeroize::Zeroizing;
 
 /// The text of the open part.
@@ -30,7 +30,7 @@ impl PartText {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when it is not UTF-8, [`RewriteError::Bound`] when it must be held and is too long.
-    pub(super) fn push(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    pub(super) fn push(&mut self, piece: &[u8], passes: bool, out: &mut Vec<u8>) -> RewriteResult {
         let good = self.utf8.push_all(piece);
         match &mut self.pieces {
             Some(pieces) => pieces.push_and_drain(&piece[..good], out),
@@ -47,7 +47,7 @@ impl PartText {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when its last character is not complete.
-    pub(super) const fn finish(&self) -> Result<(), RewriteError> {
+    pub(super) const fn finish(&self) -> RewriteResult {
         if self.utf8.is_whole() { Ok(()) } else { Err(not_utf8(self.start)) }
     }
 

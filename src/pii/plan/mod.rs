@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::accept::AcceptFilter;
 use super::body::Engines;
-use super::detect::{DetectRule, PiiKind, whole_number};
+use super::detect::{DetectRule, whole_number};
 use super::encoding::{ContentCoding, DecodingRewriter};
 use super::form::decode;
 use super::graphql::{GraphqlRewriter, QueryChecker, QueryPacking};
@@ -17,7 +17,7 @@ use super::json::{MatcherError, MatcherSpec, TreatedPath};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
-use super::rewriter::{RecordBudgetSpent, RewriteError, RewriteObserver, Rewriter};
+use super::rewriter::{RewriteObserver, RewriteResult, Rewriter};
 use super::rule::{Rules, ValueType};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
@@ -112,7 +112,7 @@ impl Plan {
         &self,
         content_type: Option<&str>,
         content_encoding: Option<&str>,
-    ) -> Result<Box<dyn Rewriter>, RewriteError> {
+    ) -> RewriteResult<Box<dyn Rewriter>> {
         if !self.reads_body {
             return Ok(Box::new(PassthroughRewriter));
         }
@@ -135,7 +135,7 @@ impl Plan {
     /// # Errors
     /// [`RewriteError`] when the query would return values that the rules of its answer do not select, cannot be
     /// checked, or is missing.
-    pub fn check_graphql_query(&self, query: Option<&str>, has_body: bool) -> Result<(), RewriteError> {
+    pub fn check_graphql_query(&self, query: Option<&str>, has_body: bool) -> RewriteResult {
         let Some(checker) = &self.graphql else { return Ok(()) };
         let mut pairs = Vec::new();
         for pair in query.unwrap_or_default().split('&') {
@@ -212,7 +212,7 @@ impl Transform for PlanTransform {
         self.transformer.drops_member(rule)
     }
 
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         match &self.detect {
             Some((number, detectors)) if *number == rule => Ok(detect(detectors, value, out)),
             Some(_) | None if rule < self.first_reveal => self.transformer.transform(rule, value, out),
@@ -239,7 +239,7 @@ impl Transform for PlanTransform {
         value: SelectedValue<'_>,
         out: &mut Vec<u8>,
         batch: &mut DeferredBatch,
-    ) -> Result<Replacement, RewriteError> {
+    ) -> RewriteResult<Replacement> {
         if rule < self.first_reveal {
             self.transformer.defer(rule, value, out, batch)
         } else {
@@ -254,7 +254,7 @@ impl Transform for PlanTransform {
 
 /// Applies the detectors to a value that no rule selects.
 fn detect(detectors: &DetectRule, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Replacement {
-    let mut found = FoundFlag(false);
+    let mut found = false;
     let plain;
     let text = match value.kind {
         ValueKind::Number => match whole_number(value.text) {
@@ -266,36 +266,20 @@ fn detect(detectors: &DetectRule, value: SelectedValue<'_>, out: &mut Vec<u8>) -
         },
         ValueKind::String | ValueKind::Boolean | ValueKind::Null | ValueKind::Container => value.text,
     };
-    if detectors.apply(text, &mut found, out) { Replacement::Text } else { Replacement::Unchanged { counted: found.0 } }
-}
-
-/// Whether anything was found.
-struct FoundFlag(bool);
-
-impl RewriteObserver for FoundFlag {
-    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
-        Ok(())
-    }
-
-    fn on_treated(&mut self, _rule: usize) {}
-
-    fn on_found(&mut self, _kind: PiiKind) {
-        self.0 = true;
-    }
-
-    fn on_subject(&mut self, _value: &[u8]) {}
+    let replaced = detectors.apply(text, |_| found = true, out);
+    if replaced { Replacement::Text } else { Replacement::Unchanged { counted: found } }
 }
 
 /// Passes a body that no rule reads.
 struct PassthroughRewriter;
 
 impl Rewriter for PassthroughRewriter {
-    fn feed(&mut self, input: &[u8], _watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], _watch: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         out.extend_from_slice(input);
         Ok(())
     }
 
-    fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> RewriteResult {
         Ok(())
     }
 }

@@ -63,7 +63,8 @@ fn detectors_look_at_what_no_rule_selects_and_at_nothing_else() {
 
 #[test]
 fn detectors_find_a_card_in_a_number_however_it_is_written() {
-    let card = DetectRule::new(crate::pii::Detector::new([PiiKind::Card]), crate::pii::DetectAction::Redact);
+    let card =
+        DetectRule::new(crate::pii::Detector::new([crate::pii::PiiKind::Card]), crate::pii::DetectAction::Redact);
     let plan = plan(&Rules { detect: Some(card), ..Rules::default() });
     for (body, expected) in [
         ("[4111111111111111]", "[\"[redacted]\"]"),
@@ -99,8 +100,9 @@ fn equal_values_have_equal_tokens_in_every_format() {
 #[test]
 fn a_body_that_no_engine_reads_is_refused() {
     let plan = plan(&treats());
-    let opaque =
-        |content_type, encoding| matches!(plan.body_rewriter(content_type, encoding), Err(RewriteError::Opaque { .. }));
+    let opaque = |content_type, encoding| {
+        matches!(plan.body_rewriter(content_type, encoding), Err(crate::pii::RewriteError::Opaque { .. }))
+    };
     assert!(opaque(None, None));
     assert!(opaque(Some("application/octet-stream"), None));
     assert!(opaque(Some("application/json; charset=utf-16"), None));

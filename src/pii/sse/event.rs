@@ -1,7 +1,7 @@
 //! The open event of a stream, and how its lines are put out.
 
 use crate::bounds::KEY_BYTES_MAX;
-use crate::pii::RewriteError;
+use crate::pii::{RewriteError, RewriteResult};
 
 /// Which rewriter reads the data of the open event.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl SseEvent {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when the lines that are held after the data are too long.
-    pub(super) fn put(&mut self, to: LineDestination, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    pub(super) fn put(&mut self, to: LineDestination, bytes: &[u8], out: &mut Vec<u8>) -> RewriteResult {
         match to {
             LineDestination::Out => out.extend_from_slice(bytes),
             LineDestination::Ending => self.ending.extend_from_slice(bytes),

@@ -10,7 +10,7 @@ mod non_data;
 
 use super::lines::{DocumentCounter, Restart, shift_offset};
 use super::utf8::{Utf8Validator, not_utf8};
-use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, Rewriter};
+use super::{DetectRule, DetectStream, RewriteError, RewriteObserver, RewriteResult, Rewriter};
 use event::{EventData, LineDestination, SseEvent};
 use non_data::NonDataLines;
 use std::sync::Arc;
@@ -49,8 +49,8 @@ enum SseLineState {
 /// The rules for an event stream, besides those for the documents in it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct EventStreamRules {
-    /// The detectors for everything that is not in a JSON document.
-    pub detect_rule: Option<Arc<DetectRule>>,
+    /// The detectors for everything that is not in a JSON document, and the number of their rule.
+    pub detect_rule: Option<(Arc<DetectRule>, usize)>,
     /// Whether data that does not begin like an object, an array or a string is text for the detectors, and not
     /// refused.
     pub detects_text: bool,
@@ -67,19 +67,15 @@ impl<E: Restart> EventStreamRewriter<E> {
     /// A rewriter for one stream.
     pub(super) fn new(engine: E, rules: EventStreamRules) -> Self {
         let EventStreamRules { detect_rule, detects_text, has_allow_list, counts_records } = rules;
-        let text = detect_rule.clone().filter(|_| detects_text).map(DetectStream::new);
-        let non_data = NonDataLines::new(detect_rule.map(DetectStream::new), has_allow_list);
+        let detection = || detect_rule.as_ref().map(|(rule, number)| DetectStream::new(Arc::clone(rule), *number));
+        let text = detection().filter(|_| detects_text);
+        let non_data = NonDataLines::new(detection(), has_allow_list);
         let (name, piece, utf8) = (Vec::new(), Vec::new(), Utf8Validator::default());
         let (counter, state) = (DocumentCounter::new(counts_records), SseLineState::Name);
         Self { engine, text, non_data, counter, state, name, event: SseEvent::default(), piece, utf8, at: 0 }
     }
 
-    fn read(
-        &mut self,
-        mut input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn read(&mut self, mut input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         while let Some(&byte) = input.first() {
             let used = match (self.state, byte) {
                 (SseLineState::Return, b'\n') => {
@@ -122,7 +118,7 @@ impl<E: Restart> EventStreamRewriter<E> {
     }
 
     /// Takes one byte of a field's name, or the colon after it.
-    fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> Result<usize, RewriteError> {
+    fn name(&mut self, byte: u8, out: &mut Vec<u8>) -> RewriteResult<usize> {
         if byte != b':' {
             self.name.push(byte);
             return if self.name.len() > b"event".len() { Err(self.unknown()) } else { Ok(1) };
@@ -139,7 +135,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         Ok(1)
     }
 
-    fn check_name(&self) -> Result<(), RewriteError> {
+    fn check_name(&self) -> RewriteResult {
         let known = matches!(self.name.as_slice(), b"" | b"event" | b"id" | b"retry" | b"data");
         if known { Ok(()) } else { Err(self.unknown()) }
     }
@@ -148,12 +144,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         RewriteError::Malformed { what: "a field that event streams do not have", at: self.at }
     }
 
-    fn begin_data(
-        &mut self,
-        spaced: bool,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn begin_data(&mut self, spaced: bool, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.state = SseLineState::Data;
         if self.event.open != EventData::Nothing {
             return self.feed_open(b"\n", observer, out);
@@ -163,12 +154,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         Ok(())
     }
 
-    fn data(
-        &mut self,
-        mut line: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn data(&mut self, mut line: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if self.event.open != EventData::Nothing {
             return self.feed_open(line, observer, out);
         }
@@ -186,12 +172,7 @@ impl<E: Restart> EventStreamRewriter<E> {
     }
 
     /// The data is not the end marker but a document: begins it with what was held back.
-    fn begin_document(
-        &mut self,
-        rest: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn begin_document(&mut self, rest: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.counter.document(observer)?;
         let probe = std::mem::take(&mut self.event.probe);
         let json = matches!(probe.first().or(rest.first()), Some(b'{' | b'[' | b'"'));
@@ -201,12 +182,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         self.feed_open(rest, observer, out)
     }
 
-    fn feed_open(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed_open(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let fed = match (self.event.open, &mut self.text) {
             (EventData::Text, Some(text)) => {
                 text.feed(input, observer, &mut self.piece);
@@ -220,12 +196,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         fed.map_err(|stop| shift_offset(stop, self.event.start))
     }
 
-    fn end_line(
-        &mut self,
-        byte: u8,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn end_line(&mut self, byte: u8, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let last = match self.state {
             SseLineState::Name if self.name.is_empty() => {
                 self.end_event(observer, out)?;
@@ -263,11 +234,7 @@ impl<E: Restart> EventStreamRewriter<E> {
     }
 
     /// A data line ends; returns where its line end is put.
-    fn end_data(
-        &mut self,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<LineDestination, RewriteError> {
+    fn end_data(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult<LineDestination> {
         if self.event.open == EventData::Nothing && self.event.probe == END_MARKER {
             out.append(&mut self.event.probe);
         } else if !self.event.probe.is_empty() {
@@ -280,7 +247,7 @@ impl<E: Restart> EventStreamRewriter<E> {
         })
     }
 
-    fn end_event(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn end_event(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         match (self.event.open, &mut self.text) {
             (EventData::Nothing, _) => return Ok(()),
             (EventData::Text, Some(text)) => {
@@ -302,13 +269,13 @@ impl<E: Restart> EventStreamRewriter<E> {
     }
 
     /// Puts out the name of a field that is not data.
-    fn put_name(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn put_name(&mut self, out: &mut Vec<u8>) -> RewriteResult {
         let name = std::mem::take(&mut self.name);
         self.event.put(self.non_data_destination(), &name, out)
     }
 
     /// Puts out what may leave of the open line that is not data.
-    fn put_non_data(&mut self, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn put_non_data(&mut self, out: &mut Vec<u8>) -> RewriteResult {
         let mut piece = std::mem::take(&mut self.non_data.piece);
         self.event.put(self.non_data_destination(), &piece, out)?;
         piece.clear();
@@ -326,25 +293,14 @@ impl<E: Restart> EventStreamRewriter<E> {
     }
 }
 
-impl<E> std::fmt::Debug for EventStreamRewriter<E> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Events").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
 impl<E: Restart> Rewriter for EventStreamRewriter<E> {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let good = self.utf8.push_all(input);
         self.read(&input[..good], observer, out)?;
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         if !self.utf8.is_whole() {
             return Err(not_utf8(self.at));
         }

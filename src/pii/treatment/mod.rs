@@ -30,7 +30,7 @@ use zeroize::Zeroize;
 use super::alphabets::{HALF_TAG_CHARACTERS, base32, encode_16_bytes};
 use super::ff1::CipherDirection;
 use super::keys::{ClassKeys, VendorKeys};
-use super::rewriter::RewriteError;
+use super::rewriter::{RewriteError, RewriteResult};
 use super::rule::{Rule, TokenClass};
 use super::token::{TOKEN_PREFIX, TokenKind};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
@@ -272,7 +272,7 @@ impl Transform for Transformer {
         matches!(self.treatments.get(rule), Some(CompiledTreatment::Drop))
     }
 
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         let action = self.treatments.get(rule).ok_or(RewriteError::Untreatable { what: "it has no rule" })?;
         let limit = bounds::VALUE_BYTES_MAX;
         if value.text.len() > limit {
@@ -328,7 +328,7 @@ impl Transform for Transformer {
         value: SelectedValue<'_>,
         out: &mut Vec<u8>,
         batch: &mut DeferredBatch,
-    ) -> Result<Replacement, RewriteError> {
+    ) -> RewriteResult<Replacement> {
         match self.defer_value(rule, value, out, batch) {
             Some(()) => Ok(Replacement::Text),
             None => self.transform(rule, value, out),

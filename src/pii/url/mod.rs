@@ -6,7 +6,10 @@
 
 use super::fields::{FieldRules, equals_ignoring_case};
 use super::form::{FormContext, FormPairs, decode_segment, push_percent};
-use super::{Replacement, RewriteError, RewriteObserver, Rules, SelectedValue, Transform, ValueKind, ValueLocation};
+use super::{
+    Replacement, RewriteError, RewriteObserver, RewriteResult, Rules, SelectedValue, Transform, ValueKind,
+    ValueLocation,
+};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -65,7 +68,7 @@ impl HeadRewriter<'_> {
     ///
     /// # Errors
     /// [`RewriteError`] when parsers could read the query in two ways, or a value cannot be treated.
-    pub fn query<'q>(&mut self, query: &'q str) -> Result<Cow<'q, str>, RewriteError> {
+    pub fn query<'q>(&mut self, query: &'q str) -> RewriteResult<Cow<'q, str>> {
         if self.rules.query.is_empty() {
             return Ok(Cow::Borrowed(query));
         }
@@ -79,7 +82,7 @@ impl HeadRewriter<'_> {
 
     /// Treats one percent-encoded segment of a path by the name of its capture. It must not be left out or become a dot
     /// segment, since the path would then name another resource.
-    fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> Result<Cow<'s, str>, RewriteError> {
+    fn segment<'s>(&mut self, capture: &str, segment: &'s str) -> RewriteResult<Cow<'s, str>> {
         let Some(rule) = rule_named(&self.rules.segments, |name| name == capture) else {
             return Ok(Cow::Borrowed(segment));
         };
@@ -108,7 +111,7 @@ impl HeadRewriter<'_> {
     /// # Errors
     /// [`RewriteError`] when a segment cannot be decoded, would be left out, or would become a dot segment, and when a
     /// range is not one of this path.
-    pub fn path<'p>(&mut self, path: &'p str, captures: &[(&str, Range<usize>)]) -> Result<Cow<'p, str>, RewriteError> {
+    pub fn path<'p>(&mut self, path: &'p str, captures: &[(&str, Range<usize>)]) -> RewriteResult<Cow<'p, str>> {
         let outside = || RewriteError::Untreatable { what: "a capture that is not in its path" };
         let mut out = String::with_capacity(path.len());
         let mut copied = 0;
@@ -127,7 +130,7 @@ impl HeadRewriter<'_> {
     ///
     /// # Errors
     /// [`RewriteError`] when the value cannot be read or treated.
-    pub fn header<'v>(&mut self, name: &str, value: &'v [u8]) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
+    pub fn header<'v>(&mut self, name: &str, value: &'v [u8]) -> RewriteResult<Option<Cow<'v, [u8]>>> {
         if let Some(rule) = rule_named(&self.rules.headers, |listed| equals_ignoring_case(listed, name)) {
             return self.whole_header(rule, value);
         }
@@ -146,7 +149,7 @@ impl HeadRewriter<'_> {
     ///
     /// # Errors
     /// As [`Self::query`].
-    pub fn location<'u>(&mut self, url: &'u str) -> Result<Cow<'u, str>, RewriteError> {
+    pub fn location<'u>(&mut self, url: &'u str) -> RewriteResult<Cow<'u, str>> {
         let (rest, fragment) = url.split_once('#').map_or((url, None), |(rest, fragment)| (rest, Some(fragment)));
         let (path, query) = rest.split_once('?').map_or((rest, None), |(path, query)| (path, Some(query)));
         let mut out = path.to_owned();
@@ -162,7 +165,7 @@ impl HeadRewriter<'_> {
     }
 
     /// Each `<URL>` of a `Link` field (RFC 8288, section 3).
-    fn rewrite_link<'v>(&mut self, value: &'v str) -> Result<Cow<'v, str>, RewriteError> {
+    fn rewrite_link<'v>(&mut self, value: &'v str) -> RewriteResult<Cow<'v, str>> {
         let mut out = String::with_capacity(value.len());
         let mut rest = value;
         while let Some((before, after)) = rest.split_once('<') {
@@ -176,7 +179,7 @@ impl HeadRewriter<'_> {
     }
 
     /// The pairs of a `Cookie` field (RFC 6265, section 4.2). A pair that is left out takes its `; ` with it.
-    fn cookies<'v>(&mut self, value: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
+    fn cookies<'v>(&mut self, value: &'v str) -> RewriteResult<Option<Cow<'v, [u8]>>> {
         let mut out = Vec::with_capacity(value.len());
         let mut left = 0;
         for pair in value.split(';') {
@@ -192,14 +195,14 @@ impl HeadRewriter<'_> {
     }
 
     /// A `Set-Cookie` field (RFC 6265, section 4.1). Its attributes pass as they came.
-    fn set_cookie<'v>(&mut self, value: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
+    fn set_cookie<'v>(&mut self, value: &'v str) -> RewriteResult<Option<Cow<'v, [u8]>>> {
         let end = value.find(';').unwrap_or(value.len());
         let kept = self.cookie(&value[..end])?;
         Ok(kept.map(|pair| Cow::Owned([&pair, &value.as_bytes()[end..]].concat())))
     }
 
     /// One `name=value` pair; `None` when it is left out. The value is treated without its quotes, and not decoded.
-    fn cookie<'v>(&mut self, pair: &'v str) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
+    fn cookie<'v>(&mut self, pair: &'v str) -> RewriteResult<Option<Cow<'v, [u8]>>> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let Some(rule) = rule_named(&self.rules.cookies, |listed| equals_ignoring_case(listed, name.trim())) else {
             return Ok(Some(Cow::Borrowed(pair.as_bytes())));
@@ -220,7 +223,7 @@ impl HeadRewriter<'_> {
     }
 
     /// Treats a whole header value; `None` when it is left out.
-    fn whole_header<'v>(&mut self, rule: usize, value: &[u8]) -> Result<Option<Cow<'v, [u8]>>, RewriteError> {
+    fn whole_header<'v>(&mut self, rule: usize, value: &[u8]) -> RewriteResult<Option<Cow<'v, [u8]>>> {
         if self.transform.drops_member(rule) {
             self.observer.on_treated(rule);
             return Ok(None);
@@ -232,7 +235,7 @@ impl HeadRewriter<'_> {
         Ok(Some(Cow::Owned(treated)))
     }
 
-    fn transformed(&mut self, rule: usize, text: &[u8]) -> Result<Vec<u8>, RewriteError> {
+    fn transformed(&mut self, rule: usize, text: &[u8]) -> RewriteResult<Vec<u8>> {
         let mut out = Vec::with_capacity(text.len() + 64);
         match self.transform.transform(rule, SelectedValue { kind: ValueKind::String, text }, &mut out)? {
             Replacement::Text | Replacement::Literal => {}
@@ -247,7 +250,7 @@ fn rule_named(listed: &[(Box<str>, usize)], same: impl Fn(&str) -> bool) -> Opti
     listed.iter().find(|(name, _)| same(name)).map(|&(_, rule)| rule)
 }
 
-fn as_text(value: &[u8]) -> Result<&str, RewriteError> {
+fn as_text(value: &[u8]) -> RewriteResult<&str> {
     simdutf8::basic::from_utf8(value).map_err(|_| RewriteError::Opaque { what: "a header value that is not UTF-8" })
 }
 
@@ -259,7 +262,7 @@ fn bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
 }
 
 /// The text that takes the place of `old`; borrowed when it is the same.
-fn unless_equal(old: &str, new: Vec<u8>) -> Result<Cow<'_, str>, RewriteError> {
+fn unless_equal(old: &str, new: Vec<u8>) -> RewriteResult<Cow<'_, str>> {
     if new == old.as_bytes() {
         return Ok(Cow::Borrowed(old));
     }

@@ -28,7 +28,7 @@ fn header(
     treat: &MarkingTransform,
     name: &str,
     value: &str,
-) -> Result<Option<String>, RewriteError> {
+) -> RewriteResult<Option<String>> {
     let call = |rewrite: &mut HeadRewriter<'_>| {
         let value = rewrite.header(name, value.as_bytes())?;
         Ok(value.map(|value| String::from_utf8(value.into_owned()).expect("text")))

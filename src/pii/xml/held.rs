@@ -1,7 +1,7 @@
 //! The element whose text a rule treats: what has been read of it.
 
 use crate::bounds::VALUE_BYTES_MAX;
-use crate::pii::{PieceTransform, RewriteError, SelectedValue, ValueKind};
+use crate::pii::{PieceTransform, RewriteError, RewriteResult, SelectedValue, ValueKind};
 use zeroize::Zeroizing;
 
 /// The text of the selected element that is open.
@@ -33,7 +33,7 @@ impl HeldElement {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when the text must be held and is too long.
-    pub(super) fn push(&mut self, decoded: &[u8], out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    pub(super) fn push(&mut self, decoded: &[u8], out: &mut Vec<u8>) -> RewriteResult {
         match &mut self.pieces {
             _ if self.has_elements => Ok(()),
             Some(pieces) => {
@@ -63,7 +63,7 @@ impl HeldElement {
 ///
 /// # Errors
 /// [`RewriteError::Bound`] when the value is too long.
-pub(super) fn hold(value: &mut Vec<u8>, decoded: &[u8]) -> Result<(), RewriteError> {
+pub(super) fn hold(value: &mut Vec<u8>, decoded: &[u8]) -> RewriteResult {
     if value.len() + decoded.len() > VALUE_BYTES_MAX {
         return Err(RewriteError::Bound { bound: "a value", limit: VALUE_BYTES_MAX as u64 });
     }

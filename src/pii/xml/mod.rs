@@ -14,7 +14,7 @@ pub(super) use paths::XmlPaths;
 
 use super::skip::length_before;
 use super::utf8::{Utf8Validator, not_utf8};
-use super::{RewriteError, RewriteObserver, Rewriter, Transform};
+use super::{RewriteError, RewriteObserver, RewriteResult, Rewriter, Transform};
 use crate::bounds::XML_TAG_BYTES_MAX;
 use std::sync::Arc;
 use tag::{AttributeSpan, XmlTag};
@@ -71,7 +71,7 @@ impl XmlRewriter {
     }
 
     /// Takes some bytes, at least one unless the state changes; returns how many.
-    fn step(&mut self, input: &[u8], context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn step(&mut self, input: &[u8], context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         let byte = input[0];
         if is_control(byte) {
             return Err(context.malformed("a control character"));
@@ -110,7 +110,7 @@ impl XmlRewriter {
         }
     }
 
-    fn text(&mut self, input: &[u8], brackets: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn text(&mut self, input: &[u8], brackets: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         let plain = plain_bytes(input);
         if plain > 0 {
             self.state = TEXT;
@@ -130,7 +130,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn reference(&mut self, byte: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn reference(&mut self, byte: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         if byte != b';' {
             return self.hold(&[byte], REFERENCE_BYTES_MAX).map_err(|_| context.malformed(tag::BAD_REFERENCE));
         }
@@ -143,7 +143,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn open(&mut self, byte: u8) -> Result<usize, RewriteError> {
+    fn open(&mut self, byte: u8) -> RewriteResult<usize> {
         self.state = match byte {
             b'/' => XmlState::End,
             b'!' => XmlState::Bang,
@@ -156,7 +156,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn bang(&mut self, byte: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn bang(&mut self, byte: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         self.markup.push(byte);
         if self.markup == b"--" {
             self.tree.misc(b"<!--", context)?;
@@ -170,7 +170,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn start(&mut self, byte: u8, quote: Option<u8>, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn start(&mut self, byte: u8, quote: Option<u8>, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         match (quote, byte) {
             (None, b'>') => {
                 let text = std::str::from_utf8(&self.markup).map_err(|_| not_utf8(context.at))?;
@@ -187,7 +187,7 @@ impl XmlRewriter {
         self.hold(&[byte], XML_TAG_BYTES_MAX)
     }
 
-    fn end(&mut self, byte: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn end(&mut self, byte: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         if byte != b'>' {
             return self.hold(&[byte], XML_TAG_BYTES_MAX);
         }
@@ -197,7 +197,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn hold(&mut self, run: &[u8], limit: usize) -> Result<usize, RewriteError> {
+    fn hold(&mut self, run: &[u8], limit: usize) -> RewriteResult<usize> {
         if self.markup.len() + run.len() > limit {
             return Err(RewriteError::Bound { bound: "a tag", limit: limit as u64 });
         }
@@ -205,7 +205,7 @@ impl XmlRewriter {
         Ok(run.len())
     }
 
-    fn comment(&mut self, byte: u8, dashes: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn comment(&mut self, byte: u8, dashes: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         self.state = match (dashes, byte) {
             (2, b'>') => TEXT,
             (2, _) => return Err(context.malformed("'--' within a comment")),
@@ -219,7 +219,7 @@ impl XmlRewriter {
         Ok(1)
     }
 
-    fn cdata(&mut self, input: &[u8], brackets: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn cdata(&mut self, input: &[u8], brackets: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         let seen = &b"]]"[..usize::from(brackets)];
         let (used, brackets) = match (input[0], brackets) {
             (b']', 2) => (1, 2),
@@ -245,7 +245,7 @@ impl XmlRewriter {
         Ok(used)
     }
 
-    fn target(&mut self, byte: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn target(&mut self, byte: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         if byte != b'?' && !tag::is_space(char::from(byte)) {
             return self.hold(&[byte], XML_TAG_BYTES_MAX);
         }
@@ -265,7 +265,7 @@ impl XmlRewriter {
         Ok(0)
     }
 
-    fn declaration(&mut self, byte: u8, context: &mut XmlContext<'_>) -> Result<usize, RewriteError> {
+    fn declaration(&mut self, byte: u8, context: &mut XmlContext<'_>) -> RewriteResult<usize> {
         self.hold(&[byte], XML_TAG_BYTES_MAX)?;
         let Some(text) = self.markup.strip_suffix(b"?>") else { return Ok(1) };
         let text = std::str::from_utf8(text).map_err(|_| not_utf8(context.at))?;
@@ -296,7 +296,7 @@ const fn is_control(b: u8) -> bool {
     b < b' ' && !matches!(b, b'\t' | b'\n' | b'\r')
 }
 
-fn check_declaration(text: &str, marks: &mut Vec<AttributeSpan>, context: &XmlContext<'_>) -> Result<(), RewriteError> {
+fn check_declaration(text: &str, marks: &mut Vec<AttributeSpan>, context: &XmlContext<'_>) -> RewriteResult {
     let tag = XmlTag::parse(text, marks).map_err(|what| context.malformed(what))?;
     for attribute in tag.attributes() {
         match (attribute.name, attribute.value) {
@@ -311,19 +311,8 @@ fn check_declaration(text: &str, marks: &mut Vec<AttributeSpan>, context: &XmlCo
     if versioned { Ok(()) } else { Err(context.malformed("a declaration without its version")) }
 }
 
-impl std::fmt::Debug for XmlRewriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Xml").field("state", &self.state).field("at", &self.at).finish_non_exhaustive()
-    }
-}
-
 impl Rewriter for XmlRewriter {
-    fn feed(
-        &mut self,
-        input: &[u8],
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> Result<(), RewriteError> {
+    fn feed(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         let good = self.utf8.push_all(input);
         let mut rest = &input[..good];
         while !rest.is_empty() {
@@ -334,7 +323,7 @@ impl Rewriter for XmlRewriter {
         if good == input.len() { Ok(()) } else { Err(not_utf8(self.at)) }
     }
 
-    fn finish(&mut self, observer: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> Result<(), RewriteError> {
+    fn finish(&mut self, observer: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> RewriteResult {
         let whole = self.utf8.is_whole() && matches!(self.state, XmlState::Text { .. }) && self.tree.is_complete();
         if whole {
             self.tree.end_document(observer, self.at)

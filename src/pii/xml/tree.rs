@@ -10,7 +10,7 @@ use super::tag::{self, XmlAttribute, XmlTag};
 use super::unselected::UnselectedText;
 use crate::bounds::DOCUMENT_DEPTH_MAX;
 use crate::pii::clear;
-use crate::pii::{Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
+use crate::pii::{Replacement, RewriteError, RewriteObserver, RewriteResult, SelectedValue, Transform, ValueKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
@@ -78,13 +78,13 @@ impl ElementTree {
     }
 
     /// The document has ended: reports it when the list of the records was not in it.
-    pub(super) fn end_document(&self, observer: &mut dyn RewriteObserver, at: u64) -> Result<(), RewriteError> {
+    pub(super) fn end_document(&self, observer: &mut dyn RewriteObserver, at: u64) -> RewriteResult {
         let what = "no container where the records should be";
         if self.listed { Ok(()) } else { observer.on_unexpected_shape(RewriteError::UnexpectedShape { what, at }) }
     }
 
     /// A start tag, or the tag of an empty element.
-    pub(super) fn start(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    pub(super) fn start(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> RewriteResult {
         self.release(context)?;
         if self.open.is_empty() && std::mem::replace(&mut self.rooted, true) {
             return Err(context.malformed("a second root element"));
@@ -104,7 +104,7 @@ impl ElementTree {
     }
 
     /// A start tag whose element may be selected, or have selected elements within.
-    fn start_reached(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    fn start_reached(&mut self, tag: &XmlTag<'_>, context: &mut XmlContext<'_>) -> RewriteResult {
         let mut above = !self.paths.has_allow_list;
         let mut index = 0;
         if let Some(frame) = self.open.top_mut() {
@@ -157,7 +157,7 @@ impl ElementTree {
         matched: &PathMatch,
         allowed: bool,
         context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let from = context.out.len();
         let put = self.put_tag(tag, matched, allowed, context);
         if put.is_err() {
@@ -172,7 +172,7 @@ impl ElementTree {
         matched: &PathMatch,
         allowed: bool,
         context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         context.out.push(b'<');
         context.out.extend_from_slice(tag.name.as_bytes());
         for attribute in tag.attributes() {
@@ -191,7 +191,7 @@ impl ElementTree {
         element: Option<usize>,
         allowed: bool,
         context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let matched = self.paths.attribute(&self.positions, tag::local(attribute.name));
         let rule = matched.rule.or(element.filter(|_| !attribute.is_of_xml()));
         let drops = rule.is_some_and(|rule| self.transform.drops_member(rule));
@@ -232,7 +232,7 @@ impl ElementTree {
     }
 
     /// Puts out the open text.
-    fn release(&mut self, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    fn release(&mut self, context: &mut XmlContext<'_>) -> RewriteResult {
         let changed = self.unselected.release(&*self.transform, context)?;
         if let Some(frame) = self.open.top_mut().filter(|_| changed) {
             frame.has_clear_text = false;
@@ -240,12 +240,7 @@ impl ElementTree {
         Ok(())
     }
 
-    fn put_treated(
-        &mut self,
-        rule: usize,
-        value: SelectedValue<'_>,
-        context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    fn put_treated(&mut self, rule: usize, value: SelectedValue<'_>, context: &mut XmlContext<'_>) -> RewriteResult {
         self.treated.clear();
         if let Replacement::Unchanged { .. } = self.transform.transform(rule, value, &mut self.treated)? {
             // The text as it came is no longer there, so the decoded text is escaped again.
@@ -259,12 +254,7 @@ impl ElementTree {
     }
 
     /// Puts out what takes the place of a selected element's content.
-    fn put_held(
-        &mut self,
-        rule: usize,
-        mut held: HeldElement,
-        context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    fn put_held(&mut self, rule: usize, mut held: HeldElement, context: &mut XmlContext<'_>) -> RewriteResult {
         match held.take_pieces() {
             Some(mut pieces) => {
                 // What such a treatment makes needs no escape in XML.
@@ -279,7 +269,7 @@ impl ElementTree {
     }
 
     /// An end tag, given without `</` and `>`.
-    pub(super) fn end(&mut self, tag: &str, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    pub(super) fn end(&mut self, tag: &str, context: &mut XmlContext<'_>) -> RewriteResult {
         self.release(context)?;
         if self.open.top().is_some_and(|frame| frame.has_clear_text) && context.observer.wants_clear_paths() {
             context.observer.on_clear_path(&self.open.path(None));
@@ -304,12 +294,7 @@ impl ElementTree {
     }
 
     /// A piece of text, as it came and decoded.
-    pub(super) fn text(
-        &mut self,
-        raw: &[u8],
-        decoded: &[u8],
-        context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    pub(super) fn text(&mut self, raw: &[u8], decoded: &[u8], context: &mut XmlContext<'_>) -> RewriteResult {
         let space = |b: &&u8| tag::is_space(char::from(**b));
         if self.subject_depth == Some(self.open.depth()) {
             hold(&mut self.subject_text, decoded)?;
@@ -339,7 +324,7 @@ impl ElementTree {
     }
 
     /// A piece of a comment or a processing instruction.
-    pub(super) fn misc(&mut self, raw: &[u8], context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    pub(super) fn misc(&mut self, raw: &[u8], context: &mut XmlContext<'_>) -> RewriteResult {
         let passes = match self.open.content() {
             None => !self.paths.has_allow_list,
             Some(ElementContent::Pass) => true,
@@ -355,7 +340,7 @@ impl ElementTree {
     }
 
     /// The comment or processing instruction is whole.
-    pub(super) fn end_misc(&mut self, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+    pub(super) fn end_misc(&mut self, context: &mut XmlContext<'_>) -> RewriteResult {
         self.unselected.end_misc(!self.open.is_empty(), &*self.transform, context)
     }
 }

@@ -8,7 +8,7 @@
 use super::tag;
 use super::tree::XmlContext;
 use crate::bounds::VALUE_BYTES_MAX;
-use crate::pii::{Replacement, RewriteError, SelectedValue, Transform, ValueKind};
+use crate::pii::{Replacement, RewriteError, RewriteResult, SelectedValue, Transform, ValueKind};
 use zeroize::Zeroizing;
 
 /// The open text, and the open comment or instruction.
@@ -35,14 +35,14 @@ impl UnselectedText {
     }
 
     /// Takes a piece of text, as it came and decoded.
-    pub(super) fn hold(&mut self, raw: &[u8], decoded: &[u8]) -> Result<(), RewriteError> {
+    pub(super) fn hold(&mut self, raw: &[u8], decoded: &[u8]) -> RewriteResult {
         hold(&mut self.raw, raw)?;
         self.text.extend_from_slice(decoded);
         Ok(())
     }
 
     /// Takes a piece of a comment or an instruction.
-    pub(super) fn hold_misc(&mut self, raw: &[u8]) -> Result<(), RewriteError> {
+    pub(super) fn hold_misc(&mut self, raw: &[u8]) -> RewriteResult {
         hold(&mut self.misc, raw)
     }
 
@@ -53,7 +53,7 @@ impl UnselectedText {
         inside: bool,
         transform: &dyn Transform,
         context: &mut XmlContext<'_>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let (head, tail): (usize, usize) = if self.misc.starts_with(b"<!--") { (4, 3) } else { (2, 2) };
         let end = self.misc.len().saturating_sub(tail);
         if let (Some(rule), Some(text)) = (self.rule, self.misc.get(head..end))
@@ -74,11 +74,7 @@ impl UnselectedText {
     }
 
     /// A tag ends the open text: puts it out. Returns whether it was changed.
-    pub(super) fn release(
-        &mut self,
-        transform: &dyn Transform,
-        context: &mut XmlContext<'_>,
-    ) -> Result<bool, RewriteError> {
+    pub(super) fn release(&mut self, transform: &dyn Transform, context: &mut XmlContext<'_>) -> RewriteResult<bool> {
         let Some(rule) = self.rule.filter(|_| !self.raw.is_empty()) else { return Ok(false) };
         let changed = !self.text.is_empty() && detect(rule, &self.text, transform, &mut self.made, context)?;
         if changed {
@@ -98,7 +94,7 @@ impl UnselectedText {
         decoded: &[u8],
         transform: &dyn Transform,
         context: &mut XmlContext<'_>,
-    ) -> Result<bool, RewriteError> {
+    ) -> RewriteResult<bool> {
         if let Some(rule) = self.rule
             && detect(rule, decoded, transform, &mut self.made, context)?
         {
@@ -116,7 +112,7 @@ fn detect(
     transform: &dyn Transform,
     made: &mut Vec<u8>,
     context: &mut XmlContext<'_>,
-) -> Result<bool, RewriteError> {
+) -> RewriteResult<bool> {
     made.clear();
     let shape = transform.transform(rule, SelectedValue { kind: ValueKind::String, text }, made)?;
     let (changed, counted) = match shape {
@@ -129,7 +125,7 @@ fn detect(
     Ok(changed)
 }
 
-fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, context: &mut XmlContext<'_>) -> Result<(), RewriteError> {
+fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, context: &mut XmlContext<'_>) -> RewriteResult {
     if by(text, context.out) {
         Ok(())
     } else {
@@ -137,7 +133,7 @@ fn escape(text: &[u8], by: fn(&[u8], &mut Vec<u8>) -> bool, context: &mut XmlCon
     }
 }
 
-fn hold(held: &mut Vec<u8>, piece: &[u8]) -> Result<(), RewriteError> {
+fn hold(held: &mut Vec<u8>, piece: &[u8]) -> RewriteResult {
     if held.len() + piece.len() > VALUE_BYTES_MAX {
         return Err(RewriteError::Bound { bound: "a text for detectors", limit: VALUE_BYTES_MAX as u64 });
     }

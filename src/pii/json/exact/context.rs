@@ -2,7 +2,9 @@
 
 use crate::pii::clear::PathTracker;
 use crate::pii::json::{fast::JsonEngine, matcher::Matcher};
-use crate::pii::{DeferredBatch, Replacement, RewriteError, RewriteObserver, SelectedValue, Transform, ValueKind};
+use crate::pii::{
+    DeferredBatch, Replacement, RewriteError, RewriteObserver, RewriteResult, SelectedValue, Transform, ValueKind,
+};
 
 use super::{scalar, state::ValueAction, text};
 
@@ -43,7 +45,7 @@ enum Written {
 
 impl JsonContext<'_> {
     /// Reports a scalar that identifies a subject, and does what was decided at its first byte.
-    pub(super) fn put_scalar(&mut self, value: CompleteValue<'_>) -> Result<(), RewriteError> {
+    pub(super) fn put_scalar(&mut self, value: CompleteValue<'_>) -> RewriteResult {
         if value.is_subject {
             self.observer.on_subject(value.decoded);
         }
@@ -55,7 +57,7 @@ impl JsonContext<'_> {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when the rule's treatment keeps some of the value.
-    pub(super) fn put_with_half_pair(&mut self, value: CompleteValue<'_>, at: u64) -> Result<(), RewriteError> {
+    pub(super) fn put_with_half_pair(&mut self, value: CompleteValue<'_>, at: u64) -> RewriteResult {
         let ValueAction::Treat(rule) = value.action else { return self.put_scalar(value) };
         let Some(mut pieces) = self.transform.begin_pieces(rule) else {
             return match self.transform.accepts_any_bytes(rule) {
@@ -79,7 +81,7 @@ impl JsonContext<'_> {
     }
 
     /// Does with a complete value what was decided at its first byte.
-    pub(super) fn put(&mut self, value: CompleteValue<'_>) -> Result<(), RewriteError> {
+    pub(super) fn put(&mut self, value: CompleteValue<'_>) -> RewriteResult {
         let rule = match value.action {
             ValueAction::Pass => {
                 let quote: &[u8] = if value.kind == ValueKind::String { b"\"" } else { b"" };
@@ -110,7 +112,7 @@ impl JsonContext<'_> {
     }
 
     /// Puts out what a treatment makes of a value; says whether it counts as treated.
-    fn put_treated(&mut self, rule: usize, value: CompleteValue<'_>) -> Result<bool, RewriteError> {
+    fn put_treated(&mut self, rule: usize, value: CompleteValue<'_>) -> RewriteResult<bool> {
         let start = self.out.len();
         self.out.push(b'"');
         let selected = SelectedValue { kind: value.kind, text: value.decoded };
@@ -130,12 +132,7 @@ impl JsonContext<'_> {
 }
 
 /// Makes a JSON value of what a treatment has appended to `out`, where a quote is at `start`.
-fn close_value(
-    made: Replacement,
-    value: CompleteValue<'_>,
-    start: usize,
-    out: &mut Vec<u8>,
-) -> Result<Written, RewriteError> {
+fn close_value(made: Replacement, value: CompleteValue<'_>, start: usize, out: &mut Vec<u8>) -> RewriteResult<Written> {
     match made {
         Replacement::Text => {
             text::escape_from(out, start + 1)?;

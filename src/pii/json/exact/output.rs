@@ -1,6 +1,6 @@
 //! Where the bytes go that are being read: to the output, into the pending separator, or nowhere.
 
-use crate::pii::RewriteError;
+use crate::pii::{RewriteError, RewriteResult};
 
 /// Where bytes go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -73,7 +73,7 @@ impl OutputRoute {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when it is longer.
-    pub(super) fn check(&self, at: usize, limit: usize) -> Result<(), RewriteError> {
+    pub(super) fn check(&self, at: usize, limit: usize) -> RewriteResult {
         if self.sink == ByteSink::Pending && self.separator.len() + at - self.from > limit {
             return Err(RewriteError::Bound { bound: "space around a member", limit: limit as u64 });
         }

@@ -7,7 +7,7 @@ use crate::pii::json::{
     fast::{ContainerSkip, SkipEnd},
     matcher::JsonType,
 };
-use crate::pii::{RewriteError, ValueKind};
+use crate::pii::{RewriteError, RewriteResult, ValueKind};
 
 use super::{
     context::JsonContext,
@@ -42,7 +42,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     /// Reads up to a place in the chunk, or to the end of the token there.
-    pub(in crate::pii::json) fn read_to(&mut self, end: usize) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn read_to(&mut self, end: usize) -> RewriteResult {
         while self.pos < end {
             self.step()?;
         }
@@ -53,7 +53,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when what is held is longer than its bound.
-    pub(in crate::pii::json) fn end_chunk(&mut self) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn end_chunk(&mut self) -> RewriteResult {
         let ended = self.values.end_chunk(self.pos, self.mode.is_in_key());
         self.values.state.offset += self.pos as u64;
         ended
@@ -63,7 +63,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     ///
     /// # Errors
     /// [`RewriteError::Malformed`] when the document is not complete.
-    pub(in crate::pii::json) fn end_document(&mut self) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn end_document(&mut self) -> RewriteResult {
         if let JsonMode::Number(number) = *self.mode
             && self.values.state.stack.depth == 0
             && number.may_end()
@@ -78,7 +78,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
 
     /// Reads a byte, or as much of a token as there is.
     #[inline]
-    pub(in crate::pii::json) fn step(&mut self) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn step(&mut self) -> RewriteResult {
         match *self.mode {
             JsonMode::Text(role) => self.string(role),
             JsonMode::Number(number) => self.number(number),
@@ -97,7 +97,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn between_tokens(&mut self) -> Result<(), RewriteError> {
+    fn between_tokens(&mut self) -> RewriteResult {
         let byte = self.chunk[self.pos];
         if is_space(byte) {
             self.pos += self.chunk[self.pos..].iter().take_while(|byte| is_space(**byte)).count();
@@ -128,7 +128,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn comma(&mut self) -> Result<(), RewriteError> {
+    fn comma(&mut self) -> RewriteResult {
         let Some((object, holds_keys)) = self.values.begin_item(self.pos) else {
             return Err(self.malformed("expected nothing more"));
         };
@@ -141,7 +141,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn begin_key(&mut self) -> Result<(), RewriteError> {
+    fn begin_key(&mut self) -> RewriteResult {
         self.values.begin_key(self.pos)?;
         self.pos += 1;
         *self.mode = JsonMode::Text(StringRole::Key);
@@ -149,7 +149,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn begin_value(&mut self, byte: u8) -> Result<(), RewriteError> {
+    fn begin_value(&mut self, byte: u8) -> RewriteResult {
         let Some(of) = JsonType::of(byte) else { return Err(self.malformed("expected a value")) };
         if matches!(of, JsonType::Object | JsonType::Array) {
             return self.open(of);
@@ -169,7 +169,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         }
     }
 
-    fn open(&mut self, of: JsonType) -> Result<(), RewriteError> {
+    fn open(&mut self, of: JsonType) -> RewriteResult {
         let state = self.values.state.value;
         let action = self.values.begin_container(of, self.pos)?;
         self.pos += 1;
@@ -183,7 +183,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     /// Reads the bracket that closes the innermost container.
-    pub(in crate::pii::json) fn close(&mut self) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn close(&mut self) -> RewriteResult {
         self.values.end_container(self.pos)?;
         self.pos += 1;
         self.after_value();
@@ -191,7 +191,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn end_scalar(&mut self, kind: ValueKind, end: usize) -> Result<(), RewriteError> {
+    fn end_scalar(&mut self, kind: ValueKind, end: usize) -> RewriteResult {
         self.values.end_scalar(kind, end)?;
         self.after_value();
         Ok(())
@@ -203,7 +203,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     #[inline]
-    fn string(&mut self, role: StringRole) -> Result<(), RewriteError> {
+    fn string(&mut self, role: StringRole) -> RewriteResult {
         self.pos += plain_bytes(&self.chunk[self.pos..]);
         match self.chunk.get(self.pos) {
             None => Ok(()),
@@ -226,7 +226,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
 
     /// Ends a key, and begins its value at once, where there is no space between them.
     #[inline]
-    fn end_key(&mut self) -> Result<(), RewriteError> {
+    fn end_key(&mut self) -> RewriteResult {
         *self.mode = JsonMode::Colon;
         self.values.end_key(self.pos - 1)?;
         if self.chunk.get(self.pos) != Some(&b':') {
@@ -240,7 +240,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         }
     }
 
-    fn escape(&mut self, role: StringRole) -> Result<(), RewriteError> {
+    fn escape(&mut self, role: StringRole) -> RewriteResult {
         *self.mode = match self.chunk[self.pos] {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => JsonMode::Text(role),
             b'u' => JsonMode::Hex(role, 4),
@@ -250,7 +250,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         Ok(())
     }
 
-    fn hex_digit(&mut self, role: StringRole, left: u8) -> Result<(), RewriteError> {
+    fn hex_digit(&mut self, role: StringRole, left: u8) -> RewriteResult {
         if !self.chunk[self.pos].is_ascii_hexdigit() {
             return Err(self.malformed("an escape that is not hexadecimal"));
         }
@@ -259,7 +259,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         Ok(())
     }
 
-    fn number(&mut self, mut number: NumberState) -> Result<(), RewriteError> {
+    fn number(&mut self, mut number: NumberState) -> RewriteResult {
         while let Some(byte) = self.chunk.get(self.pos) {
             match number.step(*byte) {
                 Some(next) => number = next,
@@ -272,7 +272,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
         Ok(())
     }
 
-    fn keyword(&mut self, word: &'static [u8], mut read: usize) -> Result<(), RewriteError> {
+    fn keyword(&mut self, word: &'static [u8], mut read: usize) -> RewriteResult {
         while let (Some(expected), Some(byte)) = (word.get(read), self.chunk.get(self.pos)) {
             if byte != expected {
                 return Err(self.malformed("expected true, false or null"));
@@ -288,7 +288,7 @@ impl<'a, 'd> ExactReader<'a, 'd> {
     }
 
     /// Reads on to the end of the container that is skipped, or of the chunk.
-    fn skip(&mut self, mut skip: ContainerSkip) -> Result<(), RewriteError> {
+    fn skip(&mut self, mut skip: ContainerSkip) -> RewriteResult {
         let (read, end) = self.values.context.engine.skip(&self.chunk[self.pos..], &mut skip);
         self.pos += read;
         *self.mode = JsonMode::Skip(skip);

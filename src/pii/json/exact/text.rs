@@ -3,7 +3,7 @@
 //! Decodes only strings that the reader has found to be well formed, so the only error left is half of a surrogate
 //! pair (RFC 8259 section 8.2).
 
-use crate::pii::RewriteError;
+use crate::pii::{RewriteError, RewriteResult};
 
 use super::secret_buffer::SecretBuffer;
 
@@ -134,7 +134,7 @@ fn read_hex(escape: &[u8]) -> Option<u32> {
 ///
 /// # Errors
 /// [`RewriteError::Untreatable`] when it is not UTF-8.
-pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> Result<(), RewriteError> {
+pub(super) fn escape_from(out: &mut Vec<u8>, from: usize) -> RewriteResult {
     let made = &out[from..];
     if is_plain(made) {
         return Ok(());

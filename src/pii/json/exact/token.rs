@@ -4,7 +4,7 @@
 //! is then treated, and from there on each piece as it comes. Never lets a byte of such a value into the output.
 
 use crate::bounds::VALUE_BYTES_MAX;
-use crate::pii::{PieceTransform, RewriteError};
+use crate::pii::{PieceTransform, RewriteError, RewriteResult};
 
 use super::{context::JsonContext, secret_buffer::SecretBuffer, text};
 
@@ -100,7 +100,7 @@ impl OpenToken {
         part: &[u8],
         ends: bool,
         context: &mut JsonContext<'_>,
-    ) -> Result<(), RewriteError> {
+    ) -> RewriteResult {
         let pieces = match &mut self.pieces {
             Some(pieces) => pieces,
             None => {

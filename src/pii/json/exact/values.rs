@@ -11,7 +11,7 @@ use crate::pii::json::{
     fast::ContainerSkip,
     matcher::{ChildNeeds, JsonType, MatchState, NO_PATH, StateId},
 };
-use crate::pii::{RewriteError, ValueKind};
+use crate::pii::{RewriteError, RewriteResult, ValueKind};
 
 use super::{
     context::{CompleteValue, JsonContext},
@@ -47,7 +47,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     ///
     /// # Errors
     /// [`RewriteError::Bound`] when what is held is longer than its bound.
-    pub(super) fn end_chunk(&mut self, end: usize, in_key: bool) -> Result<(), RewriteError> {
+    pub(super) fn end_chunk(&mut self, end: usize, in_key: bool) -> RewriteResult {
         if self.state.token.is_held {
             self.hold_token(end, in_key)?;
         }
@@ -57,7 +57,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
         checked
     }
 
-    fn hold_token(&mut self, end: usize, in_key: bool) -> Result<(), RewriteError> {
+    fn hold_token(&mut self, end: usize, in_key: bool) -> RewriteResult {
         let ValueState { token, pending_value, .. } = &mut *self.state;
         let part = token.part(end, self.chunk);
         if in_key && token.length_with(part) > KEY_BYTES_MAX {
@@ -89,7 +89,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
 
     /// The opening quote of a key is at `at`.
     #[inline]
-    pub(super) fn begin_key(&mut self, at: usize) -> Result<(), RewriteError> {
+    pub(super) fn begin_key(&mut self, at: usize) -> RewriteResult {
         let holds_keys = self.state.stack.top().is_some_and(|frame| frame.holds_keys);
         let names_matter = self.context.matcher.summary(self.state.stack.top_state()).names_matter;
         self.state.route.check(at, PENDING_SEPARATOR_BYTES_MAX - KEY_BYTES_MAX)?;
@@ -99,7 +99,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
 
     /// The closing quote of a key is at `end`.
     #[inline]
-    pub(super) fn end_key(&mut self, end: usize) -> Result<(), RewriteError> {
+    pub(super) fn end_key(&mut self, end: usize) -> RewriteResult {
         let ValueState { stack, token, path, value, .. } = &mut *self.state;
         let (matcher, container) = (self.context.matcher, stack.top_state());
         if !token.is_held {
@@ -122,7 +122,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// The key is longer than any listed name, so that its member can be decided about without the rest of it.
-    fn give_up_key(&mut self, at: usize) -> Result<(), RewriteError> {
+    fn give_up_key(&mut self, at: usize) -> RewriteResult {
         self.state.value = self.context.matcher.member(self.state.stack.top_state(), None);
         self.state.token.release();
         if let Some(path) = &mut self.state.path {
@@ -141,7 +141,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// A container begins at `at`: decides about it.
-    pub(super) fn begin_container(&mut self, of: JsonType, at: usize) -> Result<ValueAction, RewriteError> {
+    pub(super) fn begin_container(&mut self, of: JsonType, at: usize) -> RewriteResult<ValueAction> {
         if self.context.matcher.state(self.state.value).subject && self.state.subject.depth().is_none() {
             self.state.subject.begin(self.state.stack.depth, at);
         }
@@ -159,7 +159,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
         of: JsonType,
         state: StateId,
         at: usize,
-    ) -> Result<JsonMode, RewriteError> {
+    ) -> RewriteResult<JsonMode> {
         let object = of == JsonType::Object;
         let matched = self.context.matcher.state(state);
         let ChildNeeds { holds_keys, fast_entry, .. } = if object { matched.members } else { matched.elements };
@@ -175,13 +175,13 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// Goes into a container that is dropped or replaced as a whole: its end is all that is looked for.
-    pub(super) fn skip_container(&mut self, of: JsonType, action: ValueAction) -> Result<JsonMode, RewriteError> {
+    pub(super) fn skip_container(&mut self, of: JsonType, action: ValueAction) -> RewriteResult<JsonMode> {
         self.state.pending_drop = Some(action);
         self.push(JsonFrame { state: NO_PATH, object: of == JsonType::Object, ..JsonFrame::default() })?;
         Ok(JsonMode::Skip(ContainerSkip::new(DOCUMENT_DEPTH_MAX - self.state.stack.depth)))
     }
 
-    fn push(&mut self, frame: JsonFrame) -> Result<(), RewriteError> {
+    fn push(&mut self, frame: JsonFrame) -> RewriteResult {
         if let Some(path) = &mut self.state.path {
             path.open(frame.object);
         }
@@ -189,7 +189,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// The closing bracket of the innermost container is at `at`.
-    pub(in crate::pii::json) fn end_container(&mut self, at: usize) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn end_container(&mut self, at: usize) -> RewriteResult {
         if self.state.route.sink() == ByteSink::Pending {
             // Only space is pending: the container had no member, or none after a comma.
             self.state.route.check(at, PENDING_SEPARATOR_BYTES_MAX)?;
@@ -213,7 +213,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
 
     /// The first byte of a scalar is at `at`: decides about it.
     #[inline]
-    pub(super) fn begin_scalar(&mut self, of: JsonType, at: usize) -> Result<(), RewriteError> {
+    pub(super) fn begin_scalar(&mut self, of: JsonType, at: usize) -> RewriteResult {
         self.state.pending_value = None;
         self.state.token.begin(false, at);
         let passes = self.state.route.sink() == ByteSink::Out
@@ -237,7 +237,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
 
     /// A scalar has ended: its text, without quotes, ends before `end`.
     #[inline]
-    pub(super) fn end_scalar(&mut self, kind: ValueKind, end: usize) -> Result<(), RewriteError> {
+    pub(super) fn end_scalar(&mut self, kind: ValueKind, end: usize) -> RewriteResult {
         match self.state.pending_value.take() {
             Some(pending) => self.put_pending(pending, kind, end),
             None => {
@@ -249,7 +249,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
         }
     }
 
-    fn put_pending(&mut self, pending: PendingValue, kind: ValueKind, end: usize) -> Result<(), RewriteError> {
+    fn put_pending(&mut self, pending: PendingValue, kind: ValueKind, end: usize) -> RewriteResult {
         let after = end + usize::from(kind == ValueKind::String);
         let at = self.state.offset + after as u64;
         let ValueState { token, path, .. } = &mut *self.state;
@@ -280,7 +280,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// Treats a string without escapes that a rule selects; with its quotes it reaches from `from` to before `end`.
-    pub(in crate::pii::json) fn put_text(&mut self, rule: usize, from: usize, end: usize) -> Result<(), RewriteError> {
+    pub(in crate::pii::json) fn put_text(&mut self, rule: usize, from: usize, end: usize) -> RewriteResult {
         self.switch_sink(ByteSink::Discard, from);
         let raw = &self.chunk[from + 1..end - 1];
         let (action, kind, path) = (ValueAction::Treat(rule), ValueKind::String, self.state.path.as_ref());
@@ -290,7 +290,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// Decides about the value whose first byte is at `at`, and puts out or drops the pending separator.
-    fn decide(&mut self, of: JsonType, at: usize) -> Result<ValueAction, RewriteError> {
+    fn decide(&mut self, of: JsonType, at: usize) -> RewriteResult<ValueAction> {
         let matcher = self.context.matcher;
         let matched = matcher.state(self.state.value);
         let choice = matched.choice(of);
@@ -329,7 +329,7 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     }
 
     /// Notes a value that is on the way to the records, is one, or is a row; reports one of an unexpected type.
-    fn check_shape(&mut self, matched: &MatchState, of: JsonType, at: usize) -> Result<(), RewriteError> {
+    fn check_shape(&mut self, matched: &MatchState, of: JsonType, at: usize) -> RewriteResult {
         let row = self.context.matcher.row_types.filter(|_| self.state.stack.depth == 0);
         match self.state.progress.observe(matched, of, self.state.stack.depth == 0, row) {
             true => Ok(()),
@@ -341,14 +341,14 @@ impl<'a, 'd> ValueHandler<'a, 'd> {
     ///
     /// # Errors
     /// What the observer says of a document in which the records' container was nowhere.
-    pub(super) fn end_document(&mut self) -> Result<(), RewriteError> {
+    pub(super) fn end_document(&mut self) -> RewriteResult {
         match self.context.matcher.records_path.is_met(self.state.progress) {
             true => Ok(()),
             false => self.report_shape("no container where the records should be", 0),
         }
     }
 
-    fn report_shape(&mut self, what: &'static str, at: usize) -> Result<(), RewriteError> {
+    fn report_shape(&mut self, what: &'static str, at: usize) -> RewriteResult {
         if std::mem::replace(&mut self.state.progress.reported, true) {
             return Ok(());
         }

@@ -6,7 +6,7 @@
 
 use std::cell::RefCell;
 
-use crate::pii::RewriteError;
+use crate::pii::RewriteResult;
 use crate::pii::json::{
     exact::{ExactReader, JsonFrame, JsonMode, decode_name},
     matcher::{FastEntry, JsonType, StateId},
@@ -26,7 +26,7 @@ thread_local! {
 ///
 /// # Errors
 /// As [`ExactReader::read_to`].
-pub(in crate::pii::json) fn read_to(reader: &mut ExactReader<'_, '_>, end: usize) -> Result<(), RewriteError> {
+pub(in crate::pii::json) fn read_to(reader: &mut ExactReader<'_, '_>, end: usize) -> RewriteResult {
     SCRATCH.with(|scratch| {
         let Ok(mut scratch) = scratch.try_borrow_mut() else { return reader.read_to(end) };
         while reader.pos < end {
@@ -73,7 +73,7 @@ fn read_window(
     entry: WindowEntry,
     end: usize,
     scratch: &mut ScanScratch,
-) -> Result<(), RewriteError> {
+) -> RewriteResult {
     let (base, matcher) = (reader.pos, reader.values.context.matcher);
     let window = &reader.chunk[base..end.min(base + WINDOW)];
     let (depth, unmatched) = (reader.values.state.stack.depth, reader.values.state.stack.unmatched_from());
@@ -117,7 +117,7 @@ enum FastStep {
 }
 
 impl FastPath<'_, '_, '_> {
-    fn run(mut self, events: &[u16]) -> Result<(), RewriteError> {
+    fn run(mut self, events: &[u16]) -> RewriteResult {
         let mut at = 0;
         loop {
             at += self.advance(&events[at..]);
@@ -205,7 +205,7 @@ impl FastPath<'_, '_, '_> {
     }
 
     /// Ends the window behind its last comma or bracket.
-    fn finish(mut self) -> Result<(), RewriteError> {
+    fn finish(mut self) -> RewriteResult {
         if self.safe >= self.end {
             return Ok(());
         }
@@ -232,14 +232,14 @@ impl FastPath<'_, '_, '_> {
     }
 
     /// Something behind the safe place is wrong or cannot be checked here: the exact reader will say what.
-    fn fall_back(&mut self) -> Result<(), RewriteError> {
+    fn fall_back(&mut self) -> RewriteResult {
         self.reader.pos = self.safe;
         self.reader.read_to(self.base + self.window.len())
     }
 
     /// The colon behind a key that a path may name.
     #[inline]
-    fn colon(&mut self, place: usize) -> Result<FastStep, RewriteError> {
+    fn colon(&mut self, place: usize) -> RewriteResult<FastStep> {
         let window = self.window;
         let Some(frame) = self.reader.values.state.stack.top() else { return Ok(FastStep::FallBack) };
         let Some(quote) = window[..place].iter().rposition(|byte| *byte == b'"') else { return Ok(FastStep::FallBack) };
@@ -266,7 +266,7 @@ impl FastPath<'_, '_, '_> {
 
     /// A member needs a decision; the quotes of its key begin at `key`, and its value at `value`.
     #[inline]
-    fn decide(&mut self, member: StateId, key: usize, value: usize) -> Result<FastStep, RewriteError> {
+    fn decide(&mut self, member: StateId, key: usize, value: usize) -> RewriteResult<FastStep> {
         let (window, base) = (self.window, self.base);
         let matcher = self.reader.values.context.matcher;
         let reader = &mut *self.reader;
@@ -296,7 +296,7 @@ impl FastPath<'_, '_, '_> {
     }
 
     #[inline]
-    fn open(&mut self, place: usize, of: JsonType) -> Result<FastStep, RewriteError> {
+    fn open(&mut self, place: usize, of: JsonType) -> RewriteResult<FastStep> {
         let Some(frame) = self.reader.values.state.stack.top() else { return Ok(FastStep::FallBack) };
         if self.scratch.has_misplaced(place, frame.object) {
             return Ok(FastStep::FallBack);
@@ -313,7 +313,7 @@ impl FastPath<'_, '_, '_> {
     }
 
     #[inline]
-    fn close(&mut self, place: usize, object: bool) -> Result<FastStep, RewriteError> {
+    fn close(&mut self, place: usize, object: bool) -> RewriteResult<FastStep> {
         let Some(frame) = self.reader.values.state.stack.top() else { return Ok(FastStep::FallBack) };
         if frame.object != object || self.scratch.has_misplaced(place, object) {
             return Ok(FastStep::FallBack);
@@ -325,7 +325,7 @@ impl FastPath<'_, '_, '_> {
 
     /// Goes on behind a bracket that the reader has taken: exactly, where the container asks for it.
     #[inline]
-    fn continue_after_bracket(&mut self) -> Result<FastStep, RewriteError> {
+    fn continue_after_bracket(&mut self) -> RewriteResult<FastStep> {
         self.safe = self.reader.pos;
         match (self.is_deep_enough(), entry_of(self.reader)) {
             (true, Some(_)) => Ok(FastStep::Continue),
@@ -335,7 +335,7 @@ impl FastPath<'_, '_, '_> {
     }
 
     /// Reads exactly until the fast path can go on, or the window has ended.
-    fn read_exactly(&mut self) -> Result<FastStep, RewriteError> {
+    fn read_exactly(&mut self) -> RewriteResult<FastStep> {
         while self.reader.pos < self.end {
             self.reader.step()?;
             if entry_of(self.reader).is_some() {

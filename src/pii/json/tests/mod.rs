@@ -11,7 +11,8 @@ use std::sync::Arc;
 
 use crate::model::FieldPath;
 use crate::pii::{
-    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, SelectedValue, Transform, ValueKind,
+    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, SelectedValue, Transform,
+    ValueKind,
 };
 
 use super::{JsonEngine, JsonRewriter, Matcher, MatcherSpec, TreatedPath};
@@ -25,7 +26,7 @@ impl Transform for Show {
         rule % 5 == 2
     }
 
-    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> Result<Replacement, RewriteError> {
+    fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         assert_ne!(value.kind, ValueKind::Null, "a null passes");
         assert!(!self.drops_member(rule), "a dropped value is not treated");
         let text = std::str::from_utf8(value.text).expect("utf-8");
@@ -65,7 +66,7 @@ impl RewriteObserver for Log {
         self.treated.push(rule);
     }
 
-    fn on_unexpected_shape(&mut self, why: RewriteError) -> Result<(), RewriteError> {
+    fn on_unexpected_shape(&mut self, why: RewriteError) -> RewriteResult {
         assert!(!std::mem::replace(&mut self.misshapen, true), "reported twice: {why}");
         Ok(())
     }
