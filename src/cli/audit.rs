@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::client::{AdminClient, ConnectionArgs, parse_time};
+use super::client::{ConnectionArgs, RemoteCall, parse_time};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use crate::admin::{AuditEntry, AuditPage};
 use crate::audit::{TrailSummary, head_path, verify_files};
-use crate::model::{UnixTime, with_causes};
+use crate::model::with_causes;
 use crate::server::audit_key;
 
 /// How often the gateway is asked for new entries.
@@ -116,24 +116,22 @@ pub(super) fn verify(args: &AuditVerifyArgs, out: &mut dyn Write) -> Result<Exit
     }
 }
 
-pub(super) async fn execute(
-    args: &AuditTailArgs,
-    client: &AdminClient,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
-    let from = parse_time("--since", &args.since, now)?;
+pub(super) async fn execute(args: &AuditTailArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let from = parse_time("--since", &args.since, call.now)?;
     let (mut since, mut after) = (format!("&since={from}"), String::new());
     loop {
-        let page: AuditPage = client.get(&format!("/v1/audit?limit=1000{since}{after}")).await?;
+        let page: AuditPage = call.get(&format!("/v1/audit?limit=1000{since}{after}")).await?;
         for entry in &page.entries {
-            writeln!(out, "{}", entry_text(entry, args.connection.json)?)?;
+            writeln!(call.out, "{}", entry_text(entry, args.connection.json)?)?;
         }
         if page.unreadable > 0 && !args.connection.json {
             let count = page.unreadable;
-            writeln!(out, "damaged lines left out here: {count}; `vendorgate audit verify FILE` says what is wrong")?;
+            writeln!(
+                call.out,
+                "damaged lines left out here: {count}; `vendorgate audit verify FILE` says what is wrong"
+            )?;
         }
-        out.flush()?;
+        call.out.flush()?;
         if let Some(seen) = page.seen.or(page.entries.last().map(|entry| entry.seq)) {
             after = format!("&after={seen}");
         }

@@ -16,7 +16,7 @@ use super::error::{CliError, Exit};
 use crate::admin::{Problem, parse_since};
 use crate::bounds::{CLIENT_ANSWER_BYTES_MAX, CLIENT_DEADLINE, CONNECT_DEADLINE};
 use crate::http::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, Url, UrlScheme};
-use crate::model::{Secret, UnixTime, with_causes};
+use crate::model::{Clock, Secret, UnixTime, with_causes};
 
 /// The gateway's socket, unless its config names another state folder.
 const DEFAULT_SOCKET: &str = "/var/lib/vendorgate/admin.sock";
@@ -68,6 +68,38 @@ impl ConnectionArgs {
             false => words(answer),
         };
         Ok(out.write_all(text.as_bytes())?)
+    }
+}
+
+/// What a verb that talks to a running gateway works with.
+pub(super) struct RemoteCall<'a> {
+    pub(super) client: AdminClient,
+    pub(super) connection: &'a ConnectionArgs,
+    pub(super) now: UnixTime,
+    pub(super) out: &'a mut dyn Write,
+}
+
+impl RemoteCall<'_> {
+    /// Sends a `GET` and reads the answer.
+    ///
+    /// # Errors
+    /// [`CliError`] when the gateway is not reached, refuses, or answers something else.
+    pub(super) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, CliError> {
+        self.client.call(Method::GET, target, None).await
+    }
+
+    /// Sends an order with `POST` and reads the answer.
+    ///
+    /// # Errors
+    /// As for [`RemoteCall::get`].
+    pub(super) async fn post<T: DeserializeOwned>(&self, target: &str, order: &impl Serialize) -> Result<T, CliError> {
+        let body = serde_json::to_vec(order).map_err(io::Error::from)?;
+        self.client.call(Method::POST, target, Some(body)).await
+    }
+
+    /// Prints an answer: as JSON where `--json` is given, else as text.
+    pub(super) fn print<T: Serialize>(&mut self, answer: &T, words: impl FnOnce(&T) -> String) -> Result<(), CliError> {
+        self.connection.print(answer, words, self.out)
     }
 }
 
@@ -125,23 +157,6 @@ impl AdminClient {
         Self { http: HttpClient::trusting(roots, options).expect("a client without a certificate"), ..self }
     }
 
-    /// Sends a `GET` and reads the answer.
-    ///
-    /// # Errors
-    /// [`CliError`] when the gateway is not reached, refuses, or answers something else.
-    pub(super) async fn get<T: DeserializeOwned>(&self, target: &str) -> Result<T, CliError> {
-        self.call(Method::GET, target, None).await
-    }
-
-    /// Sends an order with `POST` and reads the answer.
-    ///
-    /// # Errors
-    /// As for [`AdminClient::get`].
-    pub(super) async fn post<T: DeserializeOwned>(&self, target: &str, order: &impl Serialize) -> Result<T, CliError> {
-        let body = serde_json::to_vec(order).map_err(io::Error::from)?;
-        self.call(Method::POST, target, Some(body)).await
-    }
-
     /// Sends a `GET` and reads the answer as plain text, whatever its status.
     ///
     /// # Errors
@@ -151,7 +166,7 @@ impl AdminClient {
         Ok((answer.status, String::from_utf8_lossy(&answer.body).into_owned()))
     }
 
-    async fn call<T: DeserializeOwned>(
+    pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
         target: &str,
@@ -185,12 +200,13 @@ impl AdminClient {
 }
 
 /// Runs a verb with a client for the gateway that its arguments name.
-pub(super) fn with_client(
+pub(super) fn with_gateway(
     connection: &ConnectionArgs,
-    talk: impl AsyncFnOnce(&AdminClient) -> Result<Exit, CliError>,
+    out: &mut dyn Write,
+    talk: impl AsyncFnOnce(&mut RemoteCall<'_>) -> Result<Exit, CliError>,
 ) -> Result<Exit, CliError> {
-    let client = connection.client()?;
-    block_on(talk(&client))
+    let (client, now) = (connection.client()?, Clock::system().now().wall);
+    block_on(talk(&mut RemoteCall { client, connection, now, out }))
 }
 
 /// Parses an argument that is a time: a date with its time of day, or how long ago.

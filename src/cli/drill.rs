@@ -1,10 +1,8 @@
 //! `vendorgate drill`: kills and restores a vendor as an exercise, and measures how long each step takes.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
-use super::layout::{Align, printable, table};
+use super::layout::{printable, table};
 use crate::admin::DrillOrder;
 use crate::kill::{DrillReport, VendorState};
 use crate::model::{VendorId, milliseconds, thousands};
@@ -32,11 +30,11 @@ pub(super) struct DrillArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &DrillArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &DrillArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     let order = DrillOrder { shadow: args.shadow, reason: args.reason.clone() };
     order.check().map_err(|error| CliError::invalid_argument("--reason", error))?;
-    let report: DrillReport = client.post(&format!("/v1/vendors/{}/drill", args.vendor), &order).await?;
-    args.connection.print(&report, report_text, out)?;
+    let report: DrillReport = call.post(&format!("/v1/vendors/{}/drill", args.vendor), &order).await?;
+    call.print(&report, report_text)?;
     Ok(Exit::of(is_restored(&report) && report.persisted))
 }
 
@@ -59,6 +57,6 @@ fn report_text(report: &DrillReport) -> String {
     } else {
         "NOT RESTORED: another kill was ordered meanwhile and is in force; 'vendorgate status' lists it"
     };
-    let steps = table(&[("AFTER THE ORDER", Align::Left), ("TIME", Align::Right), ("", Align::Left)], &rows);
+    let steps = table(&["AFTER THE ORDER", ">TIME", ""], &rows, Vec::clone);
     format!("{steps}{} is {end}\n", printable(&report.vendor))
 }

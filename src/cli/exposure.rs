@@ -1,12 +1,10 @@
 //! `vendorgate exposure`: what left to a vendor.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs, parse_time};
+use super::client::{ConnectionArgs, RemoteCall, parse_time};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use crate::exposure::ExposureReport;
-use crate::model::{UnixTime, VendorId};
+use crate::model::VendorId;
 
 /// Show what left to a vendor: records, people, fields, and how each field was treated
 #[derive(Debug, Clone, clap::Args)]
@@ -31,17 +29,12 @@ pub(super) struct ExposureArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(
-    args: &ExposureArgs,
-    client: &AdminClient,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
-    let since = args.since.as_deref().map(|since| parse_time("--since", since, now)).transpose()?;
+pub(super) async fn execute(args: &ExposureArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let since = args.since.as_deref().map(|since| parse_time("--since", since, call.now)).transpose()?;
     let and_since = since.map_or_else(String::new, |since| format!("&since={since}"));
-    let report: ExposureReport = client.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
+    let report: ExposureReport = call.get(&format!("/v1/exposure?vendor={}{and_since}", args.vendor)).await?;
     let page = if args.md { report.to_markdown() } else { report.to_text() };
-    args.connection.print(&report, |_| page.split_inclusive('\n').map(printable_line).collect(), out)?;
+    call.print(&report, |_| page.split_inclusive('\n').map(printable_line).collect())?;
     Ok(Exit::Yes)
 }
 

@@ -1,10 +1,8 @@
 //! `vendorgate health`: an exit code for the probes of containers and service managers.
 
-use std::io::Write;
-
 use serde_json::json;
 
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 
@@ -25,10 +23,10 @@ pub(super) struct HealthArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &HealthArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let (status, text) = client.probe(if args.live { "/livez" } else { "/readyz?verbose" }).await?;
+pub(super) async fn execute(args: &HealthArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let (status, text) = call.client.probe(if args.live { "/livez" } else { "/readyz?verbose" }).await?;
     let lines: Vec<&str> = text.lines().collect();
     let words = |_: &_| lines.iter().map(|line| printable(line) + "\n").collect();
-    args.connection.print(&json!({ "well": status.is_success(), "said": lines }), words, out)?;
+    call.print(&json!({ "well": status.is_success(), "said": lines }), words)?;
     Ok(Exit::of(status.is_success()))
 }

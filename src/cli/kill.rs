@@ -3,13 +3,13 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use super::scheduled::{self, selector_text};
 use crate::admin::{OperatorOrder, OrderError};
 use crate::kill::{KillAllReport, KillPreview, KillReport, KillSelector, KillTarget, Unseen};
-use crate::model::{ClientId, Direction, UnixTime, VendorId, milliseconds, thousands};
+use crate::model::{ClientId, Clock, Direction, VendorId, milliseconds, thousands};
 use crate::server::{OfflineKill, leave_offline_kill};
 
 /// Cut off a vendor or a part of its traffic: new requests are refused, requests in flight are severed
@@ -117,36 +117,31 @@ impl SelectorArgs {
     }
 }
 
-/// Runs the verb and prints the answer to `out`.
-pub(super) async fn execute(
-    args: &KillArgs,
-    client: &AdminClient,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
+/// Runs the verb and prints the answer.
+pub(super) async fn execute(args: &KillArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     if args.list {
-        return scheduled::list(args, client, now, out).await;
+        return scheduled::list(call).await;
     }
     if let Some(id) = args.cancel {
-        return scheduled::cancel(id, args, client, out).await;
+        return scheduled::cancel(id, args, call).await;
     }
     let at = args.at.clone().or_else(|| args.after.clone());
     let order = OperatorOrder { dry_run: args.dry_run, unseen: args.unseen, at, ..args.selector.order(&args.reason)? };
     if order.at.is_some() {
-        return scheduled::schedule(args, client, &order, now, out).await;
+        return scheduled::schedule(args, &order, call).await;
     }
     if args.dry_run {
-        return preview(args, client, &order, out).await;
+        return preview(args, &order, call).await;
     }
     let reports = match &args.vendor {
         Some(_) => {
-            let report: KillReport = client.post(&endpoint(args), &order).await?;
-            args.connection.print(&report, report_text, out)?;
+            let report: KillReport = call.post(&endpoint(args), &order).await?;
+            call.print(&report, report_text)?;
             vec![report]
         }
         None => {
-            let all: KillAllReport = client.post(&endpoint(args), &order).await?;
-            args.connection.print(&all, |all| all.vendors.iter().map(report_text).collect(), out)?;
+            let all: KillAllReport = call.post(&endpoint(args), &order).await?;
+            call.print(&all, |all| all.vendors.iter().map(report_text).collect())?;
             all.vendors
         }
     };
@@ -156,7 +151,7 @@ pub(super) async fn execute(
 }
 
 /// Writes the order into the state folder of a gateway that may be down or hang.
-pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) fn leave_offline_order(args: &KillArgs, out: &mut dyn Write) -> Result<Exit, CliError> {
     let state = args.state.as_deref().unwrap_or(Path::new(""));
     let order = args.selector.order(&args.reason)?;
     let subject = args.vendor.clone().map_or(KillTarget::Everything, KillTarget::Vendor);
@@ -165,7 +160,7 @@ pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn 
     }
     let whom = vendor_text(subject.as_str());
     let left = OfflineKill {
-        at_ms: now.as_millis(),
+        at_ms: Clock::system().now().wall.as_millis(),
         by: args.by.clone(),
         selector: order.selector(),
         reason: order.reason,
@@ -173,28 +168,17 @@ pub(super) fn leave_offline_order(args: &KillArgs, now: UnixTime, out: &mut dyn 
     };
     let path =
         leave_offline_kill(state, &left).map_err(|source| CliError::OfflineOrder { path: state.to_owned(), source })?;
-    args.connection.print(
-        &left,
-        |_| {
-            format!(
-                "{whom} ({}) will be cut off when the gateway starts, or within a second if it runs: kept on disk in {}\n",
-                selector_text(&args.selector.to_selector()),
-                path.display()
-            )
-        },
-        out,
-    )?;
+    let (part, path) = (selector_text(&args.selector.to_selector()), path.display());
+    let said = format!(
+        "{whom} ({part}) will be cut off when the gateway starts, or within a second if it runs: kept on disk in {path}\n"
+    );
+    args.connection.print(&left, |_| said, out)?;
     Ok(Exit::Yes)
 }
 
-async fn preview(
-    args: &KillArgs,
-    client: &AdminClient,
-    order: &OperatorOrder,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
-    let preview: KillPreview = client.post(&endpoint(args), order).await?;
-    args.connection.print(&preview, preview_text, out)?;
+async fn preview(args: &KillArgs, order: &OperatorOrder, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let preview: KillPreview = call.post(&endpoint(args), order).await?;
+    call.print(&preview, preview_text)?;
     Ok(Exit::of(preview.unseen.is_empty() || args.unseen))
 }
 

@@ -8,34 +8,31 @@ use std::time::Duration;
 
 use crate::model::{UnixTime, escape_unprintable, is_printable};
 
-/// How the cells of a column are aligned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Align {
-    Left,
-    Right,
-}
-
-/// Lays out rows under a head. The last column is not padded.
-pub(super) fn table(head: &[(&str, Align)], rows: &[Vec<String>]) -> String {
-    let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
-    let width = |column: usize, title: &str| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-        cells.chain([title.len()]).max().unwrap_or_default()
-    };
-    let widths: Vec<usize> = head.iter().enumerate().map(|(column, (title, _))| width(column, title)).collect();
+/// Lays out rows under their titles. A title that begins with `>` is of a column that is aligned to the right. The last
+/// column is not padded.
+pub(super) fn table<T>(titles: &[&str], items: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
+    let bare = titles.iter().map(|title| title.trim_start_matches('>').to_owned()).collect();
+    let cells = |item| row(item).iter().map(|cell| printable(cell)).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(bare).chain(items.iter().map(cells)).collect();
+    let width = |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let widths: Vec<usize> = (0..titles.len()).map(|column| width(column).unwrap_or_default()).collect();
     let mut text = String::new();
-    let titles: Vec<String> = head.iter().map(|(title, _)| (*title).to_owned()).collect();
-    for row in std::iter::once(&titles).chain(&rows) {
+    for row in &rows {
         let mut line = String::new();
-        for ((cell, (_, side)), width) in row.iter().zip(head).zip(&widths) {
-            match side {
-                Align::Left => push(&mut line, format_args!("{cell:<width$}  ")),
-                Align::Right => push(&mut line, format_args!("{cell:>width$}  ")),
+        for ((cell, title), width) in row.iter().zip(titles).zip(&widths) {
+            match title.starts_with('>') {
+                true => push(&mut line, format_args!("{cell:>width$}  ")),
+                false => push(&mut line, format_args!("{cell:<width$}  ")),
             }
         }
         push(&mut text, format_args!("{}\n", line.trim_end()));
     }
     text
+}
+
+/// A table after an empty line; nothing where there are no rows.
+pub(super) fn section<T>(titles: &[&str], items: &[T], row: impl Fn(&T) -> Vec<String>) -> String {
+    if items.is_empty() { String::new() } else { format!("\n{}", table(titles, items, row)) }
 }
 
 /// Lays out named values, one on each line.
@@ -107,7 +104,7 @@ mod tests {
     fn columns_align_and_nothing_moves_the_cursor() {
         let rows = [vec!["ä\u{1b}[2J".to_owned(), "7".to_owned()], vec!["long-name".to_owned(), "1,000".to_owned()]];
         assert_eq!(
-            table(&[("VENDOR", Align::Left), ("N", Align::Right)], &rows),
+            table(&["VENDOR", ">N"], &rows, Vec::clone),
             "VENDOR         N\n\
              ä\u{fffd}[2J          7\n\
              long-name  1,000\n"

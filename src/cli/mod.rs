@@ -39,7 +39,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 
 use self::audit::AuditCommand;
-use self::client::with_client;
+use self::client::with_gateway;
 use self::error::{CliError, Exit};
 use self::layout::PrintableWriter;
 use crate::config::{ConfigLoader, FaultSeverity};
@@ -90,43 +90,30 @@ impl CliCommand {
     }
 
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let now = Clock::system().now().wall;
         match self {
             Self::Run(run) => run.run(),
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Pii(pii) => pii.run(out),
-            Self::Kill(args) if args.offline => kill::leave_offline_order(args, now, out),
-            Self::Kill(args) => {
-                with_client(&args.connection, async |client| kill::execute(args, client, now, out).await)
-            }
-            Self::Restore(args) => {
-                with_client(&args.connection, async |client| restore::execute(args, client, out).await)
-            }
-            Self::Drill(args) => with_client(&args.connection, async |client| drill::execute(args, client, out).await),
-            Self::Reveal(args) => {
-                with_client(&args.connection, async |client| reveal::execute(args, client, out).await)
-            }
-            Self::Revoke(args) => {
-                with_client(&args.connection, async |client| revoke::execute(args, client, now, out).await)
-            }
-            Self::Status(args) => {
-                with_client(&args.connection, async |client| status::execute(args, client, now, out).await)
-            }
-            Self::Why(args) => with_client(&args.connection, async |client| why::execute(args, client, out).await),
+            Self::Kill(args) if args.offline => kill::leave_offline_order(args, out),
+            Self::Kill(args) => with_gateway(&args.connection, out, async |call| kill::execute(args, call).await),
+            Self::Restore(args) => with_gateway(&args.connection, out, async |call| restore::execute(args, call).await),
+            Self::Drill(args) => with_gateway(&args.connection, out, async |call| drill::execute(args, call).await),
+            Self::Reveal(args) => with_gateway(&args.connection, out, async |call| reveal::execute(args, call).await),
+            Self::Revoke(args) => with_gateway(&args.connection, out, async |call| revoke::execute(args, call).await),
+            Self::Status(args) => with_gateway(&args.connection, out, async |call| status::execute(args, call).await),
+            Self::Why(args) => with_gateway(&args.connection, out, async |call| why::execute(args, call).await),
             Self::Exposure(args) => {
-                with_client(&args.connection, async |client| exposure::execute(args, client, now, out).await)
+                with_gateway(&args.connection, out, async |call| exposure::execute(args, call).await)
             }
             Self::Audit(AuditCommand::Verify(args)) => audit::verify(args, out),
             Self::Audit(AuditCommand::Tail(args)) => {
-                with_client(&args.connection, async |client| audit::execute(args, client, now, out).await)
-            }
-            Self::Health(args) => {
-                with_client(&args.connection, async |client| health::execute(args, client, out).await)
+                with_gateway(&args.connection, out, async |call| audit::execute(args, call).await)
             }
             Self::Ca(ca) => ca.run(out),
             Self::Egress(egress) => egress.run(out),
+            Self::Health(args) => with_gateway(&args.connection, out, async |call| health::execute(args, call).await),
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),

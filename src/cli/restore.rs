@@ -1,8 +1,6 @@
 //! `vendorgate restore`: undoes a kill of a vendor or of a part of its traffic.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::kill::{SelectorArgs, vendor_text};
 use super::layout::printable;
@@ -38,14 +36,14 @@ pub(super) struct RestoreArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &RestoreArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &RestoreArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     let order = args.selector.order(&args.reason)?;
     let target = match &args.vendor {
         Some(vendor) => format!("/v1/vendors/{vendor}/restore"),
         None => "/v1/restore".to_owned(),
     };
-    let report: RestoreReport = client.post(&target, &order).await?;
-    args.connection.print(&report, report_text, out)?;
+    let report: RestoreReport = call.post(&target, &order).await?;
+    call.print(&report, report_text)?;
     let approved = report.approvals.given >= report.approvals.needed;
     Ok(Exit::of(approved && report.persisted))
 }

@@ -1,8 +1,6 @@
 //! `vendorgate reveal`: turns one token back into its value.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::printable;
 use crate::admin::{RevealOrder, RevealReport};
@@ -26,10 +24,10 @@ pub(super) struct RevealArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(args: &RevealArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &RevealArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     let order = RevealOrder { token: args.token.clone(), reason: args.reason.clone() };
     order.check().map_err(|error| CliError::invalid_argument("the order", error))?;
-    let report: RevealReport = client.post("/v1/reveal", &order).await?;
-    args.connection.print(&report, |report| printable(&report.value) + "\n", out)?;
+    let report: RevealReport = call.post("/v1/reveal", &order).await?;
+    call.print(&report, |report| printable(&report.value) + "\n")?;
     Ok(Exit::Yes)
 }

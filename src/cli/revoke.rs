@@ -1,10 +1,8 @@
 //! `vendorgate revoke`: revokes tokens, a client or a signing key, lists what is revoked, and lifts a revocation.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs, parse_time};
+use super::client::{ConnectionArgs, RemoteCall, parse_time};
 use super::error::{CliError, Exit};
-use super::layout::{Align, printable, table};
+use super::layout::{printable, table};
 use crate::admin::{LiftReport, RevocationList, RevokeOrder, RevokeReport, RevokedItem};
 use crate::model::{UnixTime, VendorId, milliseconds, thousands};
 
@@ -66,31 +64,26 @@ pub(super) struct RevokeArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(
-    args: &RevokeArgs,
-    client: &AdminClient,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &RevokeArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     if args.list {
-        return list(args, client, out).await;
+        return list(args, call).await;
     }
-    let order = order(args, now)?;
-    let call = format!("/v1/vendors/{}/revocations", args.vendor);
+    let order = order(args, call.now)?;
+    let target = format!("/v1/vendors/{}/revocations", args.vendor);
     if args.lift {
-        let report: LiftReport = client.post(&format!("{call}/lift"), &order).await?;
-        args.connection.print(&report, lift_text, out)?;
+        let report: LiftReport = call.post(&format!("{target}/lift"), &order).await?;
+        call.print(&report, lift_text)?;
         return Ok(Exit::of(report.persisted));
     }
-    let report: RevokeReport = client.post(&call, &order).await?;
-    args.connection.print(&report, report_text, out)?;
+    let report: RevokeReport = call.post(&target, &order).await?;
+    call.print(&report, report_text)?;
     Ok(Exit::of(report.persisted && (report.seen || args.unseen)))
 }
 
-async fn list(args: &RevokeArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let mut all: RevocationList = client.get("/v1/revocations").await?;
+async fn list(args: &RevokeArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let mut all: RevocationList = call.get("/v1/revocations").await?;
     all.revocations.retain(|one| one.vendor == args.vendor.as_str());
-    args.connection.print(&all, rows, out)?;
+    call.print(&all, rows)?;
     Ok(Exit::Yes)
 }
 
@@ -123,22 +116,20 @@ fn lift_text(report: &LiftReport) -> String {
 }
 
 fn rows(all: &RevocationList) -> String {
-    const HEAD: [(&str, Align); 4] =
-        [("REVOKED", Align::Left), ("SINCE", Align::Left), ("UNTIL", Align::Left), ("REASON", Align::Left)];
     let row = |one: &crate::admin::ActiveRevocation| {
-        let until = one.until.as_ref().map_or_else(|| "lifted".to_owned(), |until| until.0.to_string());
-        vec![revoked_text(&one.revoked), one.at.0.to_string(), until, printable(&one.reason)]
+        let until = one.until.as_ref().map_or_else(|| "lifted".to_owned(), |until| until.to_string());
+        vec![revoked_text(&one.revoked), one.at.to_string(), until, printable(&one.reason)]
     };
     match &all.revocations[..] {
         [] => "nothing is revoked\n".to_owned(),
-        some => table(&HEAD, &some.iter().map(row).collect::<Vec<_>>()),
+        some => table(&["REVOKED", "SINCE", "UNTIL", "REASON"], some, row),
     }
 }
 
 fn revoked_text(taken: &RevokedItem) -> String {
     let named = [("token", &taken.jti), ("client", &taken.client), ("key", &taken.key)];
     let named = named.into_iter().find_map(|(kind, name)| Some(format!("{kind} {}", printable(name.as_ref()?))));
-    let dated = || taken.issued_before.as_ref().map(|time| format!("tokens issued before {}", time.0));
+    let dated = || taken.issued_before.as_ref().map(|time| format!("tokens issued before {time}"));
     named.or_else(dated).unwrap_or_default()
 }
 

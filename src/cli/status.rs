@@ -1,17 +1,12 @@
 //! `vendorgate status`: an overview of all vendors, or one vendor in full.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
-use super::layout::{Align, ago, duration, key_values, table};
-use super::scheduled::{rows, selector_text};
+use super::layout::{ago, duration, key_values, section, table};
+use super::scheduled::{self, selector_text};
 use super::upstream_tables;
-use crate::admin::{
-    IssuerStatus, JourneyReport, Traffic, UnexpectedShape, UnmatchedRule, VendorLimit, VendorList, VendorStatus,
-};
-use crate::kill::{ApprovalAnswer, KillStatus};
-use crate::model::{Direction, Rfc3339Time, UnixTime, VendorId, decimal_bytes, thousands};
+use crate::admin::{IssuerStatus, JourneyReport, Traffic, VendorList, VendorStatus};
+use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
 #[derive(Debug, Clone, clap::Args)]
@@ -35,43 +30,27 @@ pub(super) struct StatusArgs {
     pub(super) connection: ConnectionArgs,
 }
 
-pub(super) async fn execute(
-    args: &StatusArgs,
-    client: &AdminClient,
-    now: UnixTime,
-    out: &mut dyn Write,
-) -> Result<Exit, CliError> {
+pub(super) async fn execute(args: &StatusArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let now = call.now;
     if args.journey {
-        let report: JourneyReport = client.get("/v1/journey").await?;
-        args.connection.print(&report, upstream_tables::journey, out)?;
+        let report: JourneyReport = call.get("/v1/journey").await?;
+        call.print(&report, upstream_tables::journey)?;
         return Ok(Exit::Yes);
     }
     match &args.vendor {
         Some(vendor) => {
-            let status: VendorStatus = client.get(&format!("/v1/vendors/{vendor}")).await?;
-            args.connection.print(&status, |status| vendor_details(status, now), out)?;
+            let status: VendorStatus = call.get(&format!("/v1/vendors/{vendor}")).await?;
+            call.print(&status, |status| vendor_details(status, now))?;
         }
         None => {
-            let all: VendorList = client.get("/v1/vendors").await?;
-            args.connection.print(&all, |all| overview_text(all, now), out)?;
+            let all: VendorList = call.get("/v1/vendors").await?;
+            call.print(&all, |all| overview_text(all, now))?;
         }
     }
     Ok(Exit::Yes)
 }
 
 fn overview_text(all: &VendorList, now: UnixTime) -> String {
-    const HEAD: [(&str, Align); 10] = [
-        ("VENDOR", Align::Left),
-        ("STATE", Align::Left),
-        ("DAYS LEFT", Align::Right),
-        ("REQUESTS", Align::Right),
-        ("DENIED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-        ("RECORDS", Align::Right),
-        ("SENT", Align::Right),
-        ("TOKEN AGE", Align::Right),
-        ("LAST DENIAL", Align::Left),
-    ];
     if all.vendors.is_empty() {
         return "no vendor has a contract: write one into the folder that 'contracts' names, then reload\n".into();
     }
@@ -90,11 +69,23 @@ fn overview_text(all: &VendorList, now: UnixTime) -> String {
             denial(status, now),
         ]
     };
-    table(&HEAD, &all.vendors.iter().map(row).collect::<Vec<_>>())
+    let titles = [
+        "VENDOR",
+        "STATE",
+        ">DAYS LEFT",
+        ">REQUESTS",
+        ">DENIED",
+        ">IN FLIGHT",
+        ">RECORDS",
+        ">SENT",
+        ">TOKEN AGE",
+        "LAST DENIAL",
+    ];
+    table(&titles, &all.vendors, row)
 }
 
 fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
-    let day = |time: &Option<Rfc3339Time>| time.map_or_else(none, |time| time.0.to_string());
+    let day = |time: &Option<UnixTime>| time.map_or_else(none, |time| time.to_string());
     let mut text = key_values(&[
         ("vendor", format!("{} ({})", status.vendor, status.name)),
         ("state", status.state.as_str().to_owned()),
@@ -117,36 +108,31 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
         text.push_str(&format!("\nwarning: {} cannot be used as it is: {}\n", fault.file, fault.error));
     }
     text.push('\n');
-    text.push_str(&traffic(&status.traffic));
-    if !status.limits.is_empty() {
-        text.push('\n');
-        text.push_str(&limits(&status.limits));
-    }
-    if !status.upstreams.is_empty() {
-        text.push('\n');
-        text.push_str(&upstream_tables::upstreams(&status.upstreams));
-    }
-    if !status.unexpected_shapes.is_empty() {
-        text.push('\n');
-        text.push_str(&shapes(&status.unexpected_shapes));
-    }
-    if !status.unmatched_rules.is_empty() {
-        text.push('\n');
-        text.push_str(&unmatched(&status.unmatched_rules));
-    }
-    if !status.kills.is_empty() {
-        text.push('\n');
-        text.push_str(&kills(&status.kills, now));
-    }
-    if !status.approvals.is_empty() {
-        text.push('\n');
-        text.push_str(&approvals(&status.approvals, now));
-    }
-    if !status.scheduled.is_empty() {
-        text.push('\n');
-        text.push_str(&rows(&status.scheduled, now));
-    }
-    text
+    text += &table(&["DIRECTION", ">REQUESTS", ">DENIED", ">IN FLIGHT", ">RECORDS", ">SENT"], &status.traffic, |way| {
+        let counts = [way.requests, way.denials, way.in_flight, way.records].map(thousands);
+        let direction = way.direction.as_str().to_owned();
+        [direction].into_iter().chain(counts).chain([decimal_bytes(way.bytes)]).collect()
+    });
+    text += &section(&["LIMIT", "DIRECTION", "IN FORCE", ">LEFT", "FROM"], &status.limits, |limit| {
+        let direction = limit.direction.map_or("both", Direction::as_str).to_owned();
+        let left = limit.remaining.map_or_else(none, |left| format!("{:.0} %", left * 100.0));
+        vec![limit.limit.clone(), direction, limit.value.clone(), left, limit.source.clone()]
+    });
+    text += &upstream_tables::upstreams(&status.upstreams);
+    text += &section(&["UNEXPECTED SHAPE", "ROUTE", ">BODIES"], &status.unexpected_shapes, |shape| {
+        vec![shape.direction.as_str().to_owned(), shape.route.clone(), thousands(shape.bodies)]
+    });
+    text += &section(&["NEVER MATCHED", "AS", "ROUTE", "SIDE", ">REQUESTS"], &status.unmatched_rules, |never| {
+        let route = format!("{} {}", never.direction.as_str(), never.route);
+        vec![never.rule.clone(), never.treatment.clone(), route, never.side.clone(), thousands(never.requests)]
+    });
+    text += &section(&["CUT OFF", "SINCE", "BY", "REASON"], &status.kills, |kill| {
+        vec![selector_text(&kill.selector), ago(kill.at, now), kill.by.clone(), kill.reason.clone()]
+    });
+    text += &section(&["RESTORE APPROVED", "WHEN", "BY", "REASON"], &status.approvals, |given| {
+        vec![selector_text(&given.selector), ago(given.at, now), given.by.clone(), given.reason.clone()]
+    });
+    text + &section(&scheduled::TITLES, &status.scheduled, |kill| scheduled::row(kill, now))
 }
 
 fn issuer(issuer: &IssuerStatus) -> String {
@@ -156,97 +142,12 @@ fn issuer(issuer: &IssuerStatus) -> String {
     [keys.unwrap_or_default(), outcomes.join(", "), error.unwrap_or_default()].concat()
 }
 
-fn traffic(traffic: &[Traffic]) -> String {
-    const HEAD: [(&str, Align); 6] = [
-        ("DIRECTION", Align::Left),
-        ("REQUESTS", Align::Right),
-        ("DENIED", Align::Right),
-        ("IN FLIGHT", Align::Right),
-        ("RECORDS", Align::Right),
-        ("SENT", Align::Right),
-    ];
-    let row = |way: &Traffic| {
-        let direction = way.direction.as_str().to_owned();
-        vec![
-            direction,
-            thousands(way.requests),
-            thousands(way.denials),
-            thousands(way.in_flight),
-            thousands(way.records),
-            decimal_bytes(way.bytes),
-        ]
-    };
-    table(&HEAD, &traffic.iter().map(row).collect::<Vec<_>>())
-}
-
-fn limits(limits: &[VendorLimit]) -> String {
-    const HEAD: [(&str, Align); 5] = [
-        ("LIMIT", Align::Left),
-        ("DIRECTION", Align::Left),
-        ("IN FORCE", Align::Left),
-        ("LEFT", Align::Right),
-        ("FROM", Align::Left),
-    ];
-    let row = |limit: &VendorLimit| {
-        vec![
-            limit.limit.clone(),
-            limit.direction.map_or("both", Direction::as_str).to_owned(),
-            limit.value.clone(),
-            limit.remaining.map_or_else(none, |left| format!("{:.0} %", left * 100.0)),
-            limit.source.clone(),
-        ]
-    };
-    table(&HEAD, &limits.iter().map(row).collect::<Vec<_>>())
-}
-
-fn shapes(shapes: &[UnexpectedShape]) -> String {
-    const HEAD: [(&str, Align); 3] =
-        [("UNEXPECTED SHAPE", Align::Left), ("ROUTE", Align::Left), ("BODIES", Align::Right)];
-    let row = |shape: &UnexpectedShape| {
-        vec![shape.direction.as_str().to_owned(), shape.route.clone(), thousands(shape.bodies)]
-    };
-    table(&HEAD, &shapes.iter().map(row).collect::<Vec<_>>())
-}
-
-fn unmatched(rules: &[UnmatchedRule]) -> String {
-    const HEAD: [(&str, Align); 5] = [
-        ("NEVER MATCHED", Align::Left),
-        ("AS", Align::Left),
-        ("ROUTE", Align::Left),
-        ("SIDE", Align::Left),
-        ("REQUESTS", Align::Right),
-    ];
-    let row = |never: &UnmatchedRule| {
-        let route = format!("{} {}", never.direction.as_str(), never.route);
-        vec![never.rule.clone(), never.treatment.clone(), route, never.side.clone(), thousands(never.requests)]
-    };
-    table(&HEAD, &rules.iter().map(row).collect::<Vec<_>>())
-}
-
-fn kills(kills: &[KillStatus], now: UnixTime) -> String {
-    const HEAD: [(&str, Align); 4] =
-        [("CUT OFF", Align::Left), ("SINCE", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
-    let row = |kill: &KillStatus| {
-        vec![selector_text(&kill.selector), ago(kill.at.0, now), kill.by.clone(), kill.reason.clone()]
-    };
-    table(&HEAD, &kills.iter().map(row).collect::<Vec<_>>())
-}
-
-fn approvals(given: &[ApprovalAnswer], now: UnixTime) -> String {
-    const HEAD: [(&str, Align); 4] =
-        [("RESTORE APPROVED", Align::Left), ("WHEN", Align::Left), ("BY", Align::Left), ("REASON", Align::Left)];
-    let row = |given: &ApprovalAnswer| {
-        vec![selector_text(&given.selector), ago(given.at.0, now), given.by.clone(), given.reason.clone()]
-    };
-    table(&HEAD, &given.iter().map(row).collect::<Vec<_>>())
-}
-
 fn denial(status: &VendorStatus, now: UnixTime) -> String {
-    status.last_denial.as_ref().map_or_else(none, |denial| format!("{}, {}", denial.reason, ago(denial.at.0, now)))
+    status.last_denial.as_ref().map_or_else(none, |denial| format!("{}, {}", denial.reason, ago(denial.at, now)))
 }
 
 fn drill(status: &VendorStatus, now: UnixTime) -> String {
-    let last = status.last_drill.map_or_else(|| "never".to_owned(), |time| ago(time.0, now));
+    let last = status.last_drill.map_or_else(|| "never".to_owned(), |time| ago(time, now));
     if status.drill_overdue == Some(true) { format!("{last}: the next is OVERDUE") } else { last }
 }
 

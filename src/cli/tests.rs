@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-use super::client::AdminClient;
+use super::client::{AdminClient, ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::PrintableWriter;
 use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status, why};
@@ -24,11 +24,13 @@ fn client(listener: &FakeListener, token: &str) -> AdminClient {
 }
 
 macro_rules! check {
-    ($listener:expr, $token:literal, $execute:expr, $words:expr $(, $now:expr)?) => {{
-        let mut out = Vec::new();
-        let args = args($words).unwrap();
-        let ended = $execute(&args, &client(&$listener, $token), $($now,)? &mut PrintableWriter(&mut out)).await;
-        (ended, String::from_utf8(out).unwrap())
+    ($listener:expr, $token:literal, $execute:expr, $words:expr) => {{
+        let mut bytes = Vec::new();
+        let (args, client) = (args($words).unwrap(), client(&$listener, $token));
+        let connection = &ConnectionArgs { admin: None, json: $words.contains("--json") };
+        let out = &mut PrintableWriter(&mut bytes);
+        let ended = $execute(&args, &mut RemoteCall { client, connection, now: NOW, out }).await;
+        (ended, String::from_utf8(bytes).unwrap())
     }};
 }
 
@@ -43,14 +45,14 @@ fn refused(ended: Result<Exit, CliError>) -> String {
 async fn a_kill_says_what_was_done_and_how_fast() {
     let listener = FakeListener::start().await;
     let (ended, said) =
-        check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress", NOW);
+        check!(listener, "operator-token", kill::execute, "acme|--reason|key leaked|--direction|egress");
     assert_eq!(ended.unwrap(), Exit::Yes);
     assert_eq!(said, "acme is cut off: 3 requests severed in 0.412 ms, kept on disk, generation 7\n");
     assert_eq!(listener.fake.last_act(), "operator acme kill egress - - \"key leaked\"");
-    let (_, said) = check!(listener, "operator-token", kill::execute, "--all|--reason|x|--json", NOW);
+    let (_, said) = check!(listener, "operator-token", kill::execute, "--all|--reason|x|--json");
     assert!(said.starts_with("{\n  \"vendors\": [") && listener.fake.last_act().contains(" * kill"), "{said}");
     let acts = listener.fake.acts.lock().unwrap().len();
-    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--reason|x|--dry-run", NOW);
+    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--reason|x|--dry-run");
     assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "acme: 2 calls of theirs and 1 of ours would be cut\n"));
     assert_eq!(listener.fake.acts.lock().unwrap().len(), acts, "nothing was done");
     listener.stop().await;
@@ -59,23 +61,23 @@ async fn a_kill_says_what_was_done_and_how_fast() {
 #[tokio::test]
 async fn a_kill_is_ordered_for_later_listed_and_taken_back() {
     let listener = FakeListener::start().await;
-    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--in|2h|--reason|x", NOW);
+    let (ended, said) = check!(listener, "operator-token", kill::execute, "acme|--in|2h|--reason|x");
     assert_eq!(ended.unwrap(), Exit::Yes);
     // The gateway's clock counts, not the shell's.
     assert!(said.starts_with("acme will be cut off at 1970-01-12T15:46:40.000Z (in "), "{said}");
     assert!(said.ends_with("kill 3, kept on disk\n") && listener.fake.last_act().contains("kill at 1970-01-12T15"));
     let at = "--all|--at|1970-01-12T15:46:40Z|--reason|x";
-    let (_, said) = check!(listener, "operator-token", kill::execute, at, NOW);
+    let (_, said) = check!(listener, "operator-token", kill::execute, at);
     assert!(said.starts_with("every vendor will be cut off at 1970-01-12T15:46:40.000Z"), "{said}");
-    let (_, said) = check!(listener, "viewer-token", kill::execute, "--list", NOW);
+    let (_, said) = check!(listener, "viewer-token", kill::execute, "--list");
     let row = "   3  acme    everything    at 1970-01-01T02:00:00.000Z (in 1h 57m)  alice  contract ends";
     assert_eq!(said.lines().nth(1), Some(row), "{said}");
-    let (_, said) = check!(listener, "admin-token", kill::execute, "--cancel|3|--reason|signed", NOW);
+    let (_, said) = check!(listener, "admin-token", kill::execute, "--cancel|3|--reason|signed");
     assert_eq!(said, "acme will not be cut off at 1970-01-01T02:00:00.000Z: kill 3 is cancelled\n");
     assert_eq!(listener.fake.last_act(), "admin acme cancel 3 \"signed\"");
-    let (ended, _) = check!(listener, "operator-token", kill::execute, "--cancel|3|--reason|signed", NOW);
+    let (ended, _) = check!(listener, "operator-token", kill::execute, "--cancel|3|--reason|signed");
     assert!(refused(ended).contains("needs the role 'admin'"));
-    let (ended, _) = check!(listener, "operator-token", kill::execute, "acme|--in|0s|--reason|x", NOW);
+    let (ended, _) = check!(listener, "operator-token", kill::execute, "acme|--in|0s|--reason|x");
     assert!(refused(ended).contains("a time to come"));
     for bad in ["acme|--list", "--cancel|3", "acme|--at|2h|--in|2h|--reason|x", "acme|--in|2h|--dry-run|--reason|x"] {
         assert!(args::<kill::KillArgs>(bad).is_err(), "{bad}");
@@ -100,7 +102,7 @@ async fn restore_drill_and_revoke_print_what_was_done() {
          kill on disk              3.900 ms\n\
          acme is back as it was\n"
     );
-    let (ended, said) = check!(listener, "operator-token", revoke::execute, "acme|--issued-before|1m|--reason|x", NOW);
+    let (ended, said) = check!(listener, "operator-token", revoke::execute, "acme|--issued-before|1m|--reason|x");
     assert_eq!(
         (ended.unwrap(), said.as_str()),
         (
@@ -119,13 +121,13 @@ async fn restore_drill_and_revoke_print_what_was_done() {
 #[tokio::test]
 async fn status_shows_all_at_a_glance_and_one_in_full() {
     let listener = FakeListener::start().await;
-    let (_, said) = check!(listener, "viewer-token", status::execute, "", NOW);
+    let (_, said) = check!(listener, "viewer-token", status::execute, "");
     assert_eq!(
         said,
         "VENDOR  STATE  DAYS LEFT  REQUESTS  DENIED  IN FLIGHT  RECORDS    SENT  TOKEN AGE  LAST DENIAL\n\
          acme    live          10     1,234       5          2   50,000  3.2 MB     1m 30s  scope_missing, 2m ago\n"
     );
-    let (_, said) = check!(listener, "viewer-token", status::execute, "acme", NOW);
+    let (_, said) = check!(listener, "viewer-token", status::execute, "acme");
     for line in [
         "vendor            acme (ACME Ltd)",
         "ends              1970-01-11T00:00:00.000Z",
@@ -135,7 +137,7 @@ async fn status_shows_all_at_a_glance_and_one_in_full() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line}\n{said}");
     }
-    let (ended, _) = check!(listener, "viewer-token", status::execute, "other", NOW);
+    let (ended, _) = check!(listener, "viewer-token", status::execute, "other");
     assert!(refused(ended).starts_with("error: No such vendor: GET /v1/vendors lists"));
     listener.stop().await;
 }
@@ -143,7 +145,7 @@ async fn status_shows_all_at_a_glance_and_one_in_full() {
 #[tokio::test]
 async fn exposure_is_text_markdown_or_json() {
     let listener = FakeListener::start().await;
-    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--since|1m", NOW);
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--since|1m");
     for line in [
         "What left to acme, 1970-01-01T00:02:00Z to 1970-01-01T00:16:40Z",
         "  different subjects  about 1,100 (1,080 to 1,120)",
@@ -152,12 +154,12 @@ async fn exposure_is_text_markdown_or_json() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line}\n{said}");
     }
-    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--md", NOW);
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--md");
     assert!(
         said.contains("| `$.customers[*].ssn` | redact | nothing | 1,200 |\n") && said.contains("Article 33"),
         "{said}"
     );
-    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--json", NOW);
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--json");
     assert!(serde_json::from_str::<crate::exposure::ExposureReport>(&said).is_ok(), "{said}");
     listener.stop().await;
 }
@@ -165,7 +167,7 @@ async fn exposure_is_text_markdown_or_json() {
 #[tokio::test]
 async fn audit_tail_prints_every_entry_without_control_characters() {
     let listener = FakeListener::start().await;
-    let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once", NOW);
+    let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once");
     assert_eq!((ended.unwrap(), said.lines().count()), (Exit::Yes, 4));
     assert_eq!(
         said.lines().next(),
@@ -173,7 +175,7 @@ async fn audit_tail_prints_every_entry_without_control_characters() {
             "1970-01-01T00:00:01.000Z #1 kill acme by alice: leak\u{fffd}[2J severed=3 said=\"\u{fffd}2J\u{fffd}\u{fffd}\""
         )
     );
-    let (_, said) = check!(listener, "viewer-token", audit::execute, "--once|--json", NOW);
+    let (_, said) = check!(listener, "viewer-token", audit::execute, "--once|--json");
     let entry = |line| serde_json::from_str::<crate::admin::AuditEntry>(line).unwrap();
     assert!(said.lines().all(|line| entry(line).detail["said"] == "\u{9b}2J\u{202e}\u{2028}"), "{said}");
     assert!(said.chars().all(|symbol| is_printable(symbol) || symbol == '\n'), "{said:?}");
@@ -205,10 +207,10 @@ async fn health_is_an_exit_code() {
 #[tokio::test]
 async fn a_refusal_says_what_to_do() {
     let listener = FakeListener::start().await;
-    let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x", NOW);
+    let (ended, _) = check!(listener, "viewer-token", kill::execute, "acme|--reason|x");
     let report = refused(ended);
     assert!(report.contains("this call needs the role 'operator', and yours is 'viewer'\n  request "), "{report}");
-    let (ended, _) = check!(listener, "wrong-token", status::execute, "", NOW);
+    let (ended, _) = check!(listener, "wrong-token", status::execute, "");
     assert!(refused(ended).contains("no operator holds this token"));
     let address = listener.address;
     listener.stop().await;
@@ -250,7 +252,7 @@ async fn tls_is_spoken_only_with_a_server_that_proves_its_name() {
     for (host, trusted, fine) in [("localhost", true, true), ("localhost", false, false), ("127.0.0.1", true, false)] {
         let client = AdminClient::new(&format!("https://{host}:{port}"), Some("viewer-token")).unwrap();
         let client = client.trusting(if trusted { roots.clone() } else { rustls::RootCertStore::empty() });
-        let answered = client.get::<crate::admin::VendorList>("/v1/vendors").await;
+        let answered = client.call::<crate::admin::VendorList>(http::Method::GET, "/v1/vendors", None).await;
         assert_eq!(answered.is_ok(), fine, "{host} {trusted}: {answered:?}");
         if let Err(error) = answered {
             assert!(error.report().contains("SSL_CERT_FILE"), "{}", error.report());
@@ -272,9 +274,9 @@ async fn a_server_that_is_no_gateway_is_reported_as_such() {
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
     });
-    let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
+    let error = client.call::<crate::admin::VendorList>(http::Method::GET, "/v1/vendors", None).await.unwrap_err();
     assert!(error.to_string().ends_with("(status 404)"), "{error}");
-    let error = client.get::<crate::admin::VendorList>("/v1/vendors").await.unwrap_err();
+    let error = client.call::<crate::admin::VendorList>(http::Method::GET, "/v1/vendors", None).await.unwrap_err();
     assert!(matches!(error, CliError::NoResponse { .. }), "{error}");
     server.await.unwrap();
 }

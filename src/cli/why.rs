@@ -1,8 +1,6 @@
 //! `vendorgate why`: why one request failed.
 
-use std::io::Write;
-
-use super::client::{AdminClient, ConnectionArgs};
+use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::key_values;
 use crate::telemetry::FailedRequest;
@@ -31,9 +29,9 @@ fn parse_request_id(text: &str) -> Result<String, &'static str> {
     if is_id { Ok(id) } else { Err("a request's id is 32 hexadecimal digits") }
 }
 
-pub(super) async fn execute(args: &WhyArgs, client: &AdminClient, out: &mut dyn Write) -> Result<Exit, CliError> {
-    let failed: FailedRequest = client.get(&format!("/v1/requests?id={}", args.request_id)).await?;
-    args.connection.print(&failed, report_text, out)?;
+pub(super) async fn execute(args: &WhyArgs, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
+    let failed: FailedRequest = call.get(&format!("/v1/requests?id={}", args.request_id)).await?;
+    call.print(&failed, report_text)?;
     Ok(Exit::Yes)
 }
 
