@@ -21,8 +21,8 @@ use super::records::RefusedCall;
 use super::reply::{self, AdminReply};
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::OperatorRole;
-use crate::http::{FramingError, SlotHolder};
-use crate::model::{Clock, Moment, VendorId};
+use crate::http::{FramingError, RequestIds, SlotHolder};
+use crate::model::{Clock, Moment, VendorId, debug_fields};
 use crate::telemetry::Metrics;
 
 /// The admin calls of one gateway.
@@ -34,11 +34,12 @@ pub struct AdminApi<C> {
     operators: ArcSwap<OperatorDirectory>,
 }
 
-impl<C> std::fmt::Debug for AdminApi<C> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("AdminApi").field("hosts", &self.hosts).finish_non_exhaustive()
-    }
-}
+debug_fields!([<C>] AdminApi<C>: hosts);
+
+/// The body of a call.
+pub trait RequestBody: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send {}
+
+impl<B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Send> RequestBody for B {}
 
 /// What the audit trail records of a refused call, as far as it is known.
 #[derive(Default)]
@@ -59,11 +60,7 @@ impl<C: AdminControl> AdminApi<C> {
     }
 
     /// Answers one request. Dropping the future may leave an order half done: let it run to its end.
-    pub async fn handle<B>(&self, request: Request<B>, peer: AdminPeer) -> AdminReply
-    where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    pub async fn handle(&self, request: Request<impl RequestBody>, peer: AdminPeer) -> AdminReply {
         let (head, body) = request.into_parts();
         let mut trace = CallTrace::default();
         let answered = self.answer(&head, body, peer, &mut trace).await;
@@ -90,17 +87,13 @@ impl<C: AdminControl> AdminApi<C> {
         self.refuse(&AdminError::HeadMalformed(flaw), peer, &CallTrace::default())
     }
 
-    async fn answer<B>(
+    async fn answer(
         &self,
         head: &Parts,
-        body: B,
+        body: impl RequestBody,
         peer: AdminPeer,
         trace: &mut CallTrace,
-    ) -> Result<AdminReply, AdminError>
-    where
-        B: Body<Data = Bytes> + Send,
-        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
+    ) -> Result<AdminReply, AdminError> {
         let found = Self::match_call(head.method.as_str(), head.uri.path());
         trace.call = match &found {
             CallMatch::Call(endpoint, _) => Some(endpoint.name()),
@@ -112,20 +105,20 @@ impl<C: AdminControl> AdminApi<C> {
             CallMatch::OtherMethod(allow) => return Err(AdminError::MethodWrong { allow }),
             CallMatch::Nothing => return Err(AdminError::CallUnknown),
         };
-        let query = || AdminQuery::read(head.uri.query(), endpoint.parameters);
+        let query = || AdminQuery::read(head.uri.query(), endpoint.spec.parameters);
         match endpoint.handler {
             Handler::Open(handle) => Ok(handle(self, head, &query()?)),
             Handler::OnVendor(role, handle) => {
                 let actor = self.authorize(head, peer, role, trace)?;
                 let vendor = VendorId::parse(vendor).map_err(|_| AdminError::Control(ControlError::VendorUnknown))?;
                 query()?;
-                let body = read_body(&endpoint.order, head, body).await?;
+                let body = read_body(&endpoint.spec.order, head, body).await?;
                 handle(self, VendorCall { actor: &actor, vendor: &vendor, body: &body }).await
             }
             Handler::OnGateway(role, handle) => {
                 let actor = self.authorize(head, peer, role, trace)?;
                 let query = query()?;
-                let body = read_body(&endpoint.order, head, body).await?;
+                let body = read_body(&endpoint.spec.order, head, body).await?;
                 handle(self, GatewayCall { actor: &actor, query: &query, body: &body }).await
             }
         }
@@ -155,7 +148,7 @@ impl<C: AdminControl> AdminApi<C> {
     }
 
     fn refuse(&self, no: &AdminError, peer: AdminPeer, trace: &CallTrace) -> AdminReply {
-        let request_id = reply::request_id();
+        let request_id = RequestIds::next().to_string();
         self.control.refused(&RefusedCall {
             at: self.clock.now().wall,
             peer,
@@ -169,11 +162,7 @@ impl<C: AdminControl> AdminApi<C> {
 }
 
 /// The body of a call that has one, which must be JSON.
-async fn read_body<B>(order: &OrderBody, head: &Parts, body: B) -> Result<Bytes, AdminError>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn read_body(order: &OrderBody, head: &Parts, body: impl RequestBody) -> Result<Bytes, AdminError> {
     match order {
         OrderBody::None => Ok(Bytes::new()),
         // `curl -X POST` sends no body and no type.
@@ -183,11 +172,7 @@ where
     }
 }
 
-async fn read<B>(body: B) -> Result<Bytes, AdminError>
-where
-    B: Body<Data = Bytes> + Send,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
+async fn read(body: impl RequestBody) -> Result<Bytes, AdminError> {
     let bounded = Limited::new(Box::pin(body), ADMIN_BODY_BYTES_MAX);
     #[expect(clippy::disallowed_methods, reason = "an order of a few lines, bounded by the line above")]
     let collected = tokio::time::timeout(ADMIN_READ_DEADLINE, bounded.collect()).await;

@@ -1,7 +1,10 @@
 //! What the admin listener needs done, without knowing who does it: the server implements it over the live gateway, one
 //! trait for each subject.
 
+use std::future::Future;
 use std::net::SocketAddr;
+
+use http::StatusCode;
 
 use super::kills::KillControl;
 use super::records::RecordControl;
@@ -10,10 +13,16 @@ use super::restores::RestoreControl;
 use super::reveal::RevealControl;
 use super::revocations::RevocationControl;
 use super::status::StatusControl;
+use crate::bounds::SCHEDULED_KILLS_EACH_MAX;
 use crate::config::OperatorRole;
 
 /// What an order came to.
 pub type ControlResult<T> = Result<T, ControlError>;
+
+/// What an order will have come to, once it is done: it may wait for a disk, or for requests to end.
+pub trait ControlFuture<T>: Future<Output = ControlResult<T>> + Send {}
+
+impl<T, F: Future<Output = ControlResult<T>> + Send> ControlFuture<T> for F {}
 
 /// What operators can have done. Every act is audited under the actor's name, by the implementation.
 pub trait AdminControl:
@@ -70,52 +79,85 @@ impl std::fmt::Display for AdminPeer {
     }
 }
 
-/// Why an order was not followed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ControlError {
+/// Declares the errors that carry nothing: `Variant = STATUS "reason" "title" "what to do"`.
+macro_rules! control_errors {
+    ($($(#[$doc:meta])* $variant:ident = $status:ident $reason:literal $title:literal $advice:literal;)+) => {
+        /// Why an order was not followed.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum ControlError {
+            $($(#[$doc])* $variant,)+
+            /// So many of them are this operator's that one more would crowd the others out.
+            ScheduleShare,
+            /// An order that this vendor's identity gives no hold on would do nothing; why.
+            CannotAct(&'static str),
+            /// The new config has faults, so nothing changed.
+            Faults(Vec<String>),
+        }
+
+        impl ControlError {
+            /// The status, the stable reason, and the reason in words.
+            pub(super) const fn status_reason_title(&self) -> (StatusCode, &'static str, &'static str) {
+                match self {
+                    $(Self::$variant => (StatusCode::$status, $reason, $title),)+
+                    Self::ScheduleShare => Self::ScheduleFull.status_reason_title(),
+                    Self::CannotAct(_) => (StatusCode::CONFLICT, "cannot_act", "Order would do nothing"),
+                    Self::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
+                }
+            }
+
+            /// What to do about it.
+            pub(super) fn advice(&self) -> String {
+                match self {
+                    $(Self::$variant => $advice.to_owned(),)+
+                    Self::ScheduleShare => format!(
+                        "one operator may have {SCHEDULED_KILLS_EACH_MAX} to come: have some taken back, or cut off now"
+                    ),
+                    Self::CannotAct(why) => (*why).to_owned(),
+                    Self::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
+                }
+            }
+        }
+    };
+}
+
+control_errors! {
     /// No contract names the vendor.
-    #[error("no contract names this vendor")]
-    VendorUnknown,
+    VendorUnknown = NOT_FOUND "vendor_unknown" "No such vendor"
+        "GET /v1/vendors lists those with a contract; to cut off one that was never seen, add \"unseen\": true";
     /// The vendor's contract has no such route.
-    #[error("the contract has no such route")]
-    RouteUnknown,
+    RouteUnknown = NOT_FOUND "route_unknown" "No such route"
+        "write the route as its contract does, such as 'GET /v1/customers/{id}'; to cut off one that was never \
+         seen, add \"unseen\": true";
     /// There is nothing to restore.
-    #[error("nothing of this vendor is cut off in that part")]
-    NotKilled,
+    NotKilled = CONFLICT "not_killed" "Nothing to restore"
+        "GET /v1/vendors/{vendor} lists what is cut off; name that part";
     /// A drill of what is really cut off would end with it restored.
-    #[error("the vendor is cut off already")]
-    AlreadyKilled,
+    AlreadyKilled = CONFLICT "already_killed" "Cut off already"
+        "drill a vendor that is not cut off, in whole or in part";
     /// Two people are asked for, and this may be one of them twice.
-    #[error("only named operators count where several must approve")]
-    Unnamed,
+    Unnamed = FORBIDDEN "operator_unnamed" "Who is asking?"
+        "several people must approve this: send an operator's token, over the socket too";
     /// Nothing of this name is revoked.
-    #[error("nothing of this name is revoked")]
-    NotRevoked,
-    /// An order that this vendor's identity gives no hold on would do nothing.
-    #[error("{0}")]
-    CannotAct(&'static str),
+    NotRevoked = CONFLICT "not_revoked" "Nothing to lift"
+        "GET /v1/revocations lists what is; name it as it stands there";
     /// No request of this id was refused or broke off of late.
-    #[error("no request of this id was refused or broke off of late")]
-    RequestUnknown,
+    RequestUnknown = NOT_FOUND "request_unknown" "No such request"
+        "No request of this id was refused or broke off of late: it went well, or was longer ago. The exchange \
+         lines and the audit trail have older ones under the same id";
     /// No kill of this id is to come.
-    #[error("no kill of this id is to come")]
-    NotScheduled,
+    NotScheduled = NOT_FOUND "not_scheduled" "No such kill to come"
+        "GET /v1/scheduled-kills lists those to come; restore what has been carried out";
     /// So many kills are to come that one more is a mistake.
-    #[error("too many kills are to come")]
-    ScheduleFull,
-    /// So many of them are this operator's that one more would crowd the others out.
-    #[error("too many kills that this operator ordered are to come")]
-    ScheduleShare,
+    ScheduleFull = CONFLICT "schedule_full" "Too many kills to come"
+        "take some back, or cut off now";
     /// Several people are asked for, and this operator was added or changed while the kill was in force.
-    #[error("this operator was added or changed while the kill stood")]
-    OperatorNew,
-    /// The new config has faults, so nothing changed.
-    #[error("the config has faults, so nothing changed")]
-    Faults(Vec<String>),
+    OperatorNew = FORBIDDEN "operator_new" "Came while the kill stood"
+        "an operator who was added, or whose token or role changed, while the kill stood counts after a day: ask \
+         one who was there before";
     /// State could not be written or read.
-    #[error("state cannot be used")]
-    State,
+    State = SERVICE_UNAVAILABLE "state_unavailable" "State cannot be used"
+        "see the log and vendorgate_state_errors_total; the disk may be full";
     /// No vendor's keys open the token: it is none, is forged, or its keys are gone. Which of these is not said.
-    #[error("no vendor's keys open this token")]
-    NotRevealed,
+    NotRevealed = NOT_FOUND "token_unopened" "Not a token that opens"
+        "give one whole token; those of a shredded or unlisted vendor never open";
 }

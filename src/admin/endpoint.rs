@@ -6,8 +6,8 @@ use std::future::Future;
 use std::pin::Pin;
 
 use http::request::Parts;
-use schemars::Schema;
 use schemars::generate::SchemaGenerator;
+use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 
 use super::api::AdminApi;
@@ -17,21 +17,14 @@ use super::problem::AdminError;
 use super::query::AdminQuery;
 use super::reply::AdminReply;
 use crate::config::OperatorRole;
-use crate::model::VendorId;
+use crate::model::{VendorId, words};
 
-/// A method of the admin API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum AdminMethod {
-    Get,
-    Post,
-}
-
-impl AdminMethod {
-    pub(super) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Post => "POST",
-        }
+words! {
+    /// A method of the admin API.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub(super) enum AdminMethod {
+        Get = "GET",
+        Post = "POST",
     }
 }
 
@@ -53,8 +46,13 @@ impl QueryParameter {
     }
 }
 
-/// Makes a type's schema: `SchemaGenerator::subschema_for::<T>`.
+/// Makes a type's schema: [`schema`].
 pub(super) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
+
+/// The schema of a type of orders or answers.
+pub(super) fn schema<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Schema {
+    schemas.subschema_for::<T>()
+}
 
 /// The body that a call takes.
 pub(super) enum OrderBody {
@@ -77,14 +75,18 @@ pub(super) enum AnswerBody {
 /// An answer that may take a while: for a disk, or for requests to end.
 pub(super) type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<AdminReply, AdminError>> + Send + 'a>>;
 
+pub(super) type OpenHandler<C> = fn(&AdminApi<C>, &Parts, &AdminQuery) -> AdminReply;
+pub(super) type VendorHandler<C> = for<'a> fn(&'a AdminApi<C>, VendorCall<'a>) -> HandlerFuture<'a>;
+pub(super) type GatewayHandler<C> = for<'a> fn(&'a AdminApi<C>, GatewayCall<'a>) -> HandlerFuture<'a>;
+
 /// Who may make a call, and what it does.
 pub(super) enum Handler<C: AdminControl> {
     /// For anyone who reaches the listener.
-    Open(fn(&AdminApi<C>, &Parts, &AdminQuery) -> AdminReply),
+    Open(OpenHandler<C>),
     /// About the vendor in the path, for operators whose role permits this one.
-    OnVendor(OperatorRole, for<'a> fn(&'a AdminApi<C>, VendorCall<'a>) -> HandlerFuture<'a>),
+    OnVendor(OperatorRole, VendorHandler<C>),
     /// About the gateway, for operators whose role permits this one.
-    OnGateway(OperatorRole, for<'a> fn(&'a AdminApi<C>, GatewayCall<'a>) -> HandlerFuture<'a>),
+    OnGateway(OperatorRole, GatewayHandler<C>),
 }
 
 /// A call about one vendor, as its handler reads it.
@@ -103,6 +105,12 @@ pub(super) struct GatewayCall<'a> {
 
 /// One admin call.
 pub(super) struct Endpoint<C: AdminControl> {
+    pub(super) spec: EndpointSpec,
+    pub(super) handler: Handler<C>,
+}
+
+/// An admin call as its description shows it.
+pub(super) struct EndpointSpec {
     pub(super) method: AdminMethod,
     /// The path; `{vendor}` is one segment.
     pub(super) path: &'static str,
@@ -110,13 +118,51 @@ pub(super) struct Endpoint<C: AdminControl> {
     pub(super) parameters: &'static [QueryParameter],
     pub(super) order: OrderBody,
     pub(super) answer: AnswerBody,
-    pub(super) handler: Handler<C>,
+}
+
+impl EndpointSpec {
+    /// A call that reads. It answers with text unless it says otherwise.
+    pub(super) const fn get(path: &'static str, description: &'static str) -> Self {
+        let (order, answer) = (OrderBody::None, AnswerBody::Text);
+        Self { method: AdminMethod::Get, path, description, parameters: &[], order, answer }
+    }
+
+    /// A call that orders something.
+    pub(super) const fn post(path: &'static str, description: &'static str, order: OrderBody) -> Self {
+        Self { method: AdminMethod::Post, order, ..Self::get(path, description) }
+    }
+
+    pub(super) const fn parameters(self, parameters: &'static [QueryParameter]) -> Self {
+        Self { parameters, ..self }
+    }
+
+    /// The answer is JSON that describes itself.
+    pub(super) const fn answers_any_object(self) -> Self {
+        Self { answer: AnswerBody::AnyObject, ..self }
+    }
+
+    /// The answer is JSON of one of these types.
+    pub(super) const fn answers(self, types: &'static [SchemaOf]) -> Self {
+        Self { answer: AnswerBody::Json(types), ..self }
+    }
+
+    pub(super) const fn open<C: AdminControl>(self, handler: OpenHandler<C>) -> Endpoint<C> {
+        Endpoint { spec: self, handler: Handler::Open(handler) }
+    }
+
+    pub(super) const fn on_vendor<C: AdminControl>(self, role: OperatorRole, act: VendorHandler<C>) -> Endpoint<C> {
+        Endpoint { spec: self, handler: Handler::OnVendor(role, act) }
+    }
+
+    pub(super) const fn on_gateway<C: AdminControl>(self, role: OperatorRole, act: GatewayHandler<C>) -> Endpoint<C> {
+        Endpoint { spec: self, handler: Handler::OnGateway(role, act) }
+    }
 }
 
 impl<C: AdminControl> Endpoint<C> {
     /// Method and path, as the audit trail shows them.
     pub(super) fn name(&self) -> String {
-        format!("{} {}", self.method.as_str(), self.path)
+        format!("{} {}", self.spec.method.as_str(), self.spec.path)
     }
 
     /// The role that the caller's must permit; `None` for calls that are open.
@@ -161,11 +207,11 @@ impl<C: AdminControl> AdminApi<C> {
         let method = if method == "HEAD" { "GET" } else { method };
         let mut other = CallMatch::Nothing;
         for endpoint in Self::endpoints() {
-            let Some(vendor) = captured(endpoint.path, path) else { continue };
-            if endpoint.method.as_str() == method {
+            let Some(vendor) = captured(endpoint.spec.path, path) else { continue };
+            if endpoint.spec.method.as_str() == method {
                 return CallMatch::Call(endpoint, vendor);
             }
-            other = CallMatch::OtherMethod(endpoint.method.as_str());
+            other = CallMatch::OtherMethod(endpoint.spec.method.as_str());
         }
         other
     }
@@ -206,8 +252,8 @@ mod tests {
     fn every_endpoint_is_found_by_its_own_method_and_path() {
         for endpoint in Api::endpoints() {
             let is_about_a_vendor = matches!(endpoint.handler, Handler::OnVendor(..));
-            assert_eq!(endpoint.path.contains("{vendor}"), is_about_a_vendor, "{}", endpoint.name());
-            let found = Api::match_call(endpoint.method.as_str(), endpoint.path);
+            assert_eq!(endpoint.spec.path.contains("{vendor}"), is_about_a_vendor, "{}", endpoint.name());
+            let found = Api::match_call(endpoint.spec.method.as_str(), endpoint.spec.path);
             assert!(matches!(found, CallMatch::Call(found, _) if found.name() == endpoint.name()));
         }
     }

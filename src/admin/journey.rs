@@ -4,12 +4,11 @@
 //! of its upstreams is open, or fallbacks answer for it.
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
 use super::control::AdminControl;
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody};
+use super::endpoint::{Endpoint, EndpointSpec, schema};
 use super::reply;
 use crate::config::OperatorRole;
 use crate::model::Direction;
@@ -76,15 +75,8 @@ pub struct TargetStatus {
 }
 
 impl<C: AdminControl> AdminApi<C> {
-    pub(super) const JOURNEY: &'static [Endpoint<C>] = &[Endpoint {
-        method: AdminMethod::Get,
-        path: "/v1/journey",
-        description: "The stages of the customers' journey, and which of them are degraded",
-        parameters: &[],
-        order: OrderBody::None,
-        answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<JourneyReport>]),
-        handler: Handler::OnGateway(OperatorRole::Viewer, |api, _| {
-            Box::pin(async { Ok(reply::json(&api.control.journey())) })
-        }),
-    }];
+    pub(super) const JOURNEY: &'static [Endpoint<C>] =
+        &[EndpointSpec::get("/v1/journey", "The stages of the customers' journey, and which of them are degraded")
+            .answers(&[schema::<JourneyReport>])
+            .on_gateway(OperatorRole::Viewer, |api, _| Box::pin(async { Ok(reply::json(&api.control.journey())) }))];
 }

@@ -1,14 +1,11 @@
 //! Kills: of one vendor or of all, now or at a time to come, tried out first, and exercised.
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
-use super::control::{Actor, AdminControl, ControlResult};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
+use super::control::{Actor, AdminControl, ControlFuture, ControlResult};
+use super::endpoint::{Endpoint, EndpointSpec, OrderBody, read_order, schema};
 use super::orders::{OrderError, check_reason};
 use super::problem::AdminError;
 use super::reply::{self, AdminReply, json_result};
@@ -81,19 +78,10 @@ pub struct DrillOrder {
 /// Kills and drills.
 pub trait KillControl {
     /// Cuts off a vendor, or a part of it, also one whose contract is gone.
-    fn kill(
-        &self,
-        actor: &Actor,
-        vendor: &VendorId,
-        order: &OperatorOrder,
-    ) -> impl Future<Output = ControlResult<KillReport>> + Send;
+    fn kill(&self, actor: &Actor, vendor: &VendorId, order: &OperatorOrder) -> impl ControlFuture<KillReport>;
 
     /// Cuts off every vendor, or a part of each.
-    fn kill_all(
-        &self,
-        actor: &Actor,
-        order: &OperatorOrder,
-    ) -> impl Future<Output = ControlResult<KillAllReport>> + Send;
+    fn kill_all(&self, actor: &Actor, order: &OperatorOrder) -> impl ControlFuture<KillAllReport>;
 
     /// What a kill of a vendor, or of all, would cut now.
     fn preview(&self, vendor: Option<&VendorId>, order: &OperatorOrder) -> ControlResult<KillPreview>;
@@ -105,104 +93,71 @@ pub trait KillControl {
         vendor: Option<&VendorId>,
         order: &OperatorOrder,
         at: UnixTime,
-    ) -> impl Future<Output = ControlResult<ScheduledKill>> + Send;
+    ) -> impl ControlFuture<ScheduledKill>;
 
     /// Kills to come, the next one first.
     fn scheduled(&self) -> ScheduledKills;
 
     /// Takes a kill to come back.
-    fn unschedule(
-        &self,
-        actor: &Actor,
-        order: &UnscheduleOrder,
-    ) -> impl Future<Output = ControlResult<ScheduledKill>> + Send;
+    fn unschedule(&self, actor: &Actor, order: &UnscheduleOrder) -> impl ControlFuture<ScheduledKill>;
 
     /// Kills, measures and restores.
-    fn drill(
-        &self,
-        actor: &Actor,
-        vendor: &VendorId,
-        order: &DrillOrder,
-    ) -> impl Future<Output = ControlResult<DrillReport>> + Send;
+    fn drill(&self, actor: &Actor, vendor: &VendorId, order: &DrillOrder) -> impl ControlFuture<DrillReport>;
 }
 
 impl<C: AdminControl> AdminApi<C> {
     pub(super) const KILLS: &'static [Endpoint<C>] = &[
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/vendors/{vendor}/kill",
-            description: "Cuts off a vendor, or a part of it: now, or at a time to come",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<OperatorOrder>),
-            answer: AnswerBody::Json(&[
-                SchemaGenerator::subschema_for::<KillReport>,
-                SchemaGenerator::subschema_for::<KillPreview>,
-                SchemaGenerator::subschema_for::<ScheduledKill>,
-            ]),
-            handler: Handler::OnVendor(OperatorRole::Operator, |api, call| {
-                Box::pin(async move {
-                    let order = read_order(call.body, OperatorOrder::check)?;
-                    api.kill(call.actor, Some(call.vendor), &order).await
-                })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/kill",
-            description: "Cuts off every vendor, or a part of each: now, or at a time to come",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<OperatorOrder>),
-            answer: AnswerBody::Json(&[
-                SchemaGenerator::subschema_for::<KillAllReport>,
-                SchemaGenerator::subschema_for::<KillPreview>,
-                SchemaGenerator::subschema_for::<ScheduledKill>,
-            ]),
-            handler: Handler::OnGateway(OperatorRole::Operator, |api, call| {
-                Box::pin(async move {
-                    let order = read_order(call.body, OperatorOrder::check_for_all)?;
-                    api.kill(call.actor, None, &order).await
-                })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/scheduled-kills",
-            description: "Kills to come, the next one first",
-            parameters: &[],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<ScheduledKills>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, _| {
-                Box::pin(async { Ok(reply::json(&api.control.scheduled())) })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/scheduled-kills/cancel",
-            description: "Takes a kill to come back",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<UnscheduleOrder>),
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<ScheduledKill>]),
-            handler: Handler::OnGateway(OperatorRole::Admin, |api, call| {
-                Box::pin(async move {
-                    let order = read_order(call.body, UnscheduleOrder::check)?;
-                    json_result(api.control.unschedule(call.actor, &order).await)
-                })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/vendors/{vendor}/drill",
-            description: "Kills, measures and restores",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<DrillOrder>),
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<DrillReport>]),
-            handler: Handler::OnVendor(OperatorRole::Operator, |api, call| {
-                Box::pin(async move {
-                    let order = read_order(call.body, DrillOrder::check)?;
-                    json_result(api.control.drill(call.actor, call.vendor, &order).await)
-                })
-            }),
-        },
+        EndpointSpec::post(
+            "/v1/vendors/{vendor}/kill",
+            "Cuts off a vendor, or a part of it: now, or at a time to come",
+            OrderBody::Json(schema::<OperatorOrder>),
+        )
+        .answers(&[schema::<KillReport>, schema::<KillPreview>, schema::<ScheduledKill>])
+        .on_vendor(OperatorRole::Operator, |api, call| {
+            Box::pin(async move {
+                let order = read_order(call.body, OperatorOrder::check)?;
+                api.kill(call.actor, Some(call.vendor), &order).await
+            })
+        }),
+        EndpointSpec::post(
+            "/v1/kill",
+            "Cuts off every vendor, or a part of each: now, or at a time to come",
+            OrderBody::Json(schema::<OperatorOrder>),
+        )
+        .answers(&[schema::<KillAllReport>, schema::<KillPreview>, schema::<ScheduledKill>])
+        .on_gateway(OperatorRole::Operator, |api, call| {
+            Box::pin(async move {
+                let order = read_order(call.body, OperatorOrder::check_for_all)?;
+                api.kill(call.actor, None, &order).await
+            })
+        }),
+        EndpointSpec::get("/v1/scheduled-kills", "Kills to come, the next one first")
+            .answers(&[schema::<ScheduledKills>])
+            .on_gateway(OperatorRole::Viewer, |api, _| Box::pin(async { Ok(reply::json(&api.control.scheduled())) })),
+        EndpointSpec::post(
+            "/v1/scheduled-kills/cancel",
+            "Takes a kill to come back",
+            OrderBody::Json(schema::<UnscheduleOrder>),
+        )
+        .answers(&[schema::<ScheduledKill>])
+        .on_gateway(OperatorRole::Admin, |api, call| {
+            Box::pin(async move {
+                let order = read_order(call.body, UnscheduleOrder::check)?;
+                json_result(api.control.unschedule(call.actor, &order).await)
+            })
+        }),
+        EndpointSpec::post(
+            "/v1/vendors/{vendor}/drill",
+            "Kills, measures and restores",
+            OrderBody::Json(schema::<DrillOrder>),
+        )
+        .answers(&[schema::<DrillReport>])
+        .on_vendor(OperatorRole::Operator, |api, call| {
+            Box::pin(async move {
+                let order = read_order(call.body, DrillOrder::check)?;
+                json_result(api.control.drill(call.actor, call.vendor, &order).await)
+            })
+        }),
     ];
 
     /// A kill of one vendor or of all: tried out, put off or carried out.

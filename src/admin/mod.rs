@@ -43,7 +43,7 @@ pub use problem::Problem;
 pub use readiness::{Readiness, ReadinessCheck};
 #[cfg(test)]
 pub use serve::serve_connection;
-pub use serve::{serve, serve_tls, serve_unix};
+pub use serve::{TlsListener, serve};
 // Whole, so that a new call's order and answer need no line here.
 pub use journey::*;
 pub use kills::*;

@@ -18,9 +18,9 @@ pub(super) fn describe<C: AdminControl>() -> Value {
     let mut paths = Map::new();
     for endpoint in AdminApi::<C>::endpoints() {
         let operation = operation(endpoint, &mut schemas);
-        let path = paths.entry(endpoint.path).or_insert_with(|| json!({}));
+        let path = paths.entry(endpoint.spec.path).or_insert_with(|| json!({}));
         if let Some(path) = path.as_object_mut() {
-            path.insert(endpoint.method.as_str().to_ascii_lowercase(), operation);
+            path.insert(endpoint.spec.method.as_str().to_ascii_lowercase(), operation);
         }
     }
     json!({
@@ -42,11 +42,11 @@ pub(super) fn describe<C: AdminControl>() -> Value {
 fn operation<C: AdminControl>(endpoint: &Endpoint<C>, schemas: &mut SchemaGenerator) -> Value {
     // Types are listed in the order in which they are first asked for: a kill's answers, then its order; else the
     // order.
-    let (order, (media, answer)) = if matches!(&endpoint.answer, AnswerBody::Json([_, _, ..])) {
-        let answer = answer(&endpoint.answer, schemas);
-        (order(&endpoint.order, schemas), answer)
+    let (order, (media, answer)) = if matches!(&endpoint.spec.answer, AnswerBody::Json([_, _, ..])) {
+        let answer = answer(&endpoint.spec.answer, schemas);
+        (order(&endpoint.spec.order, schemas), answer)
     } else {
-        (order(&endpoint.order, schemas), answer(&endpoint.answer, schemas))
+        (order(&endpoint.spec.order, schemas), answer(&endpoint.spec.answer, schemas))
     };
     let mut responses = json!({ "200": { "description": "Done", "content": { media: { "schema": answer } } } });
     let problem = schemas.subschema_for::<Problem>().to_value();
@@ -55,7 +55,7 @@ fn operation<C: AdminControl>(endpoint: &Endpoint<C>, schemas: &mut SchemaGenera
         "content": { "application/problem+json": { "schema": problem } },
     });
     let mut operation = json!({
-        "summary": endpoint.description,
+        "summary": endpoint.spec.description,
         "operationId": identifier(endpoint),
         "parameters": parameters(endpoint),
         "responses": responses,
@@ -91,11 +91,11 @@ fn answer(body: &AnswerBody, schemas: &mut SchemaGenerator) -> (&'static str, Va
 }
 
 fn parameters<C: AdminControl>(endpoint: &Endpoint<C>) -> Vec<Value> {
-    let vendor = endpoint.path.contains("{vendor}").then(|| {
+    let vendor = endpoint.spec.path.contains("{vendor}").then(|| {
         json!({ "name": "vendor", "in": "path", "required": true, "schema": { "type": "string" },
                 "description": "The vendor's id" })
     });
-    let query = endpoint.parameters.iter().map(|parameter| {
+    let query = endpoint.spec.parameters.iter().map(|parameter| {
         json!({ "name": parameter.name, "in": "query", "required": parameter.required,
                 "schema": { "type": "string" }, "description": parameter.description })
     });
@@ -119,8 +119,8 @@ mod tests {
     fn every_call_is_described_and_every_reference_leads_somewhere() {
         let api = describe::<FakeControl>();
         for endpoint in AdminApi::<FakeControl>::endpoints() {
-            let operation = &api["paths"][endpoint.path][endpoint.method.as_str().to_ascii_lowercase()];
-            assert_eq!(operation["summary"], endpoint.description, "{}", endpoint.name());
+            let operation = &api["paths"][endpoint.spec.path][endpoint.spec.method.as_str().to_ascii_lowercase()];
+            assert_eq!(operation["summary"], endpoint.spec.description, "{}", endpoint.name());
             assert_eq!(operation["security"] == json!([]), endpoint.role().is_none(), "{}", endpoint.name());
         }
         let text = api.to_string();

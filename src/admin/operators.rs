@@ -2,8 +2,6 @@
 //!
 //! Holds no token, only hashes; comparing takes the same time whichever operator it was, and whether it was one.
 
-use std::fmt;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -11,7 +9,7 @@ use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 use crate::config::Operator;
-use crate::model::Secret;
+use crate::model::{Secret, hex};
 
 /// All operators of a gateway.
 #[derive(Debug, Clone, Default)]
@@ -46,17 +44,6 @@ pub fn mint() -> Result<(Secret<String>, String), aws_lc_rs::error::Unspecified>
     let token = format!("vgo_{}", URL_SAFE_NO_PAD.encode(*bytes));
     let hash = hex(&Sha256::digest(token.as_bytes()));
     Ok((Secret::new(token), hash))
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a `String` cannot fail.
-        let written = write!(text, "{byte:02x}");
-        debug_assert!(written.is_ok());
-        text
-    })
 }
 
 #[cfg(test)]

@@ -122,14 +122,14 @@ impl AdminError {
                 (StatusCode::BAD_REQUEST, "body_malformed", "Order cannot be followed")
             }
             Self::QueryMalformed(_) => (StatusCode::BAD_REQUEST, "query_malformed", "Query cannot be read"),
-            Self::Control(error) => control_words(error),
+            Self::Control(error) => error.status_reason_title(),
             Self::Broken => (StatusCode::INTERNAL_SERVER_ERROR, "broken", "The call broke off"),
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            Self::HeadMalformed(flaw) => flaw.sentence().into(),
+            Self::HeadMalformed(flaw) => flaw.as_str().into(),
             Self::HostUnknown => "use the gateway's address, 'localhost', or a name listed for this listener".into(),
             Self::CrossSite => "use the dashboard, the command line, or a client that is not a web page".into(),
             Self::CallUnknown => "GET /openapi.json lists every call".into(),
@@ -144,7 +144,7 @@ impl AdminError {
             Self::BodyMalformed(why) => why.clone(),
             Self::QueryMalformed(why) => (*why).into(),
             Self::Order(error) => error.to_string(),
-            Self::Control(error) => control_detail(error),
+            Self::Control(error) => error.advice(),
             Self::Broken => "this is a fault of the gateway: see its log, and look at the vendor's state".into(),
         }
     }
@@ -161,57 +161,5 @@ impl AdminError {
             Self::ContentType | Self::BodyTooLarge | Self::BodySlow | Self::BodyMalformed(_) => None,
             Self::QueryMalformed(_) | Self::Order(_) | Self::Control(_) | Self::Broken => None,
         }
-    }
-}
-
-const fn control_words(error: &ControlError) -> (StatusCode, &'static str, &'static str) {
-    match error {
-        ControlError::VendorUnknown => (StatusCode::NOT_FOUND, "vendor_unknown", "No such vendor"),
-        ControlError::RequestUnknown => (StatusCode::NOT_FOUND, "request_unknown", "No such request"),
-        ControlError::RouteUnknown => (StatusCode::NOT_FOUND, "route_unknown", "No such route"),
-        ControlError::NotKilled => (StatusCode::CONFLICT, "not_killed", "Nothing to restore"),
-        ControlError::AlreadyKilled => (StatusCode::CONFLICT, "already_killed", "Cut off already"),
-        ControlError::Unnamed => (StatusCode::FORBIDDEN, "operator_unnamed", "Who is asking?"),
-        ControlError::NotRevoked => (StatusCode::CONFLICT, "not_revoked", "Nothing to lift"),
-        ControlError::CannotAct(_) => (StatusCode::CONFLICT, "cannot_act", "Order would do nothing"),
-        ControlError::NotScheduled => (StatusCode::NOT_FOUND, "not_scheduled", "No such kill to come"),
-        ControlError::ScheduleFull | ControlError::ScheduleShare => {
-            (StatusCode::CONFLICT, "schedule_full", "Too many kills to come")
-        }
-        ControlError::OperatorNew => (StatusCode::FORBIDDEN, "operator_new", "Came while the kill stood"),
-        ControlError::Faults(_) => (StatusCode::UNPROCESSABLE_ENTITY, "config_faulty", "Config not loaded"),
-        ControlError::State => (StatusCode::SERVICE_UNAVAILABLE, "state_unavailable", "State cannot be used"),
-        ControlError::NotRevealed => (StatusCode::NOT_FOUND, "token_unopened", "Not a token that opens"),
-    }
-}
-
-fn control_detail(error: &ControlError) -> String {
-    match error {
-        ControlError::VendorUnknown => "GET /v1/vendors lists those with a contract; to cut off one that was never seen, add \"unseen\": true".into(),
-        ControlError::RouteUnknown => "write the route as its contract does, such as 'GET /v1/customers/{id}'; to cut off one that was never seen, add \"unseen\": true".into(),
-        ControlError::RequestUnknown => "No request of this id was refused or broke off of late: it went well, or was longer ago. The exchange lines and the audit trail have older ones under the same id".into(),
-        ControlError::NotKilled => "GET /v1/vendors/{vendor} lists what is cut off; name that part".into(),
-        ControlError::AlreadyKilled => "drill a vendor that is not cut off, in whole or in part".into(),
-        ControlError::Unnamed => {
-            "several people must approve this: send an operator's token, over the socket too".into()
-        }
-        ControlError::NotRevoked => "GET /v1/revocations lists what is; name it as it stands there".into(),
-        ControlError::CannotAct(why) => (*why).into(),
-        ControlError::NotScheduled => {
-            "GET /v1/scheduled-kills lists those to come; restore what has been carried out".into()
-        }
-        ControlError::ScheduleFull => "take some back, or cut off now".into(),
-        ControlError::ScheduleShare => format!(
-            "one operator may have {} to come: have some taken back, or cut off now",
-            crate::bounds::SCHEDULED_KILLS_EACH_MAX
-        ),
-        ControlError::OperatorNew => {
-            "an operator who was added, or whose token or role changed, while the kill stood counts after a day: ask one \
-             who was there before"
-                .into()
-        }
-        ControlError::Faults(faults) => format!("nothing changed; mend {} fault(s) and reload", faults.len()),
-        ControlError::State => "see the log and vendorgate_state_errors_total; the disk may be full".into(),
-        ControlError::NotRevealed => "give one whole token; those of a shredded or unlisted vendor never open".into(),
     }
 }

@@ -1,14 +1,11 @@
 //! What was kept: the exposure of a vendor, the audit trail, and the last requests that were refused or broke off.
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
-use super::control::{AdminControl, AdminPeer, ControlError, ControlResult};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, QueryParameter};
+use super::control::{AdminControl, AdminPeer, ControlError, ControlFuture};
+use super::endpoint::{Endpoint, EndpointSpec, QueryParameter, schema};
 use super::problem::AdminError;
 use super::reply::{self, json_result};
 use crate::config::OperatorRole;
@@ -87,17 +84,13 @@ pub struct RefusedCall<'a> {
 /// What was kept, and what is kept of refused calls.
 pub trait RecordControl {
     /// What left to a vendor; all that is kept when no time is given.
-    fn exposure(
-        &self,
-        vendor: &VendorId,
-        since: Option<UnixTime>,
-    ) -> impl Future<Output = ControlResult<ExposureReport>> + Send;
+    fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> impl ControlFuture<ExposureReport>;
 
     /// The request of this id, if it was refused or broke off and is remembered.
     fn failed_request(&self, request_id: &str) -> Option<FailedRequest>;
 
     /// The audit trail, oldest first.
-    fn audit(&self, query: AuditQuery) -> impl Future<Output = ControlResult<AuditPage>> + Send;
+    fn audit(&self, query: AuditQuery) -> impl ControlFuture<AuditPage>;
 
     /// Audits a call that was refused.
     fn refused(&self, call: &RefusedCall<'_>);
@@ -111,14 +104,10 @@ const LIMIT: QueryParameter = QueryParameter::optional("limit", "At most so many
 
 impl<C: AdminControl> AdminApi<C> {
     pub(super) const RECORDS: &'static [Endpoint<C>] = &[
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/exposure",
-            description: "What left to a vendor",
-            parameters: &[VENDOR, SINCE],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<ExposureReport>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+        EndpointSpec::get("/v1/exposure", "What left to a vendor")
+            .parameters(&[VENDOR, SINCE])
+            .answers(&[schema::<ExposureReport>])
+            .on_gateway(OperatorRole::Viewer, |api, call| {
                 Box::pin(async move {
                     let vendor = VendorId::parse(call.query.value("vendor").unwrap_or_default());
                     let vendor = vendor.map_err(|_| AdminError::QueryMalformed("write ?vendor=ID"))?;
@@ -126,30 +115,20 @@ impl<C: AdminControl> AdminApi<C> {
                     json_result(api.control.exposure(&vendor, since).await)
                 })
             }),
-        },
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/audit",
-            description: "The audit trail, oldest first",
-            parameters: &[SINCE, AFTER, LIMIT],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<AuditPage>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+        EndpointSpec::get("/v1/audit", "The audit trail, oldest first")
+            .parameters(&[SINCE, AFTER, LIMIT])
+            .answers(&[schema::<AuditPage>])
+            .on_gateway(OperatorRole::Viewer, |api, call| {
                 Box::pin(async move {
                     let (since, after) = (call.query.since(api.now().wall)?, call.query.after()?);
                     let query = AuditQuery { since, after, limit: call.query.limit()? };
                     json_result(api.control.audit(query).await)
                 })
             }),
-        },
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/requests",
-            description: "Why a request was refused or broke off, while the gateway remembers it",
-            parameters: &[REQUEST],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<FailedRequest>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, call| {
+        EndpointSpec::get("/v1/requests", "Why a request was refused or broke off, while the gateway remembers it")
+            .parameters(&[REQUEST])
+            .answers(&[schema::<FailedRequest>])
+            .on_gateway(OperatorRole::Viewer, |api, call| {
                 Box::pin(async move {
                     let id = call.query.value("id").ok_or(AdminError::QueryMalformed("write ?id=REQUEST_ID"))?;
                     let failed = api.control.failed_request(id);
@@ -157,6 +136,5 @@ impl<C: AdminControl> AdminApi<C> {
                     Ok(reply::json(&failed))
                 })
             }),
-        },
     ];
 }

@@ -1,14 +1,11 @@
 //! The call that loads the config again.
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
-use super::control::{Actor, AdminControl, ControlResult};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
+use super::control::{Actor, AdminControl, ControlFuture};
+use super::endpoint::{Endpoint, EndpointSpec, OrderBody, read_order, schema};
 use super::reply::json_result;
 use crate::config::OperatorRole;
 
@@ -37,22 +34,20 @@ pub struct ReloadReport {
 /// The config in force.
 pub trait ReloadControl {
     /// Loads the config again, wholly or not at all.
-    fn reload(&self, actor: &Actor) -> impl Future<Output = ControlResult<ReloadReport>> + Send;
+    fn reload(&self, actor: &Actor) -> impl ControlFuture<ReloadReport>;
 }
 
 impl<C: AdminControl> AdminApi<C> {
-    pub(super) const RELOAD: &'static [Endpoint<C>] = &[Endpoint {
-        method: AdminMethod::Post,
-        path: "/v1/reload",
-        description: "Loads the config again, wholly or not at all",
-        parameters: &[],
-        order: OrderBody::JsonOrEmpty(SchemaGenerator::subschema_for::<EmptyBody>),
-        answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<ReloadReport>]),
-        handler: Handler::OnGateway(OperatorRole::Admin, |api, call| {
-            Box::pin(async move {
-                let EmptyBody {} = read_order(call.body, |_| Ok(()))?;
-                json_result(api.control.reload(call.actor).await)
-            })
-        }),
-    }];
+    pub(super) const RELOAD: &'static [Endpoint<C>] = &[EndpointSpec::post(
+        "/v1/reload",
+        "Loads the config again, wholly or not at all",
+        OrderBody::JsonOrEmpty(schema::<EmptyBody>),
+    )
+    .answers(&[schema::<ReloadReport>])
+    .on_gateway(OperatorRole::Admin, |api, call| {
+        Box::pin(async move {
+            let EmptyBody {} = read_order(call.body, |_| Ok(()))?;
+            json_result(api.control.reload(call.actor).await)
+        })
+    })];
 }

@@ -6,7 +6,6 @@ use http_body_util::Full;
 use serde::Serialize;
 
 use super::control::ControlResult;
-use super::operators::hex;
 use super::problem::AdminError;
 use super::readiness::Readiness;
 use crate::model::escape_unprintable;
@@ -63,14 +62,6 @@ pub(super) fn add_security_headers(reply: &mut AdminReply) {
     for (name, value) in HEADERS {
         reply.headers_mut().insert(name, HeaderValue::from_static(value));
     }
-}
-
-/// 128 random bits in hex; all zeros where the machine gives no randomness, since it is no secret.
-pub(super) fn request_id() -> String {
-    let mut bytes = [0_u8; 16];
-    let filled = aws_lc_rs::rand::fill(&mut bytes).is_ok();
-    debug_assert!(filled);
-    hex(&bytes)
 }
 
 fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> AdminReply {

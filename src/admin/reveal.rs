@@ -3,19 +3,16 @@
 //! The answer is the only one that holds a raw personal value. It goes to the operator who asked, and never into a log
 //! or the audit trail.
 
-use std::fmt;
-use std::future::Future;
-
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
-use super::control::{Actor, AdminControl, ControlResult};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
+use super::control::{Actor, AdminControl, ControlFuture};
+use super::endpoint::{Endpoint, EndpointSpec, OrderBody, read_order, schema};
 use super::orders::{OrderError, check_reason};
 use super::reply::json_result;
 use crate::config::OperatorRole;
+use crate::model::debug_fields;
 
 /// An order to turn a token back into its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -47,31 +44,25 @@ pub struct RevealReport {
     pub value: String,
 }
 
-impl fmt::Debug for RevealReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RevealReport").field("vendor", &self.vendor).finish_non_exhaustive()
-    }
-}
+debug_fields!(RevealReport: vendor);
 
 /// Tokens turned back into values.
 pub trait RevealControl {
     /// Turns one token back into its value, for the operator who asks.
-    fn reveal(&self, actor: &Actor, order: &RevealOrder) -> impl Future<Output = ControlResult<RevealReport>> + Send;
+    fn reveal(&self, actor: &Actor, order: &RevealOrder) -> impl ControlFuture<RevealReport>;
 }
 
 impl<C: AdminControl> AdminApi<C> {
-    pub(super) const REVEAL: &'static [Endpoint<C>] = &[Endpoint {
-        method: AdminMethod::Post,
-        path: "/v1/reveal",
-        description: "Turns one token back into its value",
-        parameters: &[],
-        order: OrderBody::Json(SchemaGenerator::subschema_for::<RevealOrder>),
-        answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevealReport>]),
-        handler: Handler::OnGateway(OperatorRole::Privacy, |api, call| {
-            Box::pin(async move {
-                let order = read_order(call.body, RevealOrder::check)?;
-                json_result(api.control.reveal(call.actor, &order).await)
-            })
-        }),
-    }];
+    pub(super) const REVEAL: &'static [Endpoint<C>] = &[EndpointSpec::post(
+        "/v1/reveal",
+        "Turns one token back into its value",
+        OrderBody::Json(schema::<RevealOrder>),
+    )
+    .answers(&[schema::<RevealReport>])
+    .on_gateway(OperatorRole::Privacy, |api, call| {
+        Box::pin(async move {
+            let order = read_order(call.body, RevealOrder::check)?;
+            json_result(api.control.reveal(call.actor, &order).await)
+        })
+    })];
 }

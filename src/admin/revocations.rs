@@ -1,20 +1,17 @@
 //! Revocations: the orders that revoke a token, a client or a key, and that lift it again.
 
-use std::future::Future;
-
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
-use super::control::{Actor, AdminControl, ControlResult};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody, read_order};
+use super::control::{Actor, AdminControl, ControlFuture};
+use super::endpoint::{Endpoint, EndpointSpec, OrderBody, read_order, schema};
 use super::orders::{OrderError, check_reason};
 use super::problem::AdminError;
 use super::reply::{self, json_result};
 use crate::config::OperatorRole;
 use crate::kill::Fleet;
-use crate::model::{Rfc3339Time, UnixTime, VendorId, is_default, parse_rfc3339};
+use crate::model::{UnixTime, VendorId, is_default, parse_rfc3339};
 
 /// An order to take something back, or to lift that again. Exactly one of `jti`, `client`, `key` and `issued_before` is
 /// given.
@@ -83,7 +80,7 @@ pub struct RevokedItem {
     pub key: Option<String>,
     /// All tokens issued before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued_before: Option<Rfc3339Time>,
+    pub issued_before: Option<UnixTime>,
 }
 
 impl From<&Revocable> for RevokedItem {
@@ -92,7 +89,7 @@ impl From<&Revocable> for RevokedItem {
             Revocable::Token(id) => Self { jti: Some(id.clone()), ..Self::default() },
             Revocable::Client(client) => Self { client: Some(client.clone()), ..Self::default() },
             Revocable::Key(key) => Self { key: Some(key.clone()), ..Self::default() },
-            Revocable::IssuedBefore(time) => Self { issued_before: Some((*time).into()), ..Self::default() },
+            Revocable::IssuedBefore(time) => Self { issued_before: Some(*time), ..Self::default() },
         }
     }
 }
@@ -149,10 +146,10 @@ pub struct ActiveRevocation {
     /// What is revoked.
     pub revoked: RevokedItem,
     /// When it was revoked.
-    pub at: Rfc3339Time,
+    pub at: UnixTime,
     /// When it may be forgotten, because no token that it names can be valid then; nothing where a person must lift it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub until: Option<Rfc3339Time>,
+    pub until: Option<UnixTime>,
     /// The reason, in the operator's words.
     pub reason: String,
 }
@@ -166,16 +163,10 @@ pub trait RevocationControl {
         vendor: &VendorId,
         what: &Revocable,
         reason: &str,
-    ) -> impl Future<Output = ControlResult<RevokeReport>> + Send;
+    ) -> impl ControlFuture<RevokeReport>;
 
     /// Lets be used again what was taken back.
-    fn lift(
-        &self,
-        actor: &Actor,
-        vendor: &VendorId,
-        what: &Revocable,
-        reason: &str,
-    ) -> impl Future<Output = ControlResult<LiftReport>> + Send;
+    fn lift(&self, actor: &Actor, vendor: &VendorId, what: &Revocable, reason: &str) -> impl ControlFuture<LiftReport>;
 
     /// What is taken back now.
     fn revocations(&self) -> RevocationList;
@@ -183,45 +174,33 @@ pub trait RevocationControl {
 
 impl<C: AdminControl> AdminApi<C> {
     pub(super) const REVOCATIONS: &'static [Endpoint<C>] = &[
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/vendors/{vendor}/revocations",
-            description: "Takes a token, a client or a signing key back: refuses what is new, severs what runs on it",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<RevokeOrder>),
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevokeReport>]),
-            handler: Handler::OnVendor(OperatorRole::Operator, |api, call| {
-                Box::pin(async move {
-                    let (what, reason) = read_revocation(call.body)?;
-                    json_result(api.control.revoke(call.actor, call.vendor, &what, &reason).await)
-                })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Post,
-            path: "/v1/vendors/{vendor}/revocations/lift",
-            description: "Lets be used again what was taken back",
-            parameters: &[],
-            order: OrderBody::Json(SchemaGenerator::subschema_for::<RevokeOrder>),
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<LiftReport>]),
-            handler: Handler::OnVendor(OperatorRole::Admin, |api, call| {
-                Box::pin(async move {
-                    let (what, reason) = read_revocation(call.body)?;
-                    json_result(api.control.lift(call.actor, call.vendor, &what, &reason).await)
-                })
-            }),
-        },
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/revocations",
-            description: "What is taken back, oldest first",
-            parameters: &[],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<RevocationList>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, _| {
-                Box::pin(async { Ok(reply::json(&api.control.revocations())) })
-            }),
-        },
+        EndpointSpec::post(
+            "/v1/vendors/{vendor}/revocations",
+            "Takes a token, a client or a signing key back: refuses what is new, severs what runs on it",
+            OrderBody::Json(schema::<RevokeOrder>),
+        )
+        .answers(&[schema::<RevokeReport>])
+        .on_vendor(OperatorRole::Operator, |api, call| {
+            Box::pin(async move {
+                let (what, reason) = read_revocation(call.body)?;
+                json_result(api.control.revoke(call.actor, call.vendor, &what, &reason).await)
+            })
+        }),
+        EndpointSpec::post(
+            "/v1/vendors/{vendor}/revocations/lift",
+            "Lets be used again what was taken back",
+            OrderBody::Json(schema::<RevokeOrder>),
+        )
+        .answers(&[schema::<LiftReport>])
+        .on_vendor(OperatorRole::Admin, |api, call| {
+            Box::pin(async move {
+                let (what, reason) = read_revocation(call.body)?;
+                json_result(api.control.lift(call.actor, call.vendor, &what, &reason).await)
+            })
+        }),
+        EndpointSpec::get("/v1/revocations", "What is taken back, oldest first")
+            .answers(&[schema::<RevocationList>])
+            .on_gateway(OperatorRole::Viewer, |api, _| Box::pin(async { Ok(reply::json(&api.control.revocations())) })),
     ];
 }
 

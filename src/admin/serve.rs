@@ -36,41 +36,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// The pause after an accept that failed for want of a descriptor, while a connection that makes room closes.
 const ROOM_PAUSE: Duration = Duration::from_millis(1);
 
-/// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
-pub async fn serve<C: AdminControl>(
-    listener: TcpListener,
-    api: Arc<AdminApi<C>>,
-    slots: Arc<SlotPool>,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    accept_until(listener, api, slots, shutdown).await;
-}
-
-/// Serves the API under TLS; the configuration is looked at anew for each connection, so that certificates can change.
-///
-/// It must offer `http/1.1` alone.
-pub async fn serve_tls<C: AdminControl>(
-    listener: TcpListener,
-    config: Arc<ArcSwap<ServerConfig>>,
-    api: Arc<AdminApi<C>>,
-    slots: Arc<SlotPool>,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    accept_until(TlsListener { listener, config }, api, slots, shutdown).await;
-}
-
-/// Serves the API on a Unix socket, where the file's permissions say who may be an operator.
-///
-/// The caller must bind it so that only its owner can open it. A call with a token is judged by the token.
-pub async fn serve_unix<C: AdminControl>(
-    listener: UnixListener,
-    api: Arc<AdminApi<C>>,
-    slots: Arc<SlotPool>,
-    shutdown: impl Future<Output = ()> + Send,
-) {
-    accept_until(listener, api, slots, shutdown).await;
-}
-
 /// Serves one connection that someone else accepted, such as one under TLS, until its end or `shutdown`.
 pub async fn serve_connection<C: AdminControl>(
     stream: Box<dyn ByteStream>,
@@ -121,7 +86,8 @@ fn note(peer: AdminPeer, served: hyper::Result<()>) {
 }
 
 /// A bound socket of either family.
-trait AdminSocket: Send + Sync {
+pub trait AdminSocket: Send + Sync {
+    /// A connection as it was accepted.
     type Raw: Send + 'static;
 
     /// The next connection, and who is at its other end.
@@ -145,6 +111,8 @@ impl AdminSocket for TcpListener {
     }
 }
 
+/// The file's permissions say who may be an operator: the caller must bind it so that only its owner can open it. A call
+/// with a token is judged by the token.
 impl AdminSocket for UnixListener {
     type Raw = UnixStream;
 
@@ -159,28 +127,28 @@ impl AdminSocket for UnixListener {
     }
 }
 
-/// A socket whose connections are under TLS.
-struct TlsListener {
-    listener: TcpListener,
-    config: Arc<ArcSwap<ServerConfig>>,
-}
+/// A socket whose connections are under TLS. The configuration, which must offer `http/1.1` alone, is looked at anew for
+/// each connection, so that certificates can change.
+#[derive(Debug)]
+pub struct TlsListener(pub TcpListener, pub Arc<ArcSwap<ServerConfig>>);
 
 impl AdminSocket for TlsListener {
     type Raw = TcpStream;
 
     async fn next(&self) -> io::Result<(TcpStream, AdminPeer)> {
-        self.listener.next().await
+        self.0.next().await
     }
 
     fn open(&self, raw: TcpStream) -> impl Future<Output = Option<Box<dyn ByteStream>>> + Send + 'static {
-        let handshake = TlsAcceptor::from(self.config.load_full()).accept(raw);
+        let handshake = TlsAcceptor::from(self.1.load_full()).accept(raw);
         async move {
             Some(Box::new(tokio::time::timeout(HANDSHAKE_DEADLINE, handshake).await.ok()?.ok()?) as Box<dyn ByteStream>)
         }
     }
 }
 
-async fn accept_until<C: AdminControl>(
+/// Serves the API until `shutdown` resolves; calls that have begun then run to their end.
+pub async fn serve<C: AdminControl>(
     listener: impl AdminSocket,
     api: Arc<AdminApi<C>>,
     slots: Arc<SlotPool>,

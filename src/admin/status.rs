@@ -6,19 +6,18 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use schemars::generate::SchemaGenerator;
 use serde::{Deserialize, Serialize};
 
 use super::api::AdminApi;
 use super::control::{AdminControl, ControlError};
-use super::endpoint::{AdminMethod, AnswerBody, Endpoint, Handler, OrderBody};
+use super::endpoint::{Endpoint, EndpointSpec, schema};
 use super::journey::{JourneyReport, UpstreamStatus};
 use super::problem::AdminError;
 use super::readiness::Readiness;
 use super::reply;
 use crate::config::OperatorRole;
 use crate::kill::{ApprovalAnswer, KillStatus, ScheduledKill, VendorState};
-use crate::model::{Direction, Reason, Rfc3339Time, VendorId};
+use crate::model::{Direction, Reason, UnixTime, VendorId};
 use crate::telemetry::TrafficMetrics;
 
 /// All vendors at a glance.
@@ -29,7 +28,7 @@ pub struct VendorList {
 }
 
 /// A vendor at a glance.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorStatus {
     /// The vendor's id.
     pub vendor: String,
@@ -55,10 +54,10 @@ pub struct VendorStatus {
     pub persisted: bool,
     /// When the contract starts.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub starts: Option<Rfc3339Time>,
+    pub starts: Option<UnixTime>,
     /// When the contract's last day is over.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub ends: Option<Rfc3339Time>,
+    pub ends: Option<UnixTime>,
     /// Whole days until then; negative after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,
@@ -69,7 +68,7 @@ pub struct VendorStatus {
     pub last_denial: Option<LastDenial>,
     /// When the kill switch was last exercised on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_drill: Option<Rfc3339Time>,
+    pub last_drill: Option<UnixTime>,
     /// Whether the next exercise is overdue, where the contract asks for any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub drill_overdue: Option<bool>,
@@ -138,7 +137,7 @@ pub struct LastDenial {
     /// The stable reason.
     pub reason: String,
     /// When it was refused or cut short.
-    pub at: Rfc3339Time,
+    pub at: UnixTime,
     /// Which way the request went.
     pub direction: Direction,
 }
@@ -189,7 +188,7 @@ pub struct UnexpectedShape {
 }
 
 /// How asking a vendor's issuer goes: for its keys, or about each token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IssuerStatus {
     /// Signing keys in use; absent where the issuer is asked about each token.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -199,7 +198,7 @@ pub struct IssuerStatus {
     pub unfit_keys: Option<usize>,
     /// When the keys in use were last confirmed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub confirmed_at: Option<Rfc3339Time>,
+    pub confirmed_at: Option<UnixTime>,
     /// Why the last question failed, if it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -234,31 +233,19 @@ pub trait StatusControl {
 
 impl<C: AdminControl> AdminApi<C> {
     pub(super) const STATUS: &'static [Endpoint<C>] = &[
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/vendors",
-            description: "Every vendor at a glance",
-            parameters: &[],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<VendorList>]),
-            handler: Handler::OnGateway(OperatorRole::Viewer, |api, _| {
+        EndpointSpec::get("/v1/vendors", "Every vendor at a glance")
+            .answers(&[schema::<VendorList>])
+            .on_gateway(OperatorRole::Viewer, |api, _| {
                 Box::pin(async { Ok(reply::json(&VendorList { vendors: api.control.vendors() })) })
             }),
-        },
-        Endpoint {
-            method: AdminMethod::Get,
-            path: "/v1/vendors/{vendor}",
-            description: "One vendor at a glance",
-            parameters: &[],
-            order: OrderBody::None,
-            answer: AnswerBody::Json(&[SchemaGenerator::subschema_for::<VendorStatus>]),
-            handler: Handler::OnVendor(OperatorRole::Viewer, |api, call| {
+        EndpointSpec::get("/v1/vendors/{vendor}", "One vendor at a glance")
+            .answers(&[schema::<VendorStatus>])
+            .on_vendor(OperatorRole::Viewer, |api, call| {
                 Box::pin(async move {
                     let status = api.control.vendor(call.vendor);
                     let status = status.ok_or(AdminError::Control(ControlError::VendorUnknown))?;
                     Ok(reply::json(&status))
                 })
             }),
-        },
     ];
 }

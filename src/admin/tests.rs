@@ -96,11 +96,12 @@ async fn every_call_answers_those_who_may_and_no_others() {
     for endpoint in AdminApi::<fake::FakeControl>::endpoints() {
         let (target, body) = filled(&endpoint.name());
         let open = endpoint.role().is_none();
-        let nobody = send(&listener, &request(endpoint.method.as_str(), &target, &[], body)).await;
+        let nobody = send(&listener, &request(endpoint.spec.method.as_str(), &target, &[], body)).await;
         assert_eq!(nobody.status, if open { 200 } else { 401 }, "{}", endpoint.name());
         for role in OperatorRole::ALL {
             let may = endpoint.role().is_none_or(|needs| role.permits(needs));
-            let answered = send(&listener, &request(endpoint.method.as_str(), &target, &[&bearer(role)], body)).await;
+            let answered =
+                send(&listener, &request(endpoint.spec.method.as_str(), &target, &[&bearer(role)], body)).await;
             assert_eq!(
                 answered.status,
                 if may { 200 } else { 403 },
@@ -114,7 +115,7 @@ async fn every_call_answers_those_who_may_and_no_others() {
             }
         }
         let wrong =
-            send(&listener, &request(endpoint.method.as_str(), &target, &["Authorization: Bearer x"], body)).await;
+            send(&listener, &request(endpoint.spec.method.as_str(), &target, &["Authorization: Bearer x"], body)).await;
         assert_eq!(wrong.status, if open { 200 } else { 401 }, "{}", endpoint.name());
     }
     listener.stop().await;
@@ -272,7 +273,7 @@ async fn the_unix_socket_is_an_admin_unless_a_token_says_otherwise() {
     let (fake, api) = fake::api();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let unix = UnixListener::bind(&path).unwrap();
-    let task = tokio::spawn(serve_unix(unix, api, crate::http::SlotPool::new(8), async move { drop(stopped.await) }));
+    let task = tokio::spawn(serve(unix, api, crate::http::SlotPool::new(8), async move { drop(stopped.await) }));
     let viewer = bearer(OperatorRole::Viewer);
     for (headers, status) in [(&[][..], 200), (&[viewer.as_str()], 403), (&["Authorization: Bearer x"], 401)] {
         let text = request("POST", "/v1/vendors/acme/restore", headers, r#"{"reason":"x"}"#);

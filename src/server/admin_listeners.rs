@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::control::GatewayControl;
 use super::start::StartError;
-use crate::admin::{self, AdminApi, AllowedHosts};
+use crate::admin::{self, AdminApi, AllowedHosts, TlsListener};
 use crate::config::GatewaySettings;
 use crate::http::SlotPool;
 use crate::listener;
@@ -104,7 +104,7 @@ impl AdminListeners {
                 // It was made non-blocking, which is all that can be wrong with it.
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 match tls {
-                    Some(tls) => admin::serve_tls(listener, tls, api, slots, closed).await,
+                    Some(tls) => admin::serve(TlsListener(listener, tls), api, slots, closed).await,
                     None => admin::serve(listener, api, slots, closed).await,
                 }
             })?;
@@ -114,7 +114,7 @@ impl AdminListeners {
             let closed = closed();
             threads.spawn("admin-socket", async move {
                 let Ok(socket) = UnixListener::from_std(socket) else { return };
-                admin::serve_unix(socket, api, slots, closed).await;
+                admin::serve(socket, api, slots, closed).await;
                 drop(file);
             })?;
         }

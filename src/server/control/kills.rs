@@ -92,24 +92,13 @@ impl GatewayControl {
     }
 
     fn kill_order(&self, actor: &Actor, target: KillTarget, order: &OperatorOrder) -> KillOrder {
-        KillOrder {
-            target,
-            selector: order.selector(),
-            origin: KillOrigin::Operator,
-            by: actor.name.clone(),
-            reason: order.reason.clone(),
-            evidence: None,
-            at: self.now(),
-        }
+        let given = KillOrder::new(target, KillOrigin::Operator, &actor.name, &order.reason, self.now());
+        KillOrder { selector: order.selector(), ..given }
     }
 
     /// The target of an order, and the parts of it that were never seen. A vendor or a route that was never seen is
     /// more likely mistyped, so the order must say that it is meant.
-    fn target(
-        &self,
-        vendor: Option<&VendorId>,
-        order: &OperatorOrder,
-    ) -> Result<(KillTarget, Vec<Unseen>), ControlError> {
+    fn target(&self, vendor: Option<&VendorId>, order: &OperatorOrder) -> ControlResult<(KillTarget, Vec<Unseen>)> {
         let Some(vendor) = vendor else { return Ok((KillTarget::Everything, self.unseen_by_all(order))) };
         let unseen = self.unseen(vendor, order);
         if !order.unseen && unseen.contains(&Unseen::Vendor) {

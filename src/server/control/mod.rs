@@ -21,10 +21,9 @@ use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::audit_trail;
 use super::clocks::ConfirmedClocks;
 use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
-use crate::audit::{AuditAct, TrailReader};
+use crate::audit::{AuditAct, AuditRecord, TrailReader};
 use crate::bounds;
 use crate::config::GatewaySettings;
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
@@ -133,8 +132,7 @@ impl GatewayControl {
     }
 
     async fn act(&self, actor: &Actor, act: AuditAct, subject: &str, reason: &str, detail: serde_json::Value) {
-        let entry = audit_trail::by_actor(actor, act, subject, reason, detail, self.now().wall);
-        drop(self.gateway.audit.record(entry));
+        drop(self.gateway.audit.record(AuditRecord::new(self.now().wall, &actor.name, act, subject, reason, detail)));
         self.recorded().await;
     }
 

@@ -105,14 +105,8 @@ impl GatewayControl {
         let severed = self.gateway.sever_unauthorized(now);
         for (vendor, reason, count) in severed.by_reason() {
             tracing::warn!(%vendor, reason = reason.as_str(), severed = count, because, "what ran has lost its ground");
-            let entry = AuditRecord {
-                at: now.wall,
-                actor: by.to_owned(),
-                act: AuditAct::Cut,
-                subject: vendor.as_str().to_owned(),
-                reason: reason.as_str().to_owned(),
-                detail: json!({ "severed": count, "because": because }),
-            };
+            let detail = json!({ "severed": count, "because": because });
+            let entry = AuditRecord::new(now.wall, by, AuditAct::Cut, vendor.as_str(), reason.as_str(), detail);
             // Do not await: the record's write must not delay the severing.
             drop(self.gateway.audit.record(entry));
         }
@@ -203,8 +197,8 @@ fn told(revocation: &identity::Revocation) -> ActiveRevocation {
     ActiveRevocation {
         vendor: revocation.vendor.to_string(),
         revoked: (&what).into(),
-        at: revocation.ordered_at.into(),
-        until: revocation.keep_until.map(Into::into),
+        at: revocation.ordered_at,
+        until: revocation.keep_until,
         reason: revocation.reason.clone(),
     }
 }

@@ -92,12 +92,12 @@ impl GatewayControl {
             approvals: standing.into_iter().flat_map(|status| &status.approvals).map(Into::into).collect(),
             scheduled: self.scheduled_for(contract.vendor.as_str()),
             persisted: standing.is_none_or(|status| status.persisted),
-            starts: Some(contract.starts.into()),
-            ends: Some(contract.ends.into()),
+            starts: Some(contract.starts),
+            ends: Some(contract.ends),
             days_left: Some(days_between(now, contract.ends)),
             traffic: Direction::ALL.map(|direction| Traffic::of(direction, vendor.metrics.traffic(direction))).into(),
             last_denial: last_denial(vendor),
-            last_drill: last_drill.map(Into::into),
+            last_drill,
             drill_overdue: drill_overdue(contract, last_drill, now),
             token_age_secs: vendor.metrics.newest_token().map(|issued| now.since(issued).as_secs()),
             key_age_secs: vendor.metrics.oldest_key().map(|seen| now.since(seen).as_secs()),
@@ -107,8 +107,7 @@ impl GatewayControl {
             upstreams: upstreams::statuses(vendor, self.now()),
             degraded: upstreams::degraded_by(vendor, state != KillState::Live, self.now()),
             journey: contract.journey.clone(),
-            issuer: None,
-            files: Vec::new(),
+            ..VendorStatus::default()
         }
     }
 
@@ -117,30 +116,13 @@ impl GatewayControl {
         VendorStatus {
             vendor: standing.vendor.clone(),
             name: format!("{} (no contract)", standing.vendor),
-            owner: None,
-            security_contact: None,
             state: standing.state.into(),
             kills: standing.kills.iter().map(|kill| KillStatus::of(kill, true)).collect(),
             approvals: standing.approvals.iter().map(Into::into).collect(),
             scheduled: self.scheduled_for(&standing.vendor),
             persisted: standing.persisted,
-            starts: None,
-            ends: None,
-            days_left: None,
-            traffic: Vec::new(),
-            limits: Vec::new(),
-            last_denial: None,
-            last_drill: standing.last_drill.as_ref().map(|drill| drill.at.into()),
-            drill_overdue: None,
-            token_age_secs: None,
-            key_age_secs: None,
-            unmatched_rules: Vec::new(),
-            unexpected_shapes: Vec::new(),
-            upstreams: Vec::new(),
-            journey: Vec::new(),
-            degraded: Vec::new(),
-            issuer: None,
-            files: Vec::new(),
+            last_drill: standing.last_drill.as_ref().map(|drill| drill.at),
+            ..VendorStatus::default()
         }
     }
 }
@@ -150,20 +132,14 @@ fn issuer(directory: &Directory, index: u32) -> Option<IssuerStatus> {
     if let Some(asked) = directory.introspection_status(index) {
         let names = IntrospectionOutcome::ALL.map(|outcome| outcome.as_str().to_owned());
         let outcomes = names.into_iter().zip(asked.outcomes).collect();
-        return Some(IssuerStatus {
-            keys: None,
-            unfit_keys: None,
-            confirmed_at: None,
-            last_error: asked.last_error,
-            outcomes,
-        });
+        return Some(IssuerStatus { last_error: asked.last_error, outcomes, ..IssuerStatus::default() });
     }
     let keys = directory.key_status(index)?;
     let names = RefreshOutcome::ALL.map(|outcome| outcome.as_str().to_owned());
     Some(IssuerStatus {
         keys: Some(keys.keys),
         unfit_keys: Some(keys.unfit),
-        confirmed_at: keys.confirmed_at.map(Into::into),
+        confirmed_at: keys.confirmed_at,
         last_error: keys.last_error,
         outcomes: names.into_iter().zip(keys.outcomes).collect(),
     })
@@ -203,7 +179,7 @@ fn vendor_state(contract: &Contract, state: KillState, now: UnixTime) -> VendorS
 fn last_denial(vendor: &VendorRuntime) -> Option<LastDenial> {
     let of = |direction| {
         let (reason, at) = vendor.metrics.traffic(direction).last_denial()?;
-        Some(LastDenial { reason: reason.as_str().to_owned(), at: at.into(), direction })
+        Some(LastDenial { reason: reason.as_str().to_owned(), at, direction })
     };
     Direction::ALL.into_iter().filter_map(of).max_by_key(|denial| denial.at)
 }
