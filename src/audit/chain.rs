@@ -13,7 +13,7 @@ use sha2::Sha256;
 
 use super::record::AuditRecord;
 use crate::bounds::AUDIT_TEXT_BYTES_MAX;
-use crate::model::{Secret, escape_unprintable};
+use crate::model::{Secret, escape_unprintable, hex};
 
 const MAC_KEY: &[u8] = b",\"mac\":\"";
 const PREV_KEY: &[u8] = b",\"prev\":\"";
@@ -64,7 +64,7 @@ impl ChainPosition {
 
     /// The code in hexadecimal.
     pub fn hex(&self) -> String {
-        String::from_utf8_lossy(&hex(&self.mac)).into_owned()
+        hex(&self.mac)
     }
 }
 
@@ -87,11 +87,11 @@ pub(super) fn append(entry: &AuditRecord, last: ChainPosition, key: &AuditKey, o
     text("reason", &entry.reason, out);
     detail(entry, out);
     out.extend_from_slice(PREV_KEY);
-    out.extend_from_slice(&hex(&last.mac));
+    out.extend_from_slice(last.hex().as_bytes());
     out.push(b'"');
     let mac = key.code(&[&out[start..]]);
     out.extend_from_slice(MAC_KEY);
-    out.extend_from_slice(&hex(&mac));
+    out.extend_from_slice(hex(&mac).as_bytes());
     out.extend_from_slice(END);
     out.push(b'\n');
     ChainPosition { seq, mac }
@@ -137,13 +137,7 @@ struct SealedHead {
 /// The head as its file holds it.
 pub(super) fn head(position: ChainPosition, key: &AuditKey) -> Vec<u8> {
     let seal = hex(&seal(position, key));
-    format!(
-        "{{\"seq\":{},\"mac\":\"{}\",\"seal\":\"{}\"}}\n",
-        position.seq,
-        position.hex(),
-        String::from_utf8_lossy(&seal)
-    )
-    .into_bytes()
+    format!("{{\"seq\":{},\"mac\":\"{}\",\"seal\":\"{seal}\"}}\n", position.seq, position.hex()).into_bytes()
 }
 
 /// Reads a head; `None` where it was not sealed with this key.
@@ -189,14 +183,6 @@ fn detail(entry: &AuditRecord, out: &mut Vec<u8>) {
 fn split_hex<'a>(body: &'a [u8], key: &[u8]) -> Option<(&'a [u8], [u8; 32])> {
     let (rest, digits) = body.split_at_checked(body.len().checked_sub(HEX)?)?;
     Some((rest.strip_suffix(key)?, unhex(digits)?))
-}
-
-fn hex(bytes: &[u8; 32]) -> [u8; HEX] {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    std::array::from_fn(|i| {
-        let byte = bytes[i / 2];
-        DIGITS[usize::from(if i % 2 == 0 { byte >> 4 } else { byte & 15 })]
-    })
 }
 
 /// Reads 64 hexadecimal digits. Only lower case is read, so that there is one way to write a code.

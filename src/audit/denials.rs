@@ -237,36 +237,18 @@ impl DenialTally {
 
 impl CountedDenials {
     fn entry(&self, act: AuditAct, vendor: &str, direction: &str, reason: &str, now: UnixTime) -> AuditRecord {
-        AuditRecord {
-            at: now,
-            actor: vendor.to_owned(),
-            act,
-            subject: vendor.to_owned(),
-            reason: reason.to_owned(),
-            detail: json!({
-                "direction": direction,
-                "count": self.count,
-                "first": self.first.to_string(),
-                "last": self.last.to_string(),
-            }),
-        }
+        let (first, last) = (self.first.to_string(), self.last.to_string());
+        let detail = json!({ "direction": direction, "count": self.count, "first": first, "last": last });
+        AuditRecord::new(now, vendor, act, vendor, reason, detail)
     }
 }
 
 impl DeniedRequest<'_> {
     fn entry(&self) -> AuditRecord {
         let vendor = self.vendor.map_or("-", VendorId::as_str);
-        AuditRecord {
-            at: self.at,
-            actor: self.client.map_or(vendor, ClientId::as_str).to_owned(),
-            act: AuditAct::Denied,
-            subject: vendor.to_owned(),
-            reason: self.reason.as_str().to_owned(),
-            detail: json!({
-                "direction": self.direction.as_str(),
-                "request_id": self.request_id,
-                "detail": self.detail,
-            }),
-        }
+        let actor = self.client.map_or(vendor, ClientId::as_str);
+        let direction = self.direction.as_str();
+        let detail = json!({ "direction": direction, "request_id": self.request_id, "detail": self.detail });
+        AuditRecord::new(self.at, actor, AuditAct::Denied, vendor, self.reason.as_str(), detail)
     }
 }

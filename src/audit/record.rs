@@ -2,97 +2,70 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::model::UnixTime;
+use crate::model::{UnixTime, words};
 
-/// What was done. The list is closed, and its words never change: people search for them years later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuditAct {
-    /// The gateway started.
-    Started,
-    /// The gateway stopped in order.
-    Stopped,
-    /// A vendor, or part of one, or all were killed.
-    Kill,
-    /// The same kill again.
-    KillAgain,
-    /// A killed vendor was restored.
-    Restore,
-    /// One of several people agreed to a restore.
-    Approve,
-    /// A kill was ordered for later.
-    Schedule,
-    /// A kill that was ordered for later was cancelled.
-    Unschedule,
-    /// The kill switch was exercised.
-    Drill,
-    /// A hook was called for a kill or a restore.
-    Hook,
-    /// A response was cut while it streamed.
-    Cut,
-    /// More responses were cut for the same reason; the detail has their count.
-    Cuts,
-    /// A token, a client or a key was revoked.
-    Revoke,
-    /// A revocation was lifted.
-    Lift,
-    /// The config was loaded again, or was refused.
-    Reload,
-    /// A token was turned back into its value.
-    Reveal,
-    /// Keys were made or rotated.
-    Keys,
-    /// An admin call was refused.
-    AdminRefused,
-    /// More admin calls were refused for the same reason; the detail has their count.
-    AdminRefusals,
-    /// A request was refused.
-    Denied,
-    /// More requests were refused for the same reason; the detail has their count.
-    Denials,
-    /// Lines could not be written; the detail has their count.
-    Lost,
-    /// The trail goes on after a crash or a break.
-    Resumed,
-    /// The last line of a file.
-    Sealed,
-    /// The first line of a file that follows another.
-    Continued,
+words! {
+    /// What was done. The list is closed, and its words never change: people search for them years later.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum AuditAct {
+        /// The gateway started.
+        Started = "started",
+        /// The gateway stopped in order.
+        Stopped = "stopped",
+        /// A vendor, or part of one, or all were killed.
+        Kill = "kill",
+        /// The same kill again.
+        KillAgain = "kill_again",
+        /// A killed vendor was restored.
+        Restore = "restore",
+        /// One of several people agreed to a restore.
+        Approve = "approve",
+        /// A kill was ordered for later.
+        Schedule = "schedule",
+        /// A kill that was ordered for later was cancelled.
+        Unschedule = "unschedule",
+        /// The kill switch was exercised.
+        Drill = "drill",
+        /// A hook was called for a kill or a restore.
+        Hook = "hook",
+        /// A response was cut while it streamed.
+        Cut = "cut",
+        /// More responses were cut for the same reason; the detail has their count.
+        Cuts = "cuts",
+        /// A token, a client or a key was revoked.
+        Revoke = "revoke",
+        /// A revocation was lifted.
+        Lift = "lift",
+        /// The config was loaded again, or was refused.
+        Reload = "reload",
+        /// A token was turned back into its value.
+        Reveal = "reveal",
+        /// Keys were made or rotated.
+        Keys = "keys",
+        /// An admin call was refused.
+        AdminRefused = "admin_refused",
+        /// More admin calls were refused for the same reason; the detail has their count.
+        AdminRefusals = "admin_refusals",
+        /// A request was refused.
+        Denied = "denied",
+        /// More requests were refused for the same reason; the detail has their count.
+        Denials = "denials",
+        /// Lines could not be written; the detail has their count.
+        Lost = "lost",
+        /// The trail goes on after a crash or a break.
+        Resumed = "resumed",
+        /// The last line of a file.
+        Sealed = "sealed",
+        /// The first line of a file that follows another.
+        Continued = "continued",
+    }
 }
 
 impl AuditAct {
-    /// The word in the trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Started => "started",
-            Self::Stopped => "stopped",
-            Self::Kill => "kill",
-            Self::KillAgain => "kill_again",
-            Self::Restore => "restore",
-            Self::Approve => "approve",
-            Self::Schedule => "schedule",
-            Self::Unschedule => "unschedule",
-            Self::Drill => "drill",
-            Self::Hook => "hook",
-            Self::Cut => "cut",
-            Self::Cuts => "cuts",
-            Self::Revoke => "revoke",
-            Self::Lift => "lift",
-            Self::Reload => "reload",
-            Self::Reveal => "reveal",
-            Self::Keys => "keys",
-            Self::AdminRefused => "admin_refused",
-            Self::AdminRefusals => "admin_refusals",
-            Self::Denied => "denied",
-            Self::Denials => "denials",
-            Self::Lost => "lost",
-            Self::Resumed => "resumed",
-            Self::Sealed => "sealed",
-            Self::Continued => "continued",
-        }
-    }
-
     /// Whether the line is synced to disk at once. Lines that a stranger can cause may wait up to a second.
     pub(super) const fn is_synced_at_once(self) -> bool {
         !matches!(
@@ -127,8 +100,14 @@ pub struct AuditRecord {
 }
 
 impl AuditRecord {
+    /// A record of what `actor` did to `subject`.
+    pub fn new(at: UnixTime, actor: &str, act: AuditAct, subject: &str, reason: &str, detail: Value) -> Self {
+        let [actor, subject, reason] = [actor, subject, reason].map(str::to_owned);
+        Self { at, actor, act, subject, reason, detail }
+    }
+
     /// A record of what the gateway did with its own trail.
     pub(super) fn gateway(act: AuditAct, detail: Value, at: UnixTime) -> Self {
-        Self { at, actor: "vendorgate".to_owned(), act, subject: "audit".to_owned(), reason: String::new(), detail }
+        Self::new(at, "vendorgate", act, "audit", "", detail)
     }
 }

@@ -7,7 +7,7 @@ use super::units;
 use crate::bounds::TOKEN_LIFETIME_DEFAULT;
 use crate::identity::IdentitySettings;
 use crate::meter::{Budget, Limits, RequestRate};
-use crate::model::Direction;
+use crate::model::{Direction, words};
 
 /// One limit in force.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,25 +20,16 @@ pub struct LimitInForce {
     pub source: LimitSource,
 }
 
-/// Who sets a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LimitSource {
-    /// The contract's `limits`.
-    Contract,
-    /// The route's own `limits`, beside the vendor's.
-    Route,
-    /// The product, because the contract does not set it.
-    Default,
-}
-
-impl LimitSource {
-    /// Its word in answers: `contract`, `route` or `default`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Contract => "contract",
-            Self::Route => "route",
-            Self::Default => "default",
-        }
+words! {
+    /// Who sets a limit.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum LimitSource {
+        /// The contract's `limits`.
+        Contract = "contract",
+        /// The route's own `limits`, beside the vendor's.
+        Route = "route",
+        /// The product, because the contract does not set it.
+        Default = "default",
     }
 }
 

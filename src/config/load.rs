@@ -15,7 +15,7 @@ use super::source::{Cursor, FaultReport, SourceFile};
 use super::tree::{self, SourcePosition, YamlNode, YamlValue};
 use super::validate::validate;
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
-use crate::model::UnixTime;
+use crate::model::{UnixTime, debug_fields};
 
 /// Reads configurations; its fields say how.
 #[derive(Clone, Copy)]
@@ -228,11 +228,7 @@ impl ConfigLoader<'_> {
     }
 }
 
-impl std::fmt::Debug for ConfigLoader<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Loader").field("missing_secrets", &self.missing_secrets).finish_non_exhaustive()
-    }
-}
+debug_fields!(ConfigLoader<'_>: missing_secrets);
 
 /// Advice for the one mistake that the YAML parser's message does not explain.
 fn hint(line: &str) -> &'static str {

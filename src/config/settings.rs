@@ -15,7 +15,7 @@ use super::Contract;
 use crate::audit;
 use crate::identity::ServiceSettings;
 use crate::interception::InterceptionSettings;
-use crate::model::VendorId;
+use crate::model::{VendorId, words};
 use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 use crate::telemetry::log;
 use crate::upstream;
@@ -219,34 +219,23 @@ impl Operator {
     }
 }
 
-/// What an operator may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OperatorRole {
-    /// May read.
-    Viewer,
-    /// May also kill, drill and revoke.
-    Operator,
-    /// May also restore and reload.
-    Admin,
-    /// May read and reveal tokens, and nothing else.
-    Privacy,
+words! {
+    /// What an operator may do.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum OperatorRole {
+        /// May read.
+        Viewer = "viewer",
+        /// May also kill, drill and revoke.
+        Operator = "operator",
+        /// May also restore and reload.
+        Admin = "admin",
+        /// May read and reveal tokens, and nothing else.
+        Privacy = "privacy",
+    }
 }
 
 impl OperatorRole {
-    /// All roles.
-    pub const ALL: [Self; 4] = [Self::Viewer, Self::Operator, Self::Admin, Self::Privacy];
-
-    /// The word in config.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Viewer => "viewer",
-            Self::Operator => "operator",
-            Self::Admin => "admin",
-            Self::Privacy => "privacy",
-        }
-    }
-
     /// The role with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)

@@ -34,7 +34,7 @@ pub struct RequestTarget<'a> {
 /// section 3; RFC 9113 section 8); the denial says which rule was broken.
 pub fn screen(head: &request::Parts, direction: Direction) -> Result<RequestTarget<'_>, Denial> {
     if let Some(error) = head.extensions.get::<FramingError>() {
-        return Err(malformed(error.sentence()));
+        return Err(malformed(error.as_str()));
     }
     screen_method(&head.method)?;
     screen_headers(&head.headers)?;
@@ -64,10 +64,10 @@ const SINGLE: [(HeaderName, &str); 3] = [
 
 fn screen_headers(headers: &HeaderMap) -> Result<(), Denial> {
     if headers.len() > bounds::HEADERS_MAX {
-        return Err(malformed(FramingError::ManyFields.sentence()));
+        return Err(malformed(FramingError::ManyFields.as_str()));
     }
     if !is_framed_once(headers) {
-        return Err(malformed(FramingError::Coding.sentence()));
+        return Err(malformed(FramingError::Coding.as_str()));
     }
     for (name, repeated) in &SINGLE {
         let mut values = headers.get_all(name).iter();

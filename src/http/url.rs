@@ -11,14 +11,17 @@ use ::http::uri::Authority;
 
 use super::host::{bare_host, is_loopback};
 use super::is_canonical;
+use crate::model::words;
 
-/// The scheme of a [`Url`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum UrlScheme {
-    /// Plain text.
-    Http,
-    /// Under TLS.
-    Https,
+words! {
+    /// The scheme of a [`Url`].
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum UrlScheme {
+        /// Plain text.
+        Http = "http",
+        /// Under TLS.
+        Https = "https",
+    }
 }
 
 /// An absolute URL.
@@ -171,14 +174,6 @@ impl From<SocketAddr> for Url {
 }
 
 impl UrlScheme {
-    /// The scheme as a URL writes it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Http => "http",
-            Self::Https => "https",
-        }
-    }
-
     const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,

@@ -9,7 +9,7 @@ use super::drill::DrillRecord;
 use super::order::{Kill, KillSelector};
 use super::schedule::ScheduledKillRow;
 use super::table::RestoreApproval;
-use crate::model::{Rfc3339Time, is_default};
+use crate::model::{UnixTime, is_default, words};
 
 /// How much of a vendor is killed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,35 +36,24 @@ impl KillState {
     }
 }
 
-/// Whether a vendor may pass.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum VendorState {
-    /// Its contract is in force and nothing of it is killed.
-    Live,
-    /// A direction, route or client of it is killed.
-    PartlyKilled,
-    /// All of it is killed.
-    Killed,
-    /// Its contract has not started, or is a draft.
-    NotStarted,
-    /// Its contract has ended, and requests that change nothing still pass.
-    ReadOnly,
-    /// Its contract has ended.
-    Ended,
-}
-
-impl VendorState {
-    /// The word in answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::PartlyKilled => "partly_killed",
-            Self::Killed => "killed",
-            Self::NotStarted => "not_started",
-            Self::ReadOnly => "read_only",
-            Self::Ended => "ended",
-        }
+words! {
+    /// Whether a vendor may pass.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum VendorState {
+        /// Its contract is in force and nothing of it is killed.
+        #[default]
+        Live = "live",
+        /// A direction, route or client of it is killed.
+        PartlyKilled = "partly_killed",
+        /// All of it is killed.
+        Killed = "killed",
+        /// Its contract has not started, or is a draft.
+        NotStarted = "not_started",
+        /// Its contract has ended, and requests that change nothing still pass.
+        ReadOnly = "read_only",
+        /// Its contract has ended.
+        Ended = "ended",
     }
 }
 
@@ -204,13 +193,13 @@ pub struct ApprovalAnswer {
     /// The reason, in that person's words.
     pub reason: String,
     /// When the operator agreed.
-    pub at: Rfc3339Time,
+    pub at: UnixTime,
 }
 
 impl From<&RestoreApproval> for ApprovalAnswer {
     fn from(given: &RestoreApproval) -> Self {
         let (by, reason) = (given.by.clone(), given.reason.clone());
-        Self { selector: given.selector.clone(), by, reason, at: given.at.into() }
+        Self { selector: given.selector.clone(), by, reason, at: given.at }
     }
 }
 
@@ -262,7 +251,7 @@ pub struct KillStatus {
     /// The operator who ordered it, or the gateway.
     pub by: String,
     /// When it was ordered.
-    pub at: Rfc3339Time,
+    pub at: UnixTime,
     /// The kill's own generation.
     pub generation: u64,
     /// Whether no route of the contract matches it any more: it stays in force, and cuts off nothing for now.
@@ -277,7 +266,7 @@ impl KillStatus {
             selector: kill.selector.clone(),
             reason: kill.reason.clone(),
             by: kill.by.clone(),
-            at: kill.at.into(),
+            at: kill.at,
             generation: kill.generation,
             unmatched,
         }
@@ -298,7 +287,7 @@ pub struct ScheduledKill {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<Unseen>,
     /// When, to about a second.
-    pub at: Rfc3339Time,
+    pub at: UnixTime,
     /// Who ordered it.
     pub by: String,
     /// The reason, in that person's words.
@@ -307,8 +296,8 @@ pub struct ScheduledKill {
 
 impl From<ScheduledKillRow> for ScheduledKill {
     fn from(row: ScheduledKillRow) -> Self {
-        let (unseen, at) = (Vec::new(), row.at.into());
-        Self { id: row.id, vendor: row.vendor, selector: row.selector, unseen, at, by: row.by, reason: row.reason }
+        let ScheduledKillRow { id, vendor, selector, at, by, reason } = row;
+        Self { id, vendor, selector, unseen: Vec::new(), at, by, reason }
     }
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::event::{EventListener, KillEvent, KillEventKind};
-use crate::audit::{self, AuditRecord, AuditTrail};
+use super::event::{EventListener, KillEvent};
+use crate::audit::{AuditRecord, AuditTrail};
 
 /// Calls each of these listeners, in order.
 pub fn notify_all(listeners: Vec<EventListener>) -> EventListener {
@@ -20,14 +20,7 @@ pub fn audit_listener(audit: Arc<AuditTrail>) -> EventListener {
 impl KillEvent {
     /// The event as a record of the audit trail.
     pub fn audit_entry(&self) -> AuditRecord {
-        AuditRecord {
-            at: self.at,
-            actor: self.by.clone(),
-            act: self.act.audit_act(),
-            subject: self.vendor.clone(),
-            reason: self.reason.clone(),
-            detail: self.detail(),
-        }
+        AuditRecord::new(self.at, &self.by, self.act, &self.vendor, &self.reason, self.detail())
     }
 
     fn detail(&self) -> Value {
@@ -54,20 +47,5 @@ impl KillEvent {
             detail.insert("outcome".to_owned(), json!(outcome));
         }
         if detail.is_empty() { Value::Null } else { Value::Object(detail) }
-    }
-}
-
-impl KillEventKind {
-    const fn audit_act(self) -> audit::AuditAct {
-        match self {
-            Self::Kill => audit::AuditAct::Kill,
-            Self::KillAgain => audit::AuditAct::KillAgain,
-            Self::Restore => audit::AuditAct::Restore,
-            Self::Approve => audit::AuditAct::Approve,
-            Self::Schedule => audit::AuditAct::Schedule,
-            Self::Unschedule => audit::AuditAct::Unschedule,
-            Self::Drill => audit::AuditAct::Drill,
-            Self::Hook => audit::AuditAct::Hook,
-        }
     }
 }

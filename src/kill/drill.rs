@@ -12,15 +12,16 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::{ApprovalProgress, DrillReport, KillState};
 use super::error::KillError;
-use super::event::{KillEvent, KillEventKind};
+use super::event::KillEvent;
 use super::gate::VendorGate;
 use super::in_flight::InFlight;
 use super::latch::CountdownLatch;
-use super::order::{Kill, KillOrder, KillOrigin, KillSelector, KillTarget, RouteTag, rfc3339};
+use super::order::{Kill, KillOrder, KillOrigin, KillSelector, KillTarget, RouteTag};
 use super::pending::PendingKill;
 use super::restore::{PendingRestore, RestoreOrder};
 use super::switch::{KillSwitch, state};
 use super::table::KillTable;
+use crate::audit::AuditAct;
 use crate::bounds::DRILL_STANDINS_MAX;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 use crate::store::{Store, StoreRow, StoreTable, WriteBatch};
@@ -33,7 +34,6 @@ pub struct DrillRecord {
     /// Whether nothing was cut.
     pub shadow: bool,
     /// When it began.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who ordered it.
     pub by: String,
@@ -52,7 +52,7 @@ pub struct DrillRecord {
 }
 
 impl StoreRow for DrillRecord {
-    const TABLE: StoreTable = StoreTable::DRILLS;
+    const TABLE: StoreTable = StoreTable::Drills;
     const VERSION: u8 = 1;
 }
 
@@ -120,15 +120,7 @@ impl KillSwitch {
         reason: &str,
         at: Moment,
     ) -> Result<PendingKill, KillError> {
-        let order = KillOrder {
-            target: KillTarget::Vendor(vendor.clone()),
-            selector: KillSelector::default(),
-            origin: KillOrigin::Drill,
-            by: by.to_owned(),
-            reason: reason.to_owned(),
-            evidence: None,
-            at,
-        };
+        let order = KillOrder::new(KillTarget::Vendor(vendor.clone()), KillOrigin::Drill, by, reason, at);
         let mut table = self.table();
         self.require_unkilled(&table, &order.target)?;
         let applied = table.kill(&order);
@@ -203,7 +195,7 @@ impl KillSwitch {
             // If this write is lost, the drill counts as not done and is due again.
             let _ = self.store.write(batch).await;
         }
-        let event = KillEvent::of(KillEventKind::Drill, target, &report.by, reason, report.at, 0);
+        let event = KillEvent::of(AuditAct::Drill, target, &report.by, reason, report.at, 0);
         (self.listener)(&KillEvent { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });
     }
 }

@@ -4,55 +4,18 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
+use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget};
+use crate::audit::AuditAct;
 use crate::model::UnixTime;
 
 /// Is called for every event, on the thread where it happens, so it must not wait.
 pub type EventListener = Arc<dyn Fn(&KillEvent) + Send + Sync>;
 
-/// The kind of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KillEventKind {
-    /// A kill that was not in force before.
-    Kill,
-    /// The same kill again.
-    KillAgain,
-    /// Kills were lifted.
-    Restore,
-    /// One of several people agreed to a restore.
-    Approve,
-    /// A kill was ordered for later.
-    Schedule,
-    /// Such an order was taken back.
-    Unschedule,
-    /// A drill ended.
-    Drill,
-    /// A hook was notified of an event, or given up on.
-    Hook,
-}
-
-impl KillEventKind {
-    /// The word for it in the audit trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Kill => "kill",
-            Self::KillAgain => "kill_again",
-            Self::Restore => "restore",
-            Self::Approve => "approve",
-            Self::Schedule => "schedule",
-            Self::Unschedule => "unschedule",
-            Self::Drill => "drill",
-            Self::Hook => "hook",
-        }
-    }
-}
-
 /// One thing that happened at the switch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KillEvent {
-    /// The kind of the event.
-    pub act: KillEventKind,
+    /// What happened: one of the acts of the switch.
+    pub act: AuditAct,
     /// The vendor, or `*`.
     pub vendor: String,
     /// The operator's name, or the gateway's.
@@ -60,7 +23,6 @@ pub struct KillEvent {
     /// The reason, in that person's words.
     pub reason: String,
     /// When it happened.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The generation that it made, or belongs to.
     pub generation: u64,
@@ -88,25 +50,19 @@ impl KillEvent {
     /// The event of an order: operator and reason are those of the order, also where the same kill was in force
     /// already.
     pub(super) fn kill(order: &KillOrder, kill: &Kill, is_new: bool, severed: u64) -> Self {
+        let act = if is_new { AuditAct::Kill } else { AuditAct::KillAgain };
         Self {
-            act: if is_new { KillEventKind::Kill } else { KillEventKind::KillAgain },
-            vendor: order.target.as_str().to_owned(),
-            by: order.by.clone(),
-            reason: order.reason.clone(),
-            at: order.at.wall,
-            generation: kill.generation,
             selector: order.selector.clone(),
             origin: Some(order.origin),
-            lifted: Vec::new(),
             severed,
             evidence: order.evidence.iter().cloned().collect(),
-            outcome: None,
+            ..Self::of(act, &order.target, &order.by, &order.reason, order.at.wall, kill.generation)
         }
     }
 
     /// An event by a person, with nothing severed.
     pub(super) fn of(
-        act: KillEventKind,
+        act: AuditAct,
         target: &KillTarget,
         by: &str,
         reason: &str,
@@ -131,6 +87,6 @@ impl KillEvent {
 
     /// Whether hooks are notified of it: of kills and restores that are meant, not of an exercise.
     pub fn is_for_hooks(&self) -> bool {
-        matches!(self.act, KillEventKind::Kill | KillEventKind::Restore) && self.origin != Some(KillOrigin::Drill)
+        matches!(self.act, AuditAct::Kill | AuditAct::Restore) && self.origin != Some(KillOrigin::Drill)
     }
 }

@@ -5,7 +5,6 @@
 //! process, so that reloads never lose what is in flight. To register, to ask and to leave take three short locks that
 //! no other thread wants, and allocate nothing.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -18,7 +17,7 @@ use super::recheck::{RegisteredRequest, SeveredRequests};
 use super::shard::{CompiledSelector, RegistryShard, thread_index};
 use super::switch::GATEWAY_ACTOR;
 use crate::bounds::KILL_SHARDS;
-use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, Reason, UnixTime, VendorId, debug_fields};
 
 /// A vendor's place on the switch.
 pub struct VendorGate {
@@ -155,14 +154,7 @@ fn cut(why: &str, at: UnixTime) -> Kill {
     Kill::without_order(KillOrigin::Cut, GATEWAY_ACTOR, why, at)
 }
 
-impl fmt::Debug for VendorGate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VendorGate")
-            .field("vendor", &self.vendor)
-            .field("armed", &self.is_armed())
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(VendorGate: vendor);
 
 impl ActiveKills {
     #[inline]

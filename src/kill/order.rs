@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::switch::GATEWAY_ACTOR;
-use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, IdError, Moment, UnixTime, VendorId, words};
 
 /// Whose traffic an order is about.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -110,35 +110,23 @@ impl KillSelector {
     }
 }
 
-/// What made a kill happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KillOrigin {
-    /// A person or machine with a name said so.
-    Operator,
-    /// The gateway itself, on evidence.
-    Trip,
-    /// An order given earlier, for this time.
-    Schedule,
-    /// An exercise of the kill switch.
-    Drill,
-    /// State could not be read at the start.
-    StateUnreadable,
-    /// No kill: a budget was overrun, and what was in flight was severed. New requests of the vendor are still let in.
-    Cut,
-}
-
-impl KillOrigin {
-    /// The word for it in evidence and audit.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Operator => "operator",
-            Self::Trip => "trip",
-            Self::Schedule => "schedule",
-            Self::Drill => "drill",
-            Self::StateUnreadable => "state_unreadable",
-            Self::Cut => "cut",
-        }
+words! {
+    /// What made a kill happen.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum KillOrigin {
+        /// A person or machine with a name said so.
+        Operator = "operator",
+        /// The gateway itself, on evidence.
+        Trip = "trip",
+        /// An order given earlier, for this time.
+        Schedule = "schedule",
+        /// An exercise of the kill switch.
+        Drill = "drill",
+        /// State could not be read at the start.
+        StateUnreadable = "state_unreadable",
+        /// No kill: a budget was overrun, and what was in flight was severed. New requests of the vendor are still let in.
+        Cut = "cut",
     }
 }
 
@@ -146,7 +134,6 @@ impl KillOrigin {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evidence {
     /// When the gateway saw it.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The kind of evidence, in a stable word: `records_exceeded`, `denial_burst`, or a [`KillOrigin`]'s.
     pub kind: String,
@@ -174,10 +161,15 @@ pub struct KillOrder {
 }
 
 impl KillOrder {
+    /// An order about all of the target's traffic.
+    pub fn new(target: KillTarget, origin: KillOrigin, by: &str, reason: &str, at: Moment) -> Self {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        Self { target, selector: KillSelector::default(), origin, by, reason, evidence: None, at }
+    }
+
     /// An order of the gateway itself, about all of the target's traffic.
-    pub fn by_gateway(target: KillTarget, origin: KillOrigin, reason: String, at: Moment) -> Self {
-        let (selector, by) = (KillSelector::default(), GATEWAY_ACTOR.to_owned());
-        Self { target, selector, origin, by, reason, evidence: None, at }
+    pub fn by_gateway(target: KillTarget, origin: KillOrigin, reason: &str, at: Moment) -> Self {
+        Self::new(target, origin, GATEWAY_ACTOR, reason, at)
     }
 
     /// Whether a person ordered it, now or earlier, and it is not the gateway's own finding.
@@ -205,7 +197,6 @@ pub struct Kill {
     #[serde(default)]
     pub everything: bool,
     /// When it was ordered.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// The operator's name, or the gateway's.
     pub by: String,
@@ -235,23 +226,6 @@ impl Kill {
             evidence: Vec::new(),
             more_evidence: 0,
         }
-    }
-}
-
-/// Times as people read them, in UTC and to the millisecond.
-pub(super) mod rfc3339 {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-
-    use crate::model::UnixTime;
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-    pub(in crate::kill) fn serialize<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(time)
-    }
-
-    pub(in crate::kill) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<UnixTime, D::Error> {
-        let text = String::deserialize(from)?;
-        humantime::parse_rfc3339(&text).map(UnixTime::from).map_err(de::Error::custom)
     }
 }
 

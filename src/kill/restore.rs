@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use super::answer::{ApprovalProgress, RestoreReport};
 use super::error::KillError;
-use super::event::{KillEvent, KillEventKind};
+use super::event::KillEvent;
 use super::order::{Kill, KillOrigin, KillSelector, KillTarget};
 use super::switch::{KillSwitch, apply_kills, state};
 use super::table::{KillTable, RestoreApproval};
+use crate::audit::AuditAct;
 use crate::model::Moment;
 use crate::store::{RowError, StoreError, WriteAck};
 
@@ -94,7 +95,7 @@ impl KillSwitch {
         let kills = table.active(&order.target, kills);
         let lifted: Vec<u64> = kills.iter().map(|kill| kill.generation).collect();
         let generation = table.begin_restore(&order.target, &lifted);
-        let event = KillEvent { origin: Some(origin), lifted, ..order.event(KillEventKind::Restore, generation) };
+        let event = KillEvent { origin: Some(origin), lifted, ..order.event(AuditAct::Restore, generation) };
         let written = self.write(table, &order.target, Some(&event));
         PendingRestore { kills, event, written }
     }
@@ -140,7 +141,7 @@ impl KillSwitch {
         written: Result<WriteAck, RowError>,
     ) -> Result<RestoreReport, KillError> {
         persisted(written).await?;
-        (self.listener)(&order.event(KillEventKind::Approve, 0));
+        (self.listener)(&order.event(AuditAct::Approve, 0));
         let table = self.table();
         let entry = table.entry(&order.target);
         Ok(RestoreReport {
@@ -161,7 +162,7 @@ impl RestoreOrder {
         RestoreApproval { by, reason, at: self.at.wall, selector, kills: kills.to_vec() }
     }
 
-    fn event(&self, act: KillEventKind, generation: u64) -> KillEvent {
+    fn event(&self, act: AuditAct, generation: u64) -> KillEvent {
         let event = KillEvent::of(act, &self.target, &self.by, &self.reason, self.at.wall, generation);
         KillEvent { selector: self.selector.clone(), ..event }
     }

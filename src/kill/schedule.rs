@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::KillReport;
 use super::error::{KillError, KillLoadError};
-use super::event::{KillEvent, KillEventKind};
-use super::order::{KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
+use super::event::KillEvent;
+use super::order::{KillOrder, KillOrigin, KillSelector, KillTarget};
 use super::switch::KillSwitch;
 use super::table::KillKeyError;
+use crate::audit::AuditAct;
 use crate::bounds::{SCHEDULED_KILLS_EACH_MAX, SCHEDULED_KILLS_MAX};
 use crate::model::{Lock as _, Moment, UnixTime};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteBatch};
@@ -27,7 +28,6 @@ pub struct ScheduledKillRow {
     #[serde(rename = "reach", default, skip_serializing_if = "KillSelector::is_whole")]
     pub selector: KillSelector,
     /// When the kill is to be carried out.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// Who ordered it.
     pub by: String,
@@ -36,7 +36,7 @@ pub struct ScheduledKillRow {
 }
 
 impl StoreRow for ScheduledKillRow {
-    const TABLE: StoreTable = StoreTable::SCHEDULED_KILLS;
+    const TABLE: StoreTable = StoreTable::ScheduledKills;
     const VERSION: u8 = 1;
 }
 
@@ -89,18 +89,11 @@ impl ScheduledOrders {
 impl ScheduledKillRow {
     /// The order that is carried out. One of a vendor whose contract is gone waits until the contract is back.
     fn order(&self, now: Moment) -> Option<KillOrder> {
-        Some(KillOrder {
-            target: self.target().ok()?,
-            selector: self.selector.clone(),
-            origin: KillOrigin::Schedule,
-            by: self.by.clone(),
-            reason: self.reason.clone(),
-            evidence: None,
-            at: now,
-        })
+        let order = KillOrder::new(self.target().ok()?, KillOrigin::Schedule, &self.by, &self.reason, now);
+        Some(KillOrder { selector: self.selector.clone(), ..order })
     }
 
-    fn event(&self, act: KillEventKind, target: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
+    fn event(&self, act: AuditAct, target: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
         let outcome = Some(format!("order {} for {}", self.id, self.at).into());
         KillEvent { selector: self.selector.clone(), outcome, ..KillEvent::of(act, target, by, reason, now.wall, 0) }
     }
@@ -126,7 +119,7 @@ impl KillSwitch {
             self.schedule.orders().rows.remove(&row.id);
             return Err(error);
         }
-        (self.listener)(&row.event(KillEventKind::Schedule, &order.target, &order.by, &order.reason, order.at));
+        (self.listener)(&row.event(AuditAct::Schedule, &order.target, &order.by, &order.reason, order.at));
         Ok(row)
     }
 
@@ -147,7 +140,7 @@ impl KillSwitch {
         self.write_row(Ok(()), batch).await?;
         self.schedule.orders().rows.remove(&id);
         let target = row.target().map_err(|_| KillError::UnknownVendor)?;
-        (self.listener)(&row.event(KillEventKind::Unschedule, &target, by, reason, now));
+        (self.listener)(&row.event(AuditAct::Unschedule, &target, by, reason, now));
         Ok(row)
     }
 

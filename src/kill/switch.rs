@@ -5,7 +5,6 @@
 //! hook or a dead fleet never delays it. A restore goes the other way: durable first, then open. Never reads the
 //! traffic, and decides nothing but whether a kill is in force.
 
-use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,7 +21,7 @@ use super::pending::PendingKill;
 use super::schedule::KillSchedule;
 use super::table::{AppliedKill, KillTable, KillsRow};
 use super::unconfirmed::UnconfirmedWrites;
-use crate::model::{Clock, Lock as _, Moment, VendorId};
+use crate::model::{Clock, Lock as _, Moment, VendorId, debug_fields};
 use crate::store::{RowError, Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 /// The gateway's name where it acts by itself.
@@ -82,7 +81,7 @@ impl KillSwitch {
     pub fn all_killed(store: Store, clock: Clock, listener: EventListener, why: &str) -> Self {
         let switch = Self::with(store, clock, listener, KillTable::default(), KillSchedule::default());
         let (origin, at) = (KillOrigin::StateUnreadable, switch.clock.now());
-        let order = KillOrder::by_gateway(KillTarget::Everything, origin, why.to_owned(), at);
+        let order = KillOrder::by_gateway(KillTarget::Everything, origin, why, at);
         // A kill of every vendor cannot name an unknown vendor, so it cannot fail, and its report is not needed.
         drop(switch.kill(order));
         switch
@@ -138,8 +137,7 @@ impl KillSwitch {
     ///
     /// `spared` is the request whose own meter has ended it, and that shall still get what its budget had room for.
     pub fn trip(&self, vendor: &VendorId, evidence: Evidence, spared: Option<&InFlight>, now: Moment) {
-        let (target, reason) = (KillTarget::Vendor(vendor.clone()), evidence.kind.clone());
-        let order = KillOrder::by_gateway(target, KillOrigin::Trip, reason, now);
+        let order = KillOrder::by_gateway(KillTarget::Vendor(vendor.clone()), KillOrigin::Trip, &evidence.kind, now);
         let order = KillOrder { evidence: Some(evidence), ..order };
         let mut table = self.table();
         // A vendor without a gate has no traffic that could trip.
@@ -258,15 +256,11 @@ pub struct QueuedEvent {
 }
 
 impl StoreRow for QueuedEvent {
-    const TABLE: StoreTable = StoreTable::HOOK_QUEUE;
+    const TABLE: StoreTable = StoreTable::HookQueue;
     const VERSION: u8 = 1;
 }
 
-impl fmt::Debug for KillSwitch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KillSwitch").field("store", &self.store).finish_non_exhaustive()
-    }
-}
+debug_fields!(KillSwitch: store);
 
 /// Puts the kills of the table in force at these gates.
 pub(super) fn apply_kills(gates: &[Arc<VendorGate>], table: &KillTable) {

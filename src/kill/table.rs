@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget, rfc3339};
+use super::order::{Evidence, Kill, KillOrder, KillOrigin, KillSelector, KillTarget};
 use crate::bounds::{APPROVAL_LIFETIME, KILL_EVIDENCE_MAX};
 use crate::model::{UnixTime, VendorId};
 use crate::store::{RowError, StoreRow, StoreTable, WriteBatch};
@@ -40,7 +40,6 @@ pub struct RestoreApproval {
     /// The reason, in that person's words.
     pub reason: String,
     /// When; it lapses after a day.
-    #[serde(with = "rfc3339")]
     pub at: UnixTime,
     /// What would be restored: approvals of different selectors do not add up.
     #[serde(rename = "reach", default)]
@@ -60,7 +59,7 @@ pub(super) struct KillsRow {
 }
 
 impl StoreRow for KillsRow {
-    const TABLE: StoreTable = StoreTable::KILLS;
+    const TABLE: StoreTable = StoreTable::Kills;
     const VERSION: u8 = 1;
 }
 

@@ -3,27 +3,18 @@
 use std::time::Duration;
 
 use super::{OverrunAction, WindowSpent};
-use crate::model::{Denial, Reason};
+use crate::model::{Denial, Reason, words};
 
-/// Which budget was spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Measure {
-    /// The records budget.
-    Records,
-    /// Body bytes.
-    Bytes,
-    /// Different subjects.
-    Subjects,
-}
-
-impl Measure {
-    /// The word in config, metrics and the audit trail.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Records => "records",
-            Self::Bytes => "bytes",
-            Self::Subjects => "subjects",
-        }
+words! {
+    /// Which budget was spent.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum Measure {
+        /// The records budget.
+        Records = "records",
+        /// Body bytes.
+        Bytes = "bytes",
+        /// Different subjects.
+        Subjects = "subjects",
     }
 }
 

@@ -14,27 +14,18 @@ use std::time::Duration;
 use super::clients::ClientDebts;
 use super::gcra::{Gcra, RateCheck};
 use super::{RequestRate, nanos};
-use crate::model::{ClientId, Lock as _, Moment};
+use crate::model::{ClientId, Lock as _, Moment, words};
 
-/// What a rate is counted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum RateLevel {
-    /// All requests of the vendor.
-    Vendor,
-    /// Requests on one route.
-    Route,
-    /// Requests of one client.
-    Client,
-}
-
-impl RateLevel {
-    /// The name of its policy in the rate limit fields.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Vendor => "vendor",
-            Self::Route => "route",
-            Self::Client => "client",
-        }
+words! {
+    /// What a rate is counted for.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum RateLevel {
+        /// All requests of the vendor.
+        Vendor = "vendor",
+        /// Requests on one route.
+        Route = "route",
+        /// Requests of one client.
+        Client = "client",
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::bounds;
-use crate::model::Direction;
+use crate::model::{Direction, words};
 
 /// A contract's `limits:` section. `None` means the default bound of the product, never 'unlimited'.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -116,27 +116,18 @@ pub struct Budget {
     pub over: OverrunAction,
 }
 
-/// What an overrun of a budget does, from the mildest to the hardest.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum OverrunAction {
-    /// Bodies in flight are ended at the budget; new requests are refused until the window has room.
-    #[default]
-    Refuse,
-    /// All requests of the vendor in flight are severed; new requests are refused until the window has room.
-    Sever,
-    /// The vendor is killed until a person restores it.
-    Kill,
-}
-
-impl OverrunAction {
-    /// The word in a contract.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Refuse => "refuse",
-            Self::Sever => "sever",
-            Self::Kill => "kill",
-        }
+words! {
+    /// What an overrun of a budget does, from the mildest to the hardest.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, serde::Deserialize, schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum OverrunAction {
+        /// Bodies in flight are ended at the budget; new requests are refused until the window has room.
+        #[default]
+        Refuse = "refuse",
+        /// All requests of the vendor in flight are severed; new requests are refused until the window has room.
+        Sever = "sever",
+        /// The vendor is killed until a person restores it.
+        Kill = "kill",
     }
 }
 

@@ -1,28 +1,32 @@
 //! The signature algorithms that the gateway verifies, and why it refuses the others.
 
-/// A JWS algorithm (RFC 7518 section 3, RFC 8037). Symmetric ones do not exist here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Algorithm {
-    /// ECDSA on P-256 with SHA-256.
-    ES256,
-    /// ECDSA on P-384 with SHA-384.
-    ES384,
-    /// ECDSA on P-521 with SHA-512.
-    ES512,
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    RS256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    RS384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    RS512,
-    /// RSASSA-PSS with SHA-256.
-    PS256,
-    /// RSASSA-PSS with SHA-384.
-    PS384,
-    /// RSASSA-PSS with SHA-512.
-    PS512,
-    /// Ed25519 (RFC 8037).
-    EdDSA,
+use super::words;
+
+words! {
+    /// A JWS algorithm (RFC 7518 section 3, RFC 8037). Symmetric ones do not exist here.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum Algorithm {
+        /// ECDSA on P-256 with SHA-256.
+        ES256 = "ES256",
+        /// ECDSA on P-384 with SHA-384.
+        ES384 = "ES384",
+        /// ECDSA on P-521 with SHA-512.
+        ES512 = "ES512",
+        /// RSASSA-PKCS1-v1_5 with SHA-256.
+        RS256 = "RS256",
+        /// RSASSA-PKCS1-v1_5 with SHA-384.
+        RS384 = "RS384",
+        /// RSASSA-PKCS1-v1_5 with SHA-512.
+        RS512 = "RS512",
+        /// RSASSA-PSS with SHA-256.
+        PS256 = "PS256",
+        /// RSASSA-PSS with SHA-384.
+        PS384 = "PS384",
+        /// RSASSA-PSS with SHA-512.
+        PS512 = "PS512",
+        /// Ed25519 (RFC 8037).
+        EdDSA = "EdDSA",
+    }
 }
 
 /// Why a name is not one of [`Algorithm::ALL`].
@@ -37,20 +41,6 @@ pub enum AlgorithmError {
 }
 
 impl Algorithm {
-    /// All that the product verifies.
-    pub const ALL: [Self; 10] = [
-        Self::ES256,
-        Self::ES384,
-        Self::ES512,
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-        Self::PS256,
-        Self::PS384,
-        Self::PS512,
-        Self::EdDSA,
-    ];
-
     /// The algorithm of this name, compared by case as RFC 7515 section 4.1.1 says.
     ///
     /// # Errors
@@ -62,22 +52,6 @@ impl Algorithm {
             _ if name.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("hs")) => AlgorithmError::Symmetric,
             _ => AlgorithmError::Unsupported,
         })
-    }
-
-    /// The name in a JWS header.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::ES256 => "ES256",
-            Self::ES384 => "ES384",
-            Self::ES512 => "ES512",
-            Self::RS256 => "RS256",
-            Self::RS384 => "RS384",
-            Self::RS512 => "RS512",
-            Self::PS256 => "PS256",
-            Self::PS384 => "PS384",
-            Self::PS512 => "PS512",
-            Self::EdDSA => "EdDSA",
-        }
     }
 }
 

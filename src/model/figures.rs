@@ -13,6 +13,17 @@ pub fn thousands(number: u64) -> String {
     text
 }
 
+/// Whether a member of an answer has its default value, and is left out of the JSON.
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Bytes in hexadecimal, two lower-case digits each.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
 /// A number of bytes in decimal units, with one decimal from a kilobyte on: 3200000 as `3.2 MB`.
 pub fn decimal_bytes(number: u64) -> String {
     const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];

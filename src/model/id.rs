@@ -6,6 +6,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::words;
+
 /// Longest id, in bytes: the length of a DNS label, so that an id can become one.
 const ID_BYTES_MAX: usize = 63;
 
@@ -83,30 +85,21 @@ impl std::borrow::Borrow<str> for VendorId {
     }
 }
 
-/// Which way a call goes.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Direction {
-    /// A vendor calls an internal API.
-    Ingress,
-    /// One of our services calls a vendor's API.
-    Egress,
+words! {
+    /// Which way a call goes.
+    #[derive(
+        Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+    )]
+    #[serde(rename_all = "lowercase")]
+    pub enum Direction {
+        /// A vendor calls an internal API.
+        Ingress = "ingress",
+        /// One of our services calls a vendor's API.
+        Egress = "egress",
+    }
 }
 
 impl Direction {
-    /// Both directions, in the order of [`Direction::index`].
-    pub const ALL: [Self; 2] = [Self::Ingress, Self::Egress];
-
-    /// The word used in config, logs and metric labels.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ingress => "ingress",
-            Self::Egress => "egress",
-        }
-    }
-
     /// A place in a table of two.
     pub const fn index(self) -> usize {
         self as usize

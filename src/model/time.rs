@@ -9,8 +9,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. In JSON it is RFC 3339.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+#[schemars(rename = "Time", with = "String", extend("format" = "date-time"))]
 pub struct UnixTime(u64);
 
 impl UnixTime {
@@ -56,6 +61,25 @@ impl fmt::Display for UnixTime {
         let time = UNIX_EPOCH + Duration::from_millis(self.0);
         write!(f, "{}", humantime::format_rfc3339_millis(time))
     }
+}
+
+impl From<UnixTime> for String {
+    fn from(time: UnixTime) -> Self {
+        time.to_string()
+    }
+}
+
+impl TryFrom<String> for UnixTime {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        parse_rfc3339(&text).ok_or("not a time (RFC 3339)")
+    }
+}
+
+/// Reads RFC 3339, such as `2026-11-21T20:00:00Z`; a time without an offset is UTC.
+pub fn parse_rfc3339(text: &str) -> Option<UnixTime> {
+    humantime::parse_rfc3339_weak(text).ok().map(UnixTime::from)
 }
 
 impl From<SystemTime> for UnixTime {

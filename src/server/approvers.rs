@@ -23,7 +23,7 @@ struct KnownOperator {
 }
 
 impl StoreRow for KnownOperator {
-    const TABLE: StoreTable = StoreTable::OPERATORS;
+    const TABLE: StoreTable = StoreTable::Operators;
     const VERSION: u8 = 1;
 }
 
@@ -42,7 +42,7 @@ pub(super) fn record(store: &Store, operators: &[Operator], now: UnixTime) -> Re
     }
     for (name, _) in &before {
         if name != FIRST_START && !operators.iter().any(|operator| operator.name.as_bytes() == name) {
-            batch.delete(StoreTable::OPERATORS, name);
+            batch.delete(StoreTable::Operators, name);
         }
     }
     for operator in operators {

@@ -13,9 +13,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::admin::{Actor, RefusedCall};
+use crate::admin::RefusedCall;
 use crate::audit::{AuditAct, AuditError, AuditKey, AuditRecord, AuditTrail};
 use crate::config;
+use crate::kill::GATEWAY_ACTOR;
 use crate::model::{Clock, UnixTime};
 
 /// Why the audit trail cannot be kept.
@@ -72,35 +73,16 @@ fn make_key(path: &Path) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A line about what an operator did.
-pub(super) fn by_actor(
-    actor: &Actor,
-    act: AuditAct,
-    subject: &str,
-    reason: &str,
-    detail: Value,
-    at: UnixTime,
-) -> AuditRecord {
-    let (subject, reason) = (subject.to_owned(), reason.to_owned());
-    AuditRecord { at, actor: actor.name.clone(), act, subject, reason, detail }
-}
-
 /// A line about what the gateway did by itself.
 pub(super) fn by_gateway(act: AuditAct, reason: &str, at: UnixTime) -> AuditRecord {
-    let actor = "vendorgate".to_owned();
-    AuditRecord { at, act, subject: actor.clone(), actor, reason: reason.to_owned(), detail: Value::Null }
+    AuditRecord::new(at, GATEWAY_ACTOR, act, GATEWAY_ACTOR, reason, Value::Null)
 }
 
 /// A line about an admin call that was refused.
 pub(super) fn refusal(refused: &RefusedCall<'_>) -> AuditRecord {
-    AuditRecord {
-        at: refused.at,
-        actor: refused.operator.unwrap_or("-").to_owned(),
-        act: AuditAct::AdminRefused,
-        subject: refused.call.unwrap_or("-").to_owned(),
-        reason: refused.reason.to_owned(),
-        detail: serde_json::json!({ "peer": refused.peer.to_string(), "request_id": refused.request_id }),
-    }
+    let (actor, subject) = (refused.operator.unwrap_or("-"), refused.call.unwrap_or("-"));
+    let detail = serde_json::json!({ "peer": refused.peer.to_string(), "request_id": refused.request_id });
+    AuditRecord::new(refused.at, actor, AuditAct::AdminRefused, subject, refused.reason, detail)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::model::{Direction, Moment, VendorId};
 use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 impl StoreRow for LedgerSnapshot {
-    const TABLE: StoreTable = StoreTable::BUDGETS;
+    const TABLE: StoreTable = StoreTable::Budgets;
     const VERSION: u8 = 1;
 }
 
@@ -57,7 +57,7 @@ pub(super) fn restore(vendor: &VendorRuntime, store: &Store, switch: &KillSwitch
         Err(error) => {
             tracing::error!(vendor = %vendor.id(), %error, "what the vendor has used of its limits cannot be read: it is killed");
             let (target, origin) = (KillTarget::Vendor(vendor.id().clone()), KillOrigin::StateUnreadable);
-            let reason = "what it has used of its limits cannot be read".to_owned();
+            let reason = "what it has used of its limits cannot be read";
             let order = KillOrder::by_gateway(target, origin, reason, now);
             // The vendor has a gate, so it is known and the kill cannot fail. There is no traffic yet that could be
             // waited for.

@@ -34,7 +34,7 @@ pub(super) struct ContractMatch {
 }
 
 impl StoreRow for ContractMatch {
-    const TABLE: StoreTable = StoreTable::CONTRACTS;
+    const TABLE: StoreTable = StoreTable::Contracts;
     const VERSION: u8 = 1;
 }
 
@@ -206,15 +206,10 @@ impl KillTransfer<'_> {
         tracing::warn!(vendor = %self.to.vendor, generation = kill.generation, "cut off too: {said}");
         self.switch.gate(&self.to.vendor);
         let detail = format!("{said}; order {} of {}", kill.generation, kill.by);
-        let order = KillOrder {
-            target,
-            selector,
-            origin: KillOrigin::Operator,
-            by: kill.by.clone(),
-            reason: format!("{} ({why})", kill.reason),
-            evidence: Some(Evidence { at: self.now.wall, kind: "taken_over".to_owned(), detail }),
-            at: self.now,
-        };
+        let evidence = Some(Evidence { at: self.now.wall, kind: "taken_over".to_owned(), detail });
+        let reason = format!("{} ({why})", kill.reason);
+        let order = KillOrder::new(target, KillOrigin::Operator, &kill.by, &reason, self.now);
+        let order = KillOrder { selector, evidence, ..order };
         // Nothing that it covers is in flight yet, and a failed write is retried.
         drop(self.switch.kill(order));
         self.reported.push(said);

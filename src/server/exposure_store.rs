@@ -10,7 +10,7 @@ use crate::store::{Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch
 const HOUR_MS: u64 = 3_600_000;
 
 impl StoreRow for ExposureBucket {
-    const TABLE: StoreTable = StoreTable::EXPOSURE;
+    const TABLE: StoreTable = StoreTable::Exposure;
     const VERSION: u8 = 1;
 }
 
@@ -51,8 +51,8 @@ pub(super) fn tidy(store: &Store, from: UnixTime, now: UnixTime) -> Result<(), S
         let (first, _) = ExposureBucket::keys(&vendor, UnixTime::default());
         let (kept, _) = ExposureBucket::keys(&vendor, expired);
         let mut batch = WriteBatch::new();
-        for (key, _) in store.range_bytes(StoreTable::EXPOSURE, first.as_bytes(), Some(kept.as_bytes()), usize::MAX)? {
-            batch.delete(StoreTable::EXPOSURE, &key);
+        for (key, _) in store.range_bytes(StoreTable::Exposure, first.as_bytes(), Some(kept.as_bytes()), usize::MAX)? {
+            batch.delete(StoreTable::Exposure, &key);
         }
         let (begin, _) = ExposureBucket::keys(&vendor, from.max(expired));
         let (end, _) = ExposureBucket::keys(&vendor, folded);
@@ -72,7 +72,7 @@ pub(super) fn tidy(store: &Store, from: UnixTime, now: UnixTime) -> Result<(), S
 /// Every vendor of whom anything is kept, those of contracts that are gone too.
 fn vendors(store: &Store) -> Result<Vec<String>, StoreError> {
     let (mut vendors, mut from) = (Vec::new(), Vec::new());
-    while let Some((key, _)) = store.range_bytes(StoreTable::EXPOSURE, &from, None, 1)?.pop() {
+    while let Some((key, _)) = store.range_bytes(StoreTable::Exposure, &from, None, 1)?.pop() {
         let name = key.split(|byte| *byte == 0).next().unwrap_or_default();
         from = [name, &[1]].concat();
         vendors.push(String::from_utf8_lossy(name).into_owned());

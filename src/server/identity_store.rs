@@ -25,7 +25,7 @@ struct ClientRow {
 }
 
 impl StoreRow for ClientRow {
-    const TABLE: StoreTable = StoreTable::ROTATION_MARKS;
+    const TABLE: StoreTable = StoreTable::RotationMarks;
     const VERSION: u8 = 1;
 }
 
@@ -36,7 +36,7 @@ struct KeyRow {
 }
 
 impl StoreRow for KeyRow {
-    const TABLE: StoreTable = StoreTable::SIGNING_KEYS;
+    const TABLE: StoreTable = StoreTable::SigningKeys;
     const VERSION: u8 = 1;
 }
 
@@ -59,7 +59,7 @@ enum RevokedColumn {
 }
 
 impl StoreRow for RevocationRow {
-    const TABLE: StoreTable = StoreTable::REVOCATIONS;
+    const TABLE: StoreTable = StoreTable::Revocations;
     const VERSION: u8 = 1;
 }
 
@@ -125,13 +125,13 @@ impl RevocationStore for IdentityStore {
 
     fn lift(&self, revocation: &Revocation) -> io::Result<()> {
         let mut batch = WriteBatch::new();
-        batch.delete(StoreTable::REVOCATIONS, &revocation_key(revocation));
+        batch.delete(StoreTable::Revocations, &revocation_key(revocation));
         self.0.write_blocking(batch).map_err(io::Error::other)
     }
 
     fn forget(&self, revocation: &Revocation) {
         let mut batch = WriteBatch::new();
-        batch.delete(StoreTable::REVOCATIONS, &revocation_key(revocation));
+        batch.delete(StoreTable::Revocations, &revocation_key(revocation));
         drop(self.0.write(batch));
     }
 }

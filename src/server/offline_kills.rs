@@ -177,16 +177,12 @@ impl OfflineKill {
 
     fn into_order(self, now: Moment) -> KillOrder {
         let detail = format!("left in the state folder at {}", UnixTime::from_millis(self.at_ms));
-        KillOrder {
-            // It was parsed when it was read.
-            target: KillTarget::parse(&self.vendor).unwrap_or(KillTarget::Everything),
-            selector: self.selector,
-            origin: KillOrigin::Operator,
-            by: format!("shell:{}", self.by),
-            reason: self.reason,
-            evidence: Some(Evidence { at: now.wall, kind: "left_order".to_owned(), detail }),
-            at: now,
-        }
+        let evidence = Some(Evidence { at: now.wall, kind: "left_order".to_owned(), detail });
+        // It was parsed when it was read.
+        let target = KillTarget::parse(&self.vendor).unwrap_or(KillTarget::Everything);
+        let by = format!("shell:{}", self.by);
+        let order = KillOrder::new(target, KillOrigin::Operator, &by, &self.reason, now);
+        KillOrder { selector: self.selector, evidence, ..order }
     }
 }
 
@@ -195,7 +191,7 @@ fn unreadable(path: &Path, why: &str, now: Moment) -> KillOrder {
     tracing::error!(path = %path.display(), why, "an order that was left cannot be read: everything is cut off");
     let reason =
         format!("the order {name} that was left in the state folder cannot be read, so it may be about anybody");
-    KillOrder::by_gateway(KillTarget::Everything, KillOrigin::Operator, reason, now)
+    KillOrder::by_gateway(KillTarget::Everything, KillOrigin::Operator, &reason, now)
 }
 
 #[cfg(test)]

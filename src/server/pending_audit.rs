@@ -76,14 +76,8 @@ async fn try_import(path: &Path, audit: &AuditTrail) -> io::Result<()> {
 }
 
 fn entry(note: &PendingAuditRecord) -> AuditRecord {
-    AuditRecord {
-        at: UnixTime::from_millis(note.at_ms),
-        actor: format!("shell:{}", note.actor),
-        act: AuditAct::Keys,
-        subject: note.subject.clone(),
-        reason: note.reason.clone(),
-        detail: json!({ "done": note.done }),
-    }
+    let (at, actor) = (UnixTime::from_millis(note.at_ms), format!("shell:{}", note.actor));
+    AuditRecord::new(at, &actor, AuditAct::Keys, &note.subject, &note.reason, json!({ "done": note.done }))
 }
 
 fn notes_of(place: &Path) -> PathBuf {

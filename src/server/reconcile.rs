@@ -72,15 +72,9 @@ fn reinstate(switch: &KillSwitch, lines: &[RecalledLine], now: Moment) -> usize 
             switch.gate(vendor);
         }
         let detail = format!("order {} of {}: the trail has it, the state had not", kill.generation, kill.by);
-        let order = KillOrder {
-            target: kill.target.clone(),
-            selector: kill.selector.clone(),
-            origin: KillOrigin::Operator,
-            by: kill.by.clone(),
-            reason: kill.reason.clone(),
-            evidence: Some(Evidence { at: now.wall, kind: "recollected".to_owned(), detail }),
-            at: now,
-        };
+        let evidence = Some(Evidence { at: now.wall, kind: "recollected".to_owned(), detail });
+        let order = KillOrder::new(kill.target.clone(), KillOrigin::Operator, &kill.by, &kill.reason, now);
+        let order = KillOrder { selector: kill.selector.clone(), evidence, ..order };
         // Nothing is in flight yet, and a failed write is retried.
         drop(switch.kill(order));
     }

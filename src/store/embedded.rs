@@ -24,7 +24,6 @@ use crate::model::ReadWriteLock as _;
 
 /// The schema of the file: the set of tables and how keys are built.
 const SCHEMA: u32 = 1;
-const META: &str = "meta";
 const SCHEMA_KEY: &[u8] = b"schema";
 
 /// Opens the database: at the start, and again after an engine error.
@@ -290,13 +289,13 @@ fn initialize(folder: &StateFolder) -> Result<(), StoreError> {
 
 fn write_schema(database: &Database) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
-    transaction.open_table(definition(META))?.insert(SCHEMA_KEY, SCHEMA.to_string().as_bytes())?;
+    transaction.open_table(definition(StoreTable::Meta.as_str()))?.insert(SCHEMA_KEY, SCHEMA.to_string().as_bytes())?;
     transaction.commit()?;
     Ok(())
 }
 
 fn check_schema(database: &Database) -> Result<(), StoreError> {
-    let found = match open_table(&read(database)?, StoreTable(META))? {
+    let found = match open_table(&read(database)?, StoreTable::Meta)? {
         Some(table) => table.get(SCHEMA_KEY).map_err(StoreError::read)?.map(|value| value.value().to_vec()),
         None => None,
     };
@@ -312,7 +311,7 @@ type OpenTable = redb::ReadOnlyTable<&'static [u8], &'static [u8]>;
 
 /// Opens a table; `None` for one that was never written to, which counts as empty.
 fn open_table(transaction: &ReadTransaction, table: StoreTable) -> Result<Option<OpenTable>, StoreError> {
-    match transaction.open_table(definition(table.name())) {
+    match transaction.open_table(definition(table.as_str())) {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
         Err(error) => Err(StoreError::read(error)),
@@ -320,5 +319,5 @@ fn open_table(transaction: &ReadTransaction, table: StoreTable) -> Result<Option
 }
 
 fn row<R: StoreRow>(bytes: &[u8]) -> Result<R, StoreError> {
-    decode(bytes).map_err(|error| StoreError::Row { table: R::TABLE.name(), source: Arc::new(error) })
+    decode(bytes).map_err(|error| StoreError::Row { table: R::TABLE.as_str(), source: Arc::new(error) })
 }

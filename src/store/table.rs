@@ -6,55 +6,37 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A named table of byte keys. The list is closed so that two rooms can never share one by accident.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StoreTable(pub(super) &'static str);
+use crate::model::words;
 
-impl StoreTable {
-    /// Kills by vendor, with who, why and the evidence.
-    pub const KILLS: Self = Self("kills");
-    /// Kills to come, by time.
-    pub const SCHEDULED_KILLS: Self = Self("scheduled_kills");
-    /// The last drill of each vendor.
-    pub const DRILLS: Self = Self("drills");
-    /// Events that hooks are still to be called for, in order.
-    pub const HOOK_QUEUE: Self = Self("hook_queue");
-    /// Revoked tokens, clients and times of issue.
-    pub const REVOCATIONS: Self = Self("revocations");
-    /// The newest `iat` that each client has used.
-    pub const ROTATION_MARKS: Self = Self("rotation_marks");
-    /// When each signing key was first seen.
-    pub const SIGNING_KEYS: Self = Self("signing_keys");
-    /// What is used of each budget window.
-    pub const BUDGETS: Self = Self("budgets");
-    /// Exposure by vendor, route, field and hour.
-    pub const EXPOSURE: Self = Self("exposure");
-
-    /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a
-    /// restore.
-    pub const CONTRACTS: Self = Self("contracts");
-    /// Since when each operator has had its role and token.
-    pub const OPERATORS: Self = Self("operators");
-
-    /// All tables, in no particular order.
-    #[cfg(test)]
-    pub const ALL: [Self; 11] = [
-        Self::KILLS,
-        Self::SCHEDULED_KILLS,
-        Self::DRILLS,
-        Self::HOOK_QUEUE,
-        Self::REVOCATIONS,
-        Self::ROTATION_MARKS,
-        Self::SIGNING_KEYS,
-        Self::BUDGETS,
-        Self::EXPOSURE,
-        Self::CONTRACTS,
-        Self::OPERATORS,
-    ];
-
-    /// The name in the file.
-    pub const fn name(self) -> &'static str {
-        self.0
+words! {
+    /// A named table of byte keys. The list is closed so that two rooms can never share one by accident.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum StoreTable {
+        /// The version of the schema.
+        Meta = "meta",
+        /// Kills by vendor, with who, why and the evidence.
+        Kills = "kills",
+        /// Kills to come, by time.
+        ScheduledKills = "scheduled_kills",
+        /// The last drill of each vendor.
+        Drills = "drills",
+        /// Events that hooks are still to be called for, in order.
+        HookQueue = "hook_queue",
+        /// Revoked tokens, clients and times of issue.
+        Revocations = "revocations",
+        /// The newest `iat` that each client has used.
+        RotationMarks = "rotation_marks",
+        /// When each signing key was first seen.
+        SigningKeys = "signing_keys",
+        /// What is used of each budget window.
+        Budgets = "budgets",
+        /// Exposure by vendor, route, field and hour.
+        Exposure = "exposure",
+        /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a
+        /// restore.
+        Contracts = "contracts",
+        /// Since when each operator has had its role and token.
+        Operators = "operators",
     }
 }
 
@@ -166,7 +148,7 @@ mod tests {
     }
 
     impl StoreRow for Mark {
-        const TABLE: StoreTable = StoreTable::ROTATION_MARKS;
+        const TABLE: StoreTable = StoreTable::RotationMarks;
         const VERSION: u8 = 2;
 
         fn upgrade(version: u8, json: &[u8]) -> Result<Self, RowError> {
@@ -194,7 +176,7 @@ mod tests {
 
     #[test]
     fn table_names_are_unique() {
-        let names: std::collections::BTreeSet<_> = StoreTable::ALL.iter().map(|t| t.name()).collect();
+        let names: std::collections::BTreeSet<_> = StoreTable::ALL.iter().map(|t| t.as_str()).collect();
         assert_eq!(names.len(), StoreTable::ALL.len());
     }
 }

@@ -16,7 +16,7 @@ struct Kill {
 }
 
 impl StoreRow for Kill {
-    const TABLE: StoreTable = StoreTable::KILLS;
+    const TABLE: StoreTable = StoreTable::Kills;
     const VERSION: u8 = 1;
 }
 
@@ -40,8 +40,8 @@ fn rows_survive_closing_and_come_back_in_order() {
             store.write_blocking(put(key.as_bytes(), reason)).unwrap();
         }
         let mut batch = put(b"d", "4");
-        batch.delete(StoreTable::KILLS, b"a");
-        batch.put_bytes(StoreTable::EXPOSURE, b"x", vec![1, 2]);
+        batch.delete(StoreTable::Kills, b"a");
+        batch.put_bytes(StoreTable::Exposure, b"x", vec![1, 2]);
         store.write_blocking(batch).unwrap();
     }
     let store = Store::open(folder.path()).unwrap();
@@ -50,7 +50,7 @@ fn rows_survive_closing_and_come_back_in_order() {
     assert_eq!(all, [("b", "2"), ("c", "3"), ("d", "4")].map(|(k, r)| (k.as_bytes().to_vec(), r.to_owned())));
     assert_eq!(store.range::<Kill>(b"b", Some(b"d"), 1).unwrap().len(), 1);
     assert_eq!(store.range::<Kill>(b"d", Some(b"b"), 9).unwrap(), []);
-    assert_eq!(store.get_bytes(StoreTable::EXPOSURE, b"x").unwrap(), Some(vec![1, 2]));
+    assert_eq!(store.get_bytes(StoreTable::Exposure, b"x").unwrap(), Some(vec![1, 2]));
     assert!(store.is_durable());
 }
 
@@ -126,7 +126,7 @@ fn another_schema_is_refused() {
     drop(Store::open(folder.path()).unwrap());
     let database = redb::Database::open(folder.path().join("state.redb")).unwrap();
     let mut batch = WriteBatch::new();
-    batch.put_bytes(StoreTable("meta"), b"schema", b"99".to_vec());
+    batch.put_bytes(StoreTable::Meta, b"schema", b"99".to_vec());
     writer::commit(&database, [&batch].into_iter()).unwrap();
     drop(database);
     let error = Store::open(folder.path()).unwrap_err();

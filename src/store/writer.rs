@@ -111,10 +111,10 @@ pub(super) fn commit<'a>(
 fn apply(transaction: &WriteTransaction, change: &RowChange) -> Result<(), redb::Error> {
     match change {
         RowChange::Put { table, key, value } => {
-            transaction.open_table(definition(table.0))?.insert(key.as_slice(), value.as_slice())?;
+            transaction.open_table(definition(table.as_str()))?.insert(key.as_slice(), value.as_slice())?;
         }
         RowChange::Delete { table, key } => {
-            transaction.open_table(definition(table.0))?.remove(key.as_slice())?;
+            transaction.open_table(definition(table.as_str()))?.remove(key.as_slice())?;
         }
     }
     Ok(())

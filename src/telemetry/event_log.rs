@@ -15,7 +15,7 @@ use tracing_subscriber::fmt::{FormatFields, MakeWriter};
 
 use super::log::LogFormat;
 use super::log_writer::{LogBuffers, LogWriter};
-use crate::model::{escape_unprintable, is_printable};
+use crate::model::{debug_fields, escape_unprintable, is_printable};
 
 /// Where events go; cloning shares it.
 #[derive(Clone)]
@@ -43,11 +43,7 @@ impl EventLog {
     }
 }
 
-impl fmt::Debug for EventLog {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventLog").field("format", &self.format).finish_non_exhaustive()
-    }
-}
+debug_fields!(EventLog: format);
 
 impl EventQueue {
     /// Events that were lost because their reader was too slow.

@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crate::model::{Direction, Reason, UnixTime, is_printable, push_escape};
+use crate::model::{Direction, Reason, UnixTime, is_printable, push_escape, words};
 
 use super::log::LogFormat;
 
@@ -52,25 +52,16 @@ pub struct ExchangeLine<'a> {
     pub overhead_us: u64,
 }
 
-/// How an exchange ended before its answer's last byte.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EarlyEnd {
-    /// The gateway cut it, or the upstream did.
-    BrokenOff,
-    /// The caller closed the connection, or its stream.
-    CallerLeft,
-    /// The gateway stopped, and the exchange was still under way at the end of the drain.
-    GatewayStopped,
-}
-
-impl EarlyEnd {
-    /// The word in log lines and admin answers.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::BrokenOff => "broken_off",
-            Self::CallerLeft => "caller_left",
-            Self::GatewayStopped => "gateway_stopped",
-        }
+words! {
+    /// How an exchange ended before its answer's last byte.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum EarlyEnd {
+        /// The gateway cut it, or the upstream did.
+        BrokenOff = "broken_off",
+        /// The caller closed the connection, or its stream.
+        CallerLeft = "caller_left",
+        /// The gateway stopped, and the exchange was still under way at the end of the drain.
+        GatewayStopped = "gateway_stopped",
     }
 }
 

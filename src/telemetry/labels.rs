@@ -2,34 +2,22 @@
 //!
 //! Dashboards and alerts use these words, so none is ever renamed.
 
-/// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LimitLabel {
-    /// Requests per time.
-    Requests,
-    /// Requests in flight.
-    Concurrency,
-    /// Records per window.
-    Records,
-    /// Bytes per window.
-    Bytes,
-    /// Different subjects per window, where the contract limits them.
-    Subjects,
-}
+use crate::model::words;
 
-impl LimitLabel {
-    /// Every limit, in the order of its number.
-    pub const ALL: [Self; 5] = [Self::Requests, Self::Concurrency, Self::Records, Self::Bytes, Self::Subjects];
-
-    /// The word used in config and metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Requests => "requests",
-            Self::Concurrency => "concurrency",
-            Self::Records => "records",
-            Self::Bytes => "bytes",
-            Self::Subjects => "subjects",
-        }
+words! {
+    /// A limit of a contract, as the label of `vendorgate_limit_remaining_ratio`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum LimitLabel {
+        /// Requests per time.
+        Requests = "requests",
+        /// Requests in flight.
+        Concurrency = "concurrency",
+        /// Records per window.
+        Records = "records",
+        /// Bytes per window.
+        Bytes = "bytes",
+        /// Different subjects per window, where the contract limits them.
+        Subjects = "subjects",
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::net::{TcpStream, UnixStream};
 
 use super::{ClientError, Destination, HttpClient};
 use crate::http::{ByteStream, ExpectedResponse, PendingResponse, ScreenedStream, Url, UrlScheme, is_loopback_address};
+use crate::model::debug_fields;
 
 /// What drives a connection: it must be polled for any byte to move.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -52,11 +53,7 @@ impl ResponseStream {
     }
 }
 
-impl std::fmt::Debug for ResponseStream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ResponseStream").field("status", &self.status).finish_non_exhaustive()
-    }
-}
+debug_fields!(ResponseStream: status);
 
 impl HttpClient {
     pub(super) async fn connect(&self, to: &Destination) -> io::Result<Box<dyn ByteStream>> {

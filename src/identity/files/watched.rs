@@ -4,7 +4,6 @@
 //! in force (its own dates still apply), and the problem is logged once per change. Files are never read while a
 //! request is decided about.
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Weak};
@@ -13,35 +12,24 @@ use arc_swap::ArcSwapOption;
 
 use crate::bounds::{FILE_POLL, ISSUER_ANSWER_BYTES_MAX};
 use crate::identity::keys::issuer_keys::next_generation;
-use crate::model::{Lock as _, with_causes};
+use crate::model::{Lock as _, debug_fields, with_causes, words};
 
 use super::read::read_bounded;
 
-/// What a vendor's file is for, in logs, metrics, `status` and `/readyz`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum FileKind {
-    /// The authorities that may issue the vendor's certificate, and their revocation lists.
-    Authorities,
-    /// The secrets by which the vendor signs its bodies.
-    WebhookSecrets,
-    /// The token that the vendor shows in a handshake of Meta's kind.
-    VerifyToken,
-    /// The client secret by which the vendor's issuer knows us.
-    IntrospectionSecret,
-    /// The signing keys of the vendor's issuer.
-    Keys,
-}
-
-impl FileKind {
-    /// The word in metric labels and `status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Authorities => "authorities",
-            Self::WebhookSecrets => "webhook_secrets",
-            Self::VerifyToken => "verify_token",
-            Self::IntrospectionSecret => "introspection_secret",
-            Self::Keys => "jwks",
-        }
+words! {
+    /// What a vendor's file is for, in logs, metrics, `status` and `/readyz`.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+    pub enum FileKind {
+        /// The authorities that may issue the vendor's certificate, and their revocation lists.
+        Authorities = "authorities",
+        /// The secrets by which the vendor signs its bodies.
+        WebhookSecrets = "webhook_secrets",
+        /// The token that the vendor shows in a handshake of Meta's kind.
+        VerifyToken = "verify_token",
+        /// The client secret by which the vendor's issuer knows us.
+        IntrospectionSecret = "introspection_secret",
+        /// The signing keys of the vendor's issuer.
+        Keys = "jwks",
     }
 }
 
@@ -167,11 +155,7 @@ impl<T: Send + Sync + 'static> WatchedFiles<T> {
     }
 }
 
-impl<T> fmt::Debug for WatchedFiles<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("files", &self.files).finish_non_exhaustive()
-    }
-}
+debug_fields!([<T>] WatchedFiles<T>: files);
 
 fn digest(contents: &[Vec<u8>]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();

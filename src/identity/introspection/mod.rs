@@ -38,7 +38,7 @@ use crate::identity::keys::schedule::FetchQuota;
 use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::IntrospectionSettings;
 use crate::identity::token::claims;
-use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, with_causes};
+use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, with_causes, words};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -52,35 +52,21 @@ pub struct IntrospectionStatus {
     pub last_error: Option<String>,
 }
 
-/// How the gateway decided about an opaque token.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum IntrospectionOutcome {
-    /// The issuer was asked, and said that the token is active.
-    Active,
-    /// The issuer was asked, and said that it is not.
-    Inactive,
-    /// The issuer was asked, and gave no readable answer.
-    Failed,
-    /// The issuer was not asked: a cached answer was used. The request that caused a question counts here, too, when it
-    /// reads the answer.
-    Cached,
-    /// The issuer was not asked: too many requests wanted to at once.
-    Shed,
-}
-
-impl IntrospectionOutcome {
-    /// All outcomes, in the order of [`IntrospectionStatus::outcomes`].
-    pub const ALL: [Self; 5] = [Self::Active, Self::Inactive, Self::Failed, Self::Cached, Self::Shed];
-
-    /// The name in metric labels and `status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Inactive => "inactive",
-            Self::Failed => "failed",
-            Self::Cached => "kept",
-            Self::Shed => "shed",
-        }
+words! {
+    /// How the gateway decided about an opaque token.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub enum IntrospectionOutcome {
+        /// The issuer was asked, and said that the token is active.
+        Active = "active",
+        /// The issuer was asked, and said that it is not.
+        Inactive = "inactive",
+        /// The issuer was asked, and gave no readable answer.
+        Failed = "failed",
+        /// The issuer was not asked: a cached answer was used. The request that caused a question counts here, too, when it
+        /// reads the answer.
+        Cached = "kept",
+        /// The issuer was not asked: too many requests wanted to at once.
+        Shed = "shed",
     }
 }
 

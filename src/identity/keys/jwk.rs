@@ -3,7 +3,6 @@
 //! A key verifies only with the algorithm that its own `alg`, `kty` and `crv` allow, so no token can choose how it is
 //! checked. Symmetric keys, private keys and RSA keys below 2048 bits are refused.
 
-use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::signature::{
@@ -23,7 +22,7 @@ use crate::bounds::{KEY_ID_BYTES_MAX, RSA_BITS_MAX, RSA_BITS_MIN};
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, JsonError, Object};
 use crate::identity::token::jwt::{UnverifiedSignature, decode, decode_digest};
-use crate::model::{Algorithm, UnixTime};
+use crate::model::{Algorithm, UnixTime, debug_fields};
 
 use super::roca;
 
@@ -82,14 +81,7 @@ impl VerificationKey {
     }
 }
 
-impl fmt::Debug for VerificationKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VerificationKey")
-            .field("key_id", &self.key_id)
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(VerificationKey: key_id, algorithm);
 
 /// Reads a JWK. Returns one key for each algorithm: one, or six for an RSA key without `alg`.
 pub(crate) fn read(jwk: &Object) -> Result<Vec<VerificationKey>, UnusableKey> {

@@ -2,8 +2,6 @@
 //!
 //! Takes no part in deciding who a caller is. Private keys are generated here and cannot be read out.
 
-use std::fmt;
-
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
@@ -15,7 +13,7 @@ use aws_lc_rs::signature::{
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::model::Algorithm;
+use crate::model::{Algorithm, debug_fields};
 
 /// The machine could not make a key or a signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -155,11 +153,4 @@ fn rsa(padding: &'static dyn RsaEncoding) -> Result<SigningPair, SigningError> {
     Ok(SigningPair::Rsa(RsaKeyPair::generate(KeySize::Rsa2048)?, padding))
 }
 
-impl fmt::Debug for SigningKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SigningKey")
-            .field("key_id", &self.key_id)
-            .field("algorithm", &self.algorithm)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(SigningKey: key_id, algorithm);

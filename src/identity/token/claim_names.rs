@@ -7,7 +7,7 @@
 use crate::bounds::{CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT};
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, JsonError, Object};
-use crate::model::{FieldPath, PathStep};
+use crate::model::{FieldPath, PathStep, words};
 
 /// The path of a claim: its name, or the names from the payload down to it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,35 +105,24 @@ impl Default for TokenShape {
     }
 }
 
-/// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in the
-/// tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum HeaderMember {
-    /// `jku`: the address of a key set. Never fetched.
-    Jku,
-    /// `x5u`: the address of a certificate. Never fetched.
-    X5u,
-    /// `x5c`: a certificate chain. Never read.
-    X5c,
-    /// `cty`: the type of the payload. The payload is read as claims, whatever this says.
-    Cty,
+words! {
+    /// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in the
+    /// tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum HeaderMember {
+        /// `jku`: the address of a key set. Never fetched.
+        Jku = "jku",
+        /// `x5u`: the address of a certificate. Never fetched.
+        X5u = "x5u",
+        /// `x5c`: a certificate chain. Never read.
+        X5c = "x5c",
+        /// `cty`: the type of the payload. The payload is read as claims, whatever this says.
+        Cty = "cty",
+    }
 }
 
 impl HeaderMember {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Jku, Self::X5u, Self::X5c, Self::Cty];
-
-    /// The member's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Jku => "jku",
-            Self::X5u => "x5u",
-            Self::X5c => "x5c",
-            Self::Cty => "cty",
-        }
-    }
-
     pub(crate) const fn error(self) -> AuthError {
         match self {
             Self::Jku | Self::X5u | Self::X5c => AuthError::EmbeddedKey,

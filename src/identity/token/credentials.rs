@@ -2,14 +2,13 @@
 //!
 //! RFC 6750 section 2.1, RFC 9449 section 7.1. Reads only; never decides.
 
-use std::fmt;
-
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method};
 use percent_encoding::percent_decode_str;
 
 use crate::identity::certificate::peer::PeerCertificate;
 use crate::identity::error::AuthError;
+use crate::model::debug_fields;
 
 /// The parts of a request by which its caller proves itself, as the gateway has already read and cleaned them.
 #[derive(Clone, Copy)]
@@ -30,12 +29,8 @@ pub struct PresentedRequest<'a> {
     pub peer_certificate: Option<&'a PeerCertificate>,
 }
 
-/// Headers hold the token, and a path may hold a person's name: neither is printed.
-impl fmt::Debug for PresentedRequest<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Presented").field("method", self.method).finish_non_exhaustive()
-    }
-}
+// Headers hold the token, and a path may hold a person's name: neither is printed.
+debug_fields!(PresentedRequest<'_>: method);
 
 /// The authentication scheme of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

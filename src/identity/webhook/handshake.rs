@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 
 use crate::bounds::WEBHOOK_CHALLENGE_BYTES_MAX;
 use crate::identity::json::{Json, Object};
-use crate::model::Secret;
+use crate::model::{Secret, hex};
 
 use super::recipe::WebhookHandshake;
 use super::template::WebhookRequest;
@@ -84,7 +84,7 @@ fn zoom(object: &Object, secret: &Secret<Vec<u8>>) -> Option<HandshakeReply> {
     let is_one = object.text("event") == Ok(Some("endpoint.url_validation"));
     let token = payload.text("plainToken").ok()?.filter(|token| is_one && is_plain(token))?;
     let mac = Tag::of(WebhookProof::HmacSha256, secret.expose(), &[token.as_bytes()]);
-    let encrypted: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
+    let encrypted = hex(&mac);
     let body = serde_json::json!({ "plainToken": token, "encryptedToken": encrypted }).to_string();
     Some(HandshakeReply { content_type: "application/json", body })
 }

@@ -11,7 +11,6 @@ mod secrets;
 mod signature;
 mod template;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -25,7 +24,7 @@ use crate::identity::error::AuthError;
 use crate::identity::files::watched::{FileKind, WatchedFiles};
 use crate::identity::replay::{ReplayCache, ReplayOutcome};
 use crate::identity::revocation::RevocationSlot;
-use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId};
+use crate::model::{Caller, ClientId, Denial, Moment, Secret, VendorId, debug_fields};
 
 use handshake::SharedSecrets;
 use secrets::LiveSecrets;
@@ -170,11 +169,7 @@ impl WebhookVerifier {
     }
 }
 
-impl fmt::Debug for WebhookVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook").field("vendor", &self.vendor).finish_non_exhaustive()
-    }
-}
+debug_fields!(WebhookVerifier: vendor);
 
 /// A message whose headers were read, and whose body is still to come.
 pub struct PendingWebhook {
@@ -183,11 +178,7 @@ pub struct PendingWebhook {
     message: WebhookHeaders,
 }
 
-impl fmt::Debug for PendingWebhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("webhook", &self.webhook).finish_non_exhaustive()
-    }
-}
+debug_fields!(PendingWebhook: webhook);
 
 /// What kind of message was verified.
 #[derive(Debug)]

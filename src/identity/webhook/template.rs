@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::bounds::{WEBHOOK_FORM_FIELDS_MAX, WEBHOOK_TEMPLATE_PARTS_MAX};
 use crate::identity::error::AuthError;
+use crate::model::hex;
 
 use super::signature::single;
 
@@ -211,7 +212,7 @@ fn digest_is_signed(message: &TemplateInput<'_>) -> Result<(), AuthError> {
     let query = message.sent.target.split_once('?').map_or("", |(_, query)| query);
     let mut named = query.split('&').filter_map(|pair| pair.strip_prefix("bodySHA256="));
     let (Some(named), None) = (named.next(), named.next()) else { return Err(AuthError::WebhookSignature) };
-    let digest: String = Sha256::digest(message.body).iter().map(|byte| format!("{byte:02x}")).collect();
+    let digest = hex(&Sha256::digest(message.body));
     if named.eq_ignore_ascii_case(&digest) { Ok(()) } else { Err(AuthError::WebhookSignature) }
 }
 

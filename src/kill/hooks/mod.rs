@@ -21,9 +21,10 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
-use super::event::{EventListener, KillEvent, KillEventKind};
+use super::event::{EventListener, KillEvent};
 use super::order::KillTarget;
 use super::switch::{GATEWAY_ACTOR, QueuedEvent};
+use crate::audit::AuditAct;
 use crate::bounds::{CLOCK_CONFIRMATION, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
 use crate::model::{Clock, Lock as _, Moment, Secret};
 use crate::store::{Store, StoreError, StoreRow, WriteBatch};
@@ -220,14 +221,8 @@ impl HookDispatcher {
         drop(state);
         if let Some(words) = words {
             let target = KillTarget::parse(&event.vendor).unwrap_or(KillTarget::Everything);
-            let told = KillEvent::of(
-                KillEventKind::Hook,
-                &target,
-                GATEWAY_ACTOR,
-                event.act.as_str(),
-                now.wall,
-                event.generation,
-            );
+            let told =
+                KillEvent::of(AuditAct::Hook, &target, GATEWAY_ACTOR, event.act.as_str(), now.wall, event.generation);
             (self.listener)(&KillEvent { outcome: Some(words.into()), ..told });
         }
     }
@@ -279,15 +274,9 @@ impl DispatchState {
 
 impl KillHook {
     fn wants(&self, row: &QueuedEvent) -> bool {
-        let concerned = match row.event.act {
-            KillEventKind::Kill => self.on_kill,
-            KillEventKind::Restore => self.on_restore,
-            KillEventKind::KillAgain
-            | KillEventKind::Approve
-            | KillEventKind::Schedule
-            | KillEventKind::Unschedule
-            | KillEventKind::Drill
-            | KillEventKind::Hook => false,
+        let concerned = match row.event.act == AuditAct::Kill {
+            true => self.on_kill,
+            false => row.event.act == AuditAct::Restore && self.on_restore,
         };
         concerned && !row.done.contains(&self.name)
     }

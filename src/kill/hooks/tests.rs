@@ -97,7 +97,7 @@ fn command(name: &str, program: &str, arguments: &[&str]) -> KillHook {
 fn killed(generation: u64) -> KillEvent {
     let target = KillTarget::Vendor(VendorId::parse("acme").unwrap());
     let event =
-        KillEvent::of(KillEventKind::Kill, &target, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
+        KillEvent::of(AuditAct::Kill, &target, "alice", "breach", UnixTime::from_secs(1_800_000_000), generation);
     KillEvent { severed: 3, ..event }
 }
 
@@ -235,8 +235,8 @@ fn a_hook_gets_only_the_events_that_it_is_configured_for() {
         bench.hooks.configure(vec![only_restores]);
         let ear = bench.hooks.listener();
         ear(&killed(1));
-        ear(&KillEvent { act: KillEventKind::Restore, ..killed(2) });
-        ear(&KillEvent { act: KillEventKind::KillAgain, ..killed(3) });
+        ear(&KillEvent { act: AuditAct::Restore, ..killed(2) });
+        ear(&KillEvent { act: AuditAct::KillAgain, ..killed(3) });
         bench.settle().await;
         assert_eq!(bench.got(), ["2-pager"]);
     });

@@ -74,7 +74,7 @@ fn a_person_ends_a_drill_early_and_the_drill_then_ends_nothing() {
         })
         .await;
         assert_eq!(report.state, VendorState::Live);
-        let restores = bench.seen.lock().unwrap().iter().filter(|event| event.act == KillEventKind::Restore).count();
+        let restores = bench.seen.lock().unwrap().iter().filter(|event| event.act == AuditAct::Restore).count();
         assert_eq!(restores, 1, "what was lifted once is told once");
     });
 }
@@ -112,7 +112,7 @@ fn a_row_from_before_a_kill_of_everything_says_nothing_about_it() {
         bench.kill("*", ALL).await;
         let mut batch = crate::store::WriteBatch::new();
         let row = br#"{"generation":0,"kills":[],"approvals":[]}"#;
-        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", [b"\x01", &row[..]].concat());
+        batch.put_bytes(crate::store::StoreTable::Kills, b"acme", [b"\x01", &row[..]].concat());
         bench.switch.store.write(batch).await.unwrap();
         assert!(!is_live(&Bench::on(bench.switch.store.clone()).gate("acme")));
     });
@@ -150,7 +150,7 @@ fn approvals_of_an_older_version_open_and_count_for_nothing() {
         let row =
             format!(r#"{{"generation":1,"kills":[{kill}],"approvals":[{{"by":"alice","reason":"r","at":"{at}"}}]}}"#);
         let mut batch = crate::store::WriteBatch::new();
-        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", [b"\x01", row.as_bytes()].concat());
+        batch.put_bytes(crate::store::StoreTable::Kills, b"acme", [b"\x01", row.as_bytes()].concat());
         store.write(batch).await.unwrap();
         let bench = Bench::on(store);
         assert_eq!(bench.restore("acme", ALL, "bob", 2).await.unwrap().lifted, 0, "it does not say to what");

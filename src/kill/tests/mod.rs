@@ -11,9 +11,9 @@ use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex};
 
 use super::answer::ApprovalProgress;
-use super::event::KillEventKind;
 use super::switch::QueuedEvent;
 use super::*;
+use crate::audit::AuditAct;
 use crate::model::{Clock, VendorId};
 use crate::store::Store;
 
@@ -69,7 +69,7 @@ impl Bench {
         }
     }
 
-    fn acts(&self) -> Vec<KillEventKind> {
+    fn acts(&self) -> Vec<AuditAct> {
         self.seen.lock().unwrap().iter().map(|event| event.act).collect()
     }
 }

@@ -34,7 +34,7 @@ fn a_kill_severs_what_is_in_flight_and_refuses_what_is_new() {
         let killed = late.check().unwrap_err();
         assert_eq!((killed.generation, killed.by.as_str()), (1, "alice"));
         assert!(enter(&other).check().is_ok(), "nobody else is touched");
-        assert_eq!(bench.acts(), [KillEventKind::Kill]);
+        assert_eq!(bench.acts(), [AuditAct::Kill]);
     });
 }
 
@@ -188,7 +188,7 @@ fn state_that_cannot_be_read_kills_everything_until_someone_decides() {
     run(async {
         let store = Store::in_memory().unwrap();
         let mut batch = crate::store::WriteBatch::new();
-        batch.put_bytes(crate::store::StoreTable::KILLS, b"acme", b"\x01{\"kills\":".to_vec());
+        batch.put_bytes(crate::store::StoreTable::Kills, b"acme", b"\x01{\"kills\":".to_vec());
         store.write_blocking(batch).unwrap();
         let seen = Arc::default();
         let switch = Arc::new(KillSwitch::start(Ok(store), Clock::system(), listener(&seen)).unwrap());
@@ -249,7 +249,7 @@ fn a_trip_kills_once_and_keeps_the_evidence_within_a_bound() {
         let kill = &status.kills[0];
         assert_eq!((kill.origin, kill.by.as_str()), (KillOrigin::Trip, GATEWAY_ACTOR));
         assert_eq!((kill.evidence.len() as u64 + kill.more_evidence, kill.evidence[0].detail.as_str()), (100, "0"));
-        assert_eq!(bench.acts(), [KillEventKind::Kill], "told once");
+        assert_eq!(bench.acts(), [AuditAct::Kill], "told once");
         assert!(bench.switch.retry_unconfirmed().await);
     });
 }
@@ -291,7 +291,7 @@ fn a_drill_cuts_times_and_turns_back_and_a_shadow_cuts_nothing() {
         assert!(drill.refuse_micros <= drill.sever_micros && drill.sever_micros <= drill.persist_micros);
         assert!(enter(&gate).check().is_ok());
         assert_eq!(bench.switch.status()[0].last_drill.clone().map(DrillReport::from), Some(drill));
-        assert!(bench.acts().contains(&KillEventKind::Drill));
+        assert!(bench.acts().contains(&AuditAct::Drill));
         bench.kill("acme", ALL).await;
         assert!(matches!(bench.switch.drill(&acme, true, "bob", "exercise", now).await, Err(KillError::AlreadyKilled)));
     });

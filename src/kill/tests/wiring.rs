@@ -22,10 +22,9 @@ fn a_kill_and_its_event_for_the_hooks_are_one_write_and_a_drill_notifies_no_hook
         assert_eq!(bench.switch.status()[0].kills[0].evidence[1].detail, "dave: me too");
         bench.restore("acme", "{}", "bob", 1).await.unwrap();
         let told: Vec<_> = queued().into_iter().map(|(_, row)| (row.event.act, row.event.by)).collect();
-        let again =
-            bench.seen.lock().unwrap().iter().find(|event| event.act == KillEventKind::KillAgain).cloned().unwrap();
+        let again = bench.seen.lock().unwrap().iter().find(|event| event.act == AuditAct::KillAgain).cloned().unwrap();
         assert_eq!((again.by.as_str(), again.reason.as_str()), ("dave", "me too"));
-        assert_eq!(told, [(KillEventKind::Kill, "alice".to_owned()), (KillEventKind::Restore, "bob".to_owned())]);
+        assert_eq!(told, [(AuditAct::Kill, "alice".to_owned()), (AuditAct::Restore, "bob".to_owned())]);
     });
 }
 

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::budget_pair::{BudgetGrant, BudgetPair, GrantReserve};
 use super::overrun::{Measure, Overrun};
 use super::subjects::{SubjectCounter, SubjectReservation};
-use crate::model::{Moment, SubjectHash, SubjectKey};
+use crate::model::{Moment, SubjectHash, SubjectKey, debug_fields};
 use crate::pii::{OnUnexpectedShape, RecordBudgetSpent, RewriteError, RewriteObserver};
 
 /// Records that are taken at once far from the budget.
@@ -285,15 +285,7 @@ impl Drop for RecordMeter {
     }
 }
 
-impl std::fmt::Debug for RecordMeter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordMeter")
-            .field("budgets", &self.budgets)
-            .field("kept", &self.kept)
-            .field("overrun", &self.overrun)
-            .finish_non_exhaustive()
-    }
-}
+debug_fields!(RecordMeter: budgets, kept, overrun);
 
 #[cfg(test)]
 mod tests;

@@ -20,7 +20,7 @@ use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::{FetchSettings, KeySource};
 use crate::identity::token::history::RotationHistory;
 use crate::identity::token::jwt::TokenHeader;
-use crate::model::{Algorithm, Clock, Lock as _, Moment, UnixTime};
+use crate::model::{Algorithm, Clock, Lock as _, Moment, UnixTime, words};
 
 use super::jwk::VerificationKey;
 use super::key_set::KeySet;
@@ -56,31 +56,18 @@ pub(crate) struct IssuerKeys {
     waiters: AtomicUsize,
 }
 
-/// How one refresh of the keys ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum RefreshOutcome {
-    /// New keys are in use.
-    Replaced,
-    /// The same keys were read again, or the issuer said that they have not changed.
-    Unchanged,
-    /// The source could not be read or asked.
-    Failed,
-    /// The source's answer is not a key set that may be used.
-    Broken,
-}
-
-impl RefreshOutcome {
-    /// All outcomes, in the order of [`KeyStatus::outcomes`].
-    pub const ALL: [Self; 4] = [Self::Replaced, Self::Unchanged, Self::Failed, Self::Broken];
-
-    /// The name in metric labels and `status`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Replaced => "replaced",
-            Self::Unchanged => "unchanged",
-            Self::Failed => "failed",
-            Self::Broken => "broken",
-        }
+words! {
+    /// How one refresh of the keys ended.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+    pub enum RefreshOutcome {
+        /// New keys are in use.
+        Replaced = "replaced",
+        /// The same keys were read again, or the issuer said that they have not changed.
+        Unchanged = "unchanged",
+        /// The source could not be read or asked.
+        Failed = "failed",
+        /// The source's answer is not a key set that may be used.
+        Broken = "broken",
     }
 }
 
