@@ -7,6 +7,13 @@ use std::fmt::Write as _;
 use super::{Approximate, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure};
 use crate::model::thousands;
 
+/// Adds a line to a `String`, which cannot fail.
+macro_rules! line {
+    ($out:ident, $($text:tt)+) => {{
+        let _ = writeln!($out, $($text)+);
+    }};
+}
+
 impl ExposureReport {
     /// The report as text for a terminal.
     pub fn to_text(&self) -> String {
@@ -21,39 +28,32 @@ impl ExposureReport {
             return out;
         }
         for (name, value) in self.totals() {
-            line(&mut out, format_args!("  {name:<18}  {value}"));
+            line!(out, "  {name:<18}  {value}");
         }
         for route in &self.routes {
             text_route(&mut out, route);
         }
-        line(&mut out, format_args!("\n{}", self.caveats().join("\n")));
+        line!(out, "\n{}", self.caveats().join("\n"));
         out
     }
 
     /// The report as Markdown, laid out by what Article 33(3)(a) GDPR asks for.
     pub fn to_markdown(&self) -> String {
         let mut out = format!("# Exposure of personal data to {}\n\n", self.vendor);
-        line(
-            &mut out,
-            format_args!(
-                "Period: {} to {}. All times are UTC.\n",
-                to_the_second(&self.since),
-                to_the_second(&self.until)
-            ),
-        );
+        line!(out, "Period: {} to {}. All times are UTC.\n", to_the_second(&self.since), to_the_second(&self.until));
         if self.routes.is_empty() {
             out.push_str("Nothing left in this period.\n");
             return out;
         }
         out.push_str("## Extent (GDPR Article 33(3)(a))\n\n| what | how much |\n| --- | --- |\n");
         for (name, value) in self.totals() {
-            line(&mut out, format_args!("| {name} | {value} |"));
+            line!(out, "| {name} | {value} |");
         }
         out.push_str("\n## Categories of data, route by route\n");
         for route in &self.routes {
             markdown_route(&mut out, route);
         }
-        line(&mut out, format_args!("\n## How to read this\n\n- {}", self.caveats().join("\n- ")));
+        line!(out, "\n## How to read this\n\n- {}", self.caveats().join("\n- "));
         out.push_str(LEFT_TO_SAY);
         out
     }
@@ -106,17 +106,9 @@ const LEFT_TO_SAY: &str = "
 ";
 
 fn text_route(out: &mut String, route: &RouteExposure) {
-    line(out, format_args!("\n{} {}", route.direction, route.route));
-    line(
-        out,
-        format_args!(
-            "  {} records, {} bytes, {}",
-            thousands(route.records),
-            thousands(route.bytes),
-            subjects_of(route)
-        ),
-    );
-    line(out, format_args!("  {} to {}", to_the_second(&route.first), to_the_second(&route.last)));
+    line!(out, "\n{} {}", route.direction, route.route);
+    line!(out, "  {} records, {} bytes, {}", thousands(route.records), thousands(route.bytes), subjects_of(route));
+    line!(out, "  {} to {}", to_the_second(&route.first), to_the_second(&route.last));
     let width = |of: fn(&FieldExposure) -> &String| {
         route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0)
     };
@@ -124,15 +116,12 @@ fn text_route(out: &mut String, route: &RouteExposure) {
     let values_width = route.treated.iter().map(|field| thousands(field.values).len()).max().unwrap_or(0);
     for field in &route.treated {
         let (values, FieldExposure { field, treatment, left_as, .. }) = (thousands(field.values), field);
-        line(
-            out,
-            format_args!("  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}"),
-        );
+        line!(out, "  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}");
     }
     match &route.clear {
-        Some(fields) if fields.is_empty() => line(out, format_args!("  in clear: nothing")),
-        Some(fields) => line(out, format_args!("  in clear: {}", fields.join(", "))),
-        None => line(out, format_args!("  in clear: {ALL_OTHERS}")),
+        Some(fields) if fields.is_empty() => line!(out, "  in clear: nothing"),
+        Some(fields) => line!(out, "  in clear: {}", fields.join(", ")),
+        None => line!(out, "  in clear: {ALL_OTHERS}"),
     }
     if let Some(in_clear) = &route.in_clear {
         text_clear(out, in_clear);
@@ -140,19 +129,19 @@ fn text_route(out: &mut String, route: &RouteExposure) {
 }
 
 fn text_clear(out: &mut String, in_clear: &InClear) {
-    line(out, format_args!("  seen in clear, in {}:", looked_at(in_clear)));
+    line!(out, "  seen in clear, in {}:", looked_at(in_clear));
     let width = in_clear.paths.iter().map(|line| line.path.chars().count()).max().unwrap_or(0);
     let values_width = in_clear.paths.iter().map(|line| thousands(line.values).len()).max().unwrap_or(0);
     for ClearCount { path, values, listed } in &in_clear.paths {
         let (values, mark) =
             (thousands(*values), if *listed { "listed under clear" } else { "NOT LISTED under clear" });
-        line(out, format_args!("    {path:<width$}  {values:>values_width$}  {mark}"));
+        line!(out, "    {path:<width$}  {values:>values_width$}  {mark}");
     }
     if in_clear.paths.is_empty() {
-        line(out, format_args!("    nothing"));
+        line!(out, "    nothing");
     }
     if in_clear.others > 0 {
-        line(out, format_args!("    other paths  {}", thousands(in_clear.others)));
+        line!(out, "    other paths  {}", thousands(in_clear.others));
     }
 }
 
@@ -161,32 +150,32 @@ fn looked_at(in_clear: &InClear) -> String {
 }
 
 fn markdown_clear(out: &mut String, in_clear: &InClear) {
-    line(out, format_args!("\nSeen in clear, in {}:\n", looked_at(in_clear)));
+    line!(out, "\nSeen in clear, in {}:\n", looked_at(in_clear));
     out.push_str("| path | values | listed under `clear` |\n| --- | ---: | --- |\n");
     for ClearCount { path, values, listed } in &in_clear.paths {
         let mark = if *listed { "yes" } else { "**no**" };
-        line(out, format_args!("| `{}` | {} | {mark} |", code(path), thousands(*values)));
+        line!(out, "| `{}` | {} | {mark} |", code(path), thousands(*values));
     }
     if in_clear.others > 0 {
-        line(out, format_args!("| other paths | {} | **no** |", thousands(in_clear.others)));
+        line!(out, "| other paths | {} | **no** |", thousands(in_clear.others));
     }
 }
 
 fn markdown_route(out: &mut String, route: &RouteExposure) {
-    line(out, format_args!("\n### {} `{}`\n", route.direction, code(&route.route)));
+    line!(out, "\n### {} `{}`\n", route.direction, code(&route.route));
     let (records, bytes) = (thousands(route.records), thousands(route.bytes));
-    line(out, format_args!("{records} records, {bytes} bytes, {}.", subjects_of(route)));
-    line(out, format_args!("From {} to {}.\n", to_the_second(&route.first), to_the_second(&route.last)));
+    line!(out, "{records} records, {bytes} bytes, {}.", subjects_of(route));
+    line!(out, "From {} to {}.\n", to_the_second(&route.first), to_the_second(&route.last));
     out.push_str("| field | treatment | left as | values |\n| --- | --- | --- | ---: |\n");
     for field in &route.treated {
         let (name, values) = (code(&field.field), thousands(field.values));
-        line(out, format_args!("| `{name}` | {} | {} | {values} |", field.treatment, field.left_as));
+        line!(out, "| `{name}` | {} | {} | {values} |", field.treatment, field.left_as);
     }
     for name in route.clear.iter().flatten() {
-        line(out, format_args!("| `{}` | none | **in clear** | up to one a record |", code(name)));
+        line!(out, "| `{}` | none | **in clear** | up to one a record |", code(name));
     }
     if route.clear.is_none() {
-        line(out, format_args!("| {ALL_OTHERS} | none | **in clear** | not counted |"));
+        line!(out, "| {ALL_OTHERS} | none | **in clear** | not counted |");
     }
     if let Some(in_clear) = &route.in_clear {
         markdown_clear(out, in_clear);
@@ -217,11 +206,6 @@ fn to_the_second(time: &str) -> String {
 /// A name from a contract, without what could end its table cell or code span.
 fn code(name: &str) -> String {
     name.chars().filter(|c| !c.is_control() && *c != '`').collect::<String>().replace('|', "\\|")
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // Writing to a String cannot fail.
-    let _ = writeln!(out, "{text}");
 }
 
 #[cfg(test)]

@@ -53,7 +53,6 @@ pub struct DrillRecord {
 
 impl StoreRow for DrillRecord {
     const TABLE: StoreTable = StoreTable::Drills;
-    const VERSION: u8 = 1;
 }
 
 impl DrillRecord {

@@ -37,7 +37,6 @@ pub struct ScheduledKillRow {
 
 impl StoreRow for ScheduledKillRow {
     const TABLE: StoreTable = StoreTable::ScheduledKills;
-    const VERSION: u8 = 1;
 }
 
 #[derive(Debug, Default)]

@@ -257,7 +257,6 @@ pub struct QueuedEvent {
 
 impl StoreRow for QueuedEvent {
     const TABLE: StoreTable = StoreTable::HookQueue;
-    const VERSION: u8 = 1;
 }
 
 debug_fields!(KillSwitch: store);

@@ -60,7 +60,6 @@ pub(super) struct KillsRow {
 
 impl StoreRow for KillsRow {
     const TABLE: StoreTable = StoreTable::Kills;
-    const VERSION: u8 = 1;
 }
 
 /// The effect of an order on the table.

@@ -24,7 +24,6 @@ struct KnownOperator {
 
 impl StoreRow for KnownOperator {
     const TABLE: StoreTable = StoreTable::Operators;
-    const VERSION: u8 = 1;
 }
 
 /// Notes who is an operator now. At the first start with this state everybody always was. May block.

@@ -13,7 +13,6 @@ use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 impl StoreRow for LedgerSnapshot {
     const TABLE: StoreTable = StoreTable::Budgets;
-    const VERSION: u8 = 1;
 }
 
 /// The snapshot last written under each key and when, so that an unchanged ledger is not written again.

@@ -35,7 +35,6 @@ pub(super) struct ContractMatch {
 
 impl StoreRow for ContractMatch {
     const TABLE: StoreTable = StoreTable::Contracts;
-    const VERSION: u8 = 1;
 }
 
 /// How many must agree to a restore of the vendor, as far as it is stored.

@@ -11,7 +11,6 @@ const HOUR_MS: u64 = 3_600_000;
 
 impl StoreRow for ExposureBucket {
     const TABLE: StoreTable = StoreTable::Exposure;
-    const VERSION: u8 = 1;
 }
 
 /// Gives what left since the last roll to the store; `None` where nothing has.

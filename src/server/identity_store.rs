@@ -26,7 +26,6 @@ struct ClientRow {
 
 impl StoreRow for ClientRow {
     const TABLE: StoreTable = StoreTable::RotationMarks;
-    const VERSION: u8 = 1;
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -37,7 +36,6 @@ struct KeyRow {
 
 impl StoreRow for KeyRow {
     const TABLE: StoreTable = StoreTable::SigningKeys;
-    const VERSION: u8 = 1;
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,7 +58,6 @@ enum RevokedColumn {
 
 impl StoreRow for RevocationRow {
     const TABLE: StoreTable = StoreTable::Revocations;
-    const VERSION: u8 = 1;
 }
 
 impl RotationStore for IdentityStore {

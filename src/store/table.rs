@@ -45,7 +45,7 @@ pub trait StoreRow: Serialize + DeserializeOwned {
     /// Where rows of this type live.
     const TABLE: StoreTable;
     /// The version that this program writes; raised when the format changes.
-    const VERSION: u8;
+    const VERSION: u8 = 1;
 
     /// Reads a row of an older version. The default knows none.
     ///

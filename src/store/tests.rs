@@ -17,7 +17,6 @@ struct Kill {
 
 impl StoreRow for Kill {
     const TABLE: StoreTable = StoreTable::Kills;
-    const VERSION: u8 = 1;
 }
 
 fn kill(reason: &str) -> Kill {

@@ -110,8 +110,11 @@ impl LogBuffers {
             } else if ended && !wrote {
                 return;
             }
-            if !ended {
+            if !ended && self.wake_bytes > 1 {
                 std::thread::park_timeout(LOG_FLUSH_INTERVAL);
+            } else if !ended {
+                // Every line into an empty buffer wakes the thread: an idle gateway does not.
+                std::thread::park();
             }
         }
     }

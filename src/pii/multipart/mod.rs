@@ -32,6 +32,8 @@ pub(super) struct MultipartRewriter<E> {
     files: FileHandling,
     delimiter: Delimiter,
     state: MultipartState,
+    /// What is done with the open part.
+    action: PartAction,
     /// The open header, or what follows a boundary on its line.
     held: Zeroizing<Vec<u8>>,
     text: PartText,
@@ -70,6 +72,7 @@ impl<E: Restart> MultipartRewriter<E> {
             files,
             delimiter,
             state: MultipartState::Start,
+            action: PartAction::Drop,
             held: Zeroizing::default(),
             text: PartText::default(),
             treated: Vec::new(),
@@ -88,10 +91,10 @@ impl<E: Restart> MultipartRewriter<E> {
             MultipartState::Start => self.first_boundary(input[0]),
             MultipartState::Boundary => self.after_boundary(input[0], out),
             MultipartState::Header => self.header(input, observer, out),
-            MultipartState::Begin(action) | MultipartState::Body(action) if self.delimiter.is_begun() => {
-                self.delimiter_byte(input[0], action, observer, out)
+            MultipartState::Begin | MultipartState::Body if self.delimiter.is_begun() => {
+                self.delimiter_byte(input[0], observer, out)
             }
-            MultipartState::Begin(action) | MultipartState::Body(action) => self.body(input, action, observer, out),
+            MultipartState::Begin | MultipartState::Body => self.body(input, observer, out),
             MultipartState::End if matches!(input[0], b'\r' | b'\n') => {
                 out.push(input[0]);
                 Ok(1)
@@ -150,24 +153,19 @@ impl<E: Restart> MultipartRewriter<E> {
         }
         if let Some(fields) = self.held.strip_suffix(b"\r\n\r\n") {
             let mut header = PartHeader::parse(fields, end)?;
-            let action = PartAction::of(&header, &self.fields, &*self.transform, self.files, observer)?;
+            self.action = PartAction::of(&header, &self.fields, &*self.transform, self.files, observer)?;
             self.start = end;
             self.open = OpenField::begin(observer.wants_clear_paths(), || clear_path(&header.name));
-            self.strip(&mut header, action, observer)?;
-            self.begin_part(&header, action, out);
+            self.strip(&mut header, observer)?;
+            self.begin_part(&header, out);
         }
         Ok(line.len())
     }
 
     /// Takes out of a part's header what the rules do not let pass.
-    fn strip(
-        &mut self,
-        header: &mut PartHeader,
-        action: PartAction,
-        observer: &mut dyn RewriteObserver,
-    ) -> RewriteResult {
+    fn strip(&self, header: &mut PartHeader, observer: &mut dyn RewriteObserver) -> RewriteResult {
         let rest = self.fields.fallback_rule();
-        let treated = match action {
+        let treated = match self.action {
             PartAction::Held { rule, .. } => rule.is_some_and(|rule| Some(rule) != rest),
             PartAction::Redact(_) => true,
             PartAction::Drop => return Ok(()),
@@ -180,20 +178,20 @@ impl<E: Restart> MultipartRewriter<E> {
         header.treat(rule, &*self.transform, observer)
     }
 
-    fn begin_part(&mut self, header: &PartHeader, action: PartAction, out: &mut Vec<u8>) {
+    fn begin_part(&mut self, header: &PartHeader, out: &mut Vec<u8>) {
         self.held.clear();
-        let alone = if let PartAction::Held { rule, subject: false } = action { rule } else { None };
+        let alone = if let PartAction::Held { rule, subject: false } = self.action { rule } else { None };
         self.text.begin(alone.and_then(|rule| self.transform.begin_pieces(rule)), self.start);
         self.json.restart();
         // Some parsers take the line end of the header for that of a delimiter, so it is counted as one.
-        self.state = MultipartState::Begin(action);
+        self.state = MultipartState::Begin;
         self.delimiter.begin(true);
-        if action == PartAction::Drop {
+        if self.action == PartAction::Drop {
             return;
         }
         self.put_delimiter(out);
         out.extend_from_slice(b"\r\n");
-        let unchanged = matches!(action, PartAction::Pass | PartAction::File);
+        let unchanged = matches!(self.action, PartAction::Pass | PartAction::File);
         out.extend_from_slice(&header.lines);
         out.extend_from_slice(if unchanged { &header.length } else { b"" });
         out.extend_from_slice(b"\r\n");
@@ -203,7 +201,6 @@ impl<E: Restart> MultipartRewriter<E> {
     fn delimiter_byte(
         &mut self,
         byte: u8,
-        action: PartAction,
         observer: &mut dyn RewriteObserver,
         out: &mut Vec<u8>,
     ) -> RewriteResult<usize> {
@@ -212,53 +209,41 @@ impl<E: Restart> MultipartRewriter<E> {
                 if !self.delimiter.holds_cr {
                     return Err(self.malformed("a boundary that only some parsers see"));
                 }
-                self.end_part(action, observer, out)?;
+                self.end_part(observer, out)?;
                 self.end_delimiter();
             }
             return Ok(1);
         }
         // The LF before a part's body belongs to the header, and is not content.
-        let from = usize::from(matches!(self.state, MultipartState::Begin(_)));
+        let from = usize::from(self.state == MultipartState::Begin);
         let mut content = std::mem::take(&mut self.treated);
         content.clear();
         self.delimiter.give_up(from, &mut content);
-        self.content(&content, action, observer, out)?;
+        self.content(&content, observer, out)?;
         self.treated = content;
-        self.state = MultipartState::Body(action);
+        self.state = MultipartState::Body;
         Ok(0)
     }
 
     /// Takes the bytes up to the next LF. A CR before it is held back, since it may belong to a delimiter.
-    fn body(
-        &mut self,
-        input: &[u8],
-        action: PartAction,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> RewriteResult<usize> {
+    fn body(&mut self, input: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult<usize> {
         let end = memchr::memchr(b'\n', input);
         let line = &input[..end.unwrap_or(input.len())];
         if !line.is_empty() {
             if std::mem::take(&mut self.delimiter.holds_cr) {
-                self.content(b"\r", action, observer, out)?;
+                self.content(b"\r", observer, out)?;
             }
             let rest = line.strip_suffix(b"\r");
-            self.content(rest.unwrap_or(line), action, observer, out)?;
+            self.content(rest.unwrap_or(line), observer, out)?;
             self.delimiter.holds_cr = rest.is_some();
         }
         self.delimiter.begin(end.is_some());
         Ok(line.len() + usize::from(end.is_some()))
     }
 
-    fn content(
-        &mut self,
-        piece: &[u8],
-        action: PartAction,
-        observer: &mut dyn RewriteObserver,
-        out: &mut Vec<u8>,
-    ) -> RewriteResult {
+    fn content(&mut self, piece: &[u8], observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.open.fill(!piece.is_empty());
-        match action {
+        match self.action {
             PartAction::Drop | PartAction::Redact(_) => Ok(()),
             PartAction::Json => self
                 .json
@@ -268,13 +253,13 @@ impl<E: Restart> MultipartRewriter<E> {
                 out.extend_from_slice(piece);
                 Ok(())
             }
-            PartAction::Pass | PartAction::Held { .. } => self.text.push(piece, action == PartAction::Pass, out),
+            PartAction::Pass | PartAction::Held { .. } => self.text.push(piece, self.action == PartAction::Pass, out),
         }
     }
 
-    fn end_part(&mut self, action: PartAction, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
+    fn end_part(&mut self, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) -> RewriteResult {
         self.text.finish()?;
-        match action {
+        match self.action {
             PartAction::Pass | PartAction::File => {
                 self.open.report(observer);
                 Ok(())
@@ -351,13 +336,9 @@ impl<E: Restart> Rewriter for MultipartRewriter<E> {
     }
 
     fn finish(&mut self, _watch: &mut dyn RewriteObserver, _out: &mut Vec<u8>) -> RewriteResult {
-        match self.state {
-            MultipartState::End => Ok(()),
-            MultipartState::Start
-            | MultipartState::Boundary
-            | MultipartState::Header
-            | MultipartState::Begin(_)
-            | MultipartState::Body(_) => Err(self.malformed("a form without its last boundary")),
+        match self.state == MultipartState::End {
+            true => Ok(()),
+            false => Err(self.malformed("a form without its last boundary")),
         }
     }
 }

@@ -14,9 +14,9 @@ pub(super) enum MultipartState {
     /// In the header of a part.
     Header,
     /// At the start of a part's body, where parsers differ on whether a delimiter may begin.
-    Begin(PartAction),
+    Begin,
     /// In the body of a part.
-    Body(PartAction),
+    Body,
     /// After the last boundary.
     End,
 }
