@@ -281,11 +281,13 @@ fn is_for_tests(file: &Path) -> bool {
             .is_some_and(|stem| ["tests", "testing", "fake", "faulty"].contains(&stem) || stem.ends_with("_tests"))
 }
 
-/// The type that a line at the left margin defines: `pub(crate) struct Name` defines `Name`. An enum within `words!` is
+/// The type that a line at the left margin defines: `pub(crate) struct Name` defines `Name`. A type within a macro is
 /// indented once.
 fn type_named(line: &str) -> Option<&str> {
-    let line =
-        line.strip_prefix("    ").filter(|line| line.starts_with("pub") && line.contains("enum ")).unwrap_or(line);
+    let line = line
+        .strip_prefix("    ")
+        .filter(|line| line.starts_with("pub") && (line.contains(" enum ") || line.contains(" struct ")))
+        .unwrap_or(line);
     let line = line.strip_prefix("pub").map_or(line, |rest| {
         rest.strip_prefix('(').and_then(|inside| inside.split_once(')')).map_or(rest, |(_, rest)| rest).trim_start()
     });

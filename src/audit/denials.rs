@@ -5,7 +5,7 @@
 //! stranger can cause in an hour is bounded too.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::Mutex;
 
 use serde_json::json;
 
@@ -56,21 +56,15 @@ struct VendorTallies {
 
 const KINDS: usize = 2 * Reason::ALL.len();
 
-fn kind(direction: Direction, reason: Reason) -> usize {
-    direction.index() * Reason::ALL.len() + reason.index()
-}
-
-/// A response that was cut while it streamed.
+/// What is counted together.
 #[derive(Debug, Clone, Copy)]
-pub struct CutResponse<'a> {
-    /// The vendor whose contract cut it.
-    pub vendor: &'a VendorId,
-    /// The direction of the request.
-    pub direction: Direction,
-    /// The stable reason.
-    pub reason: Reason,
-    /// When it happened.
-    pub at: UnixTime,
+pub enum DenialKind<'a> {
+    /// Requests that were refused for a reason, by the contract of a vendor or where no contract applies.
+    Denied(Option<&'a VendorId>, Direction, Reason),
+    /// Responses to a vendor that were cut for a reason while they streamed.
+    Cut(&'a VendorId, Direction, Reason),
+    /// Admin calls that were refused for a reason, which is one of a closed list.
+    Admin(&'static str),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,39 +81,19 @@ struct DenialTally {
 }
 
 impl DenialCounts {
-    /// Counts a denial. Returns a record where it is to be listed; it then counts by being written.
-    pub(super) fn note(&self, denied: &DeniedRequest<'_>) -> Option<AuditRecord> {
-        self.denied(denied, |tally| tally.note(denied.at)).then(|| denied.entry())
+    /// Counts one; true where it is to be listed: it then counts by being written.
+    pub(super) fn note(&self, kind: DenialKind<'_>, at: UnixTime) -> bool {
+        self.0.locked().tally(kind).note(at)
     }
 
-    /// Counts a denial whose record could not be queued.
-    pub(super) fn count(&self, denied: &DeniedRequest<'_>) {
-        self.denied(denied, |tally| tally.add(denied.at));
-    }
-
-    /// Counts a cut response; true where it is to be listed.
-    pub(super) fn note_cut(&self, cut: &CutResponse<'_>) -> bool {
-        self.cut(cut, |tally| tally.note(cut.at))
-    }
-
-    /// Counts a cut response whose record could not be queued.
-    pub(super) fn count_cut(&self, cut: &CutResponse<'_>) {
-        self.cut(cut, |tally| tally.add(cut.at));
-    }
-
-    /// Counts an admin call that was refused; true where it is to be listed.
-    pub(super) fn note_admin(&self, reason: &'static str, at: UnixTime) -> bool {
-        self.lock().admin.entry(reason).or_default().note(at)
-    }
-
-    /// Counts a refused admin call whose record could not be queued.
-    pub(super) fn count_admin(&self, reason: &'static str, at: UnixTime) {
-        self.lock().admin.entry(reason).or_default().add(at);
+    /// Counts one whose record could not be queued.
+    pub(super) fn count(&self, kind: DenialKind<'_>, at: UnixTime) {
+        self.0.locked().tally(kind).add(at);
     }
 
     /// Takes the counts of windows that are over as records; with `all`, every count.
     pub(super) fn flush(&self, now: UnixTime, all: bool) -> Vec<AuditRecord> {
-        let mut tallies = self.lock();
+        let mut tallies = self.0.locked();
         let mut entries = Vec::new();
         tallies.unknown.flush("-", now, all, &mut entries);
         for (vendor, kinds) in &mut tallies.by_vendor {
@@ -131,23 +105,18 @@ impl DenialCounts {
         }
         entries
     }
-
-    fn denied<T>(&self, denied: &DeniedRequest<'_>, work: impl FnOnce(&mut DenialTally) -> T) -> T {
-        let mut tallies = self.lock();
-        work(&mut tallies.of(denied.vendor).denied[kind(denied.direction, denied.reason)])
-    }
-
-    fn cut<T>(&self, cut: &CutResponse<'_>, work: impl FnOnce(&mut DenialTally) -> T) -> T {
-        let mut tallies = self.lock();
-        work(&mut tallies.of(Some(cut.vendor)).cut[kind(cut.direction, cut.reason)])
-    }
-
-    fn lock(&self) -> MutexGuard<'_, DenialTallies> {
-        self.0.locked()
-    }
 }
 
 impl DenialTallies {
+    fn tally(&mut self, kind: DenialKind<'_>) -> &mut DenialTally {
+        let place = |direction: Direction, reason: Reason| direction.index() * Reason::ALL.len() + reason.index();
+        match kind {
+            DenialKind::Denied(vendor, direction, reason) => &mut self.of(vendor).denied[place(direction, reason)],
+            DenialKind::Cut(vendor, direction, reason) => &mut self.of(Some(vendor)).cut[place(direction, reason)],
+            DenialKind::Admin(reason) => self.admin.entry(reason).or_default(),
+        }
+    }
+
     fn of(&mut self, vendor: Option<&VendorId>) -> &mut VendorTallies {
         match vendor {
             None => &mut self.unknown,
@@ -244,7 +213,7 @@ impl CountedDenials {
 }
 
 impl DeniedRequest<'_> {
-    fn entry(&self) -> AuditRecord {
+    pub(super) fn entry(&self) -> AuditRecord {
         let vendor = self.vendor.map_or("-", VendorId::as_str);
         let actor = self.client.map_or(vendor, ClientId::as_str);
         let direction = self.direction.as_str();

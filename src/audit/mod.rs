@@ -22,7 +22,6 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -30,7 +29,7 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 
 pub use chain::{AuditKey, ChainPosition};
-pub use denials::{CutResponse, DeniedRequest};
+pub use denials::{DenialKind, DeniedRequest};
 pub use files::head_path;
 pub use page::{TrailPage, TrailReader};
 pub use recall::{RecalledLine, recall};
@@ -41,7 +40,7 @@ pub use writer::AuditAck;
 use self::files::{AuditFiles, OpenedTrail};
 use self::writer::{AuditMessage, AuditShared, AuditWriter, PendingLine};
 use crate::bounds::AUDIT_QUEUE_MAX;
-use crate::model::{Clock, UnixTime};
+use crate::model::{Clock, UnixTime, debug_fields};
 
 /// Where and how the trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,33 +155,19 @@ impl AuditTrail {
     /// Records a denial: as a line, or in a flood as part of a count. Takes a short lock and, after the first few
     /// denials of a second, no memory.
     pub fn denied(&self, denied: &DeniedRequest<'_>) {
-        let Some(entry) = self.shared.denials.note(denied) else { return };
-        let Some(queue) = &self.queue else { return };
-        if queue.try_send(AuditMessage::Line(PendingLine { entry, done: None })).is_err() {
-            self.shared.denials.count(denied);
-        }
+        let kind = DenialKind::Denied(denied.vendor, denied.direction, denied.reason);
+        self.counted(kind, denied.at, || denied.entry());
     }
 
-    /// Records a cut response as [`Self::denied`] does. `entry` makes its record, where it is listed.
-    pub fn cut_off(&self, cut: &CutResponse<'_>, entry: impl FnOnce() -> AuditRecord) {
-        if !self.shared.denials.note_cut(cut) {
-            return;
-        }
-        let Some(queue) = &self.queue else { return };
-        if queue.try_send(AuditMessage::Line(PendingLine { entry: entry(), done: None })).is_err() {
-            self.shared.denials.count_cut(cut);
-        }
-    }
-
-    /// Records a refused admin call as [`Self::denied`] does. `entry` makes its record, where it is listed. Returns
-    /// whether it is.
-    pub fn admin_refused(&self, reason: &'static str, at: UnixTime, entry: impl FnOnce() -> AuditRecord) -> bool {
-        if !self.shared.denials.note_admin(reason, at) {
+    /// Records a denial, a cut response or a refused admin call as [`Self::denied`] does. `entry` makes its record,
+    /// where it is listed. Returns whether it is.
+    pub fn counted(&self, kind: DenialKind<'_>, at: UnixTime, entry: impl FnOnce() -> AuditRecord) -> bool {
+        if !self.shared.denials.note(kind, at) {
             return false;
         }
         let Some(queue) = &self.queue else { return true };
         if queue.try_send(AuditMessage::Line(PendingLine { entry: entry(), done: None })).is_err() {
-            self.shared.denials.count_admin(reason, at);
+            self.shared.denials.count(kind, at);
         }
         true
     }
@@ -223,8 +208,4 @@ impl Drop for AuditTrail {
     }
 }
 
-impl fmt::Debug for AuditTrail {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Audit").field("health", &self.health()).finish_non_exhaustive()
-    }
-}
+debug_fields!(AuditTrail: clock);

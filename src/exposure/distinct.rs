@@ -29,6 +29,7 @@ pub const STANDARD_ERROR: f64 = 0.01625;
 pub struct DistinctSketch(Box<[u8]>);
 
 /// A count that many threads add to.
+#[derive(Debug)]
 pub(super) struct LiveSketch(Box<[AtomicU8]>);
 
 /// Why a text is not a count.
@@ -128,12 +129,6 @@ impl LiveSketch {
 impl std::fmt::Debug for DistinctSketch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "about {}", self.estimate())
-    }
-}
-
-impl std::fmt::Debug for LiveSketch {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LiveDistinct")
     }
 }
 

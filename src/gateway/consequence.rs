@@ -7,7 +7,7 @@ use serde_json::json;
 use super::body_pipeline::BodyCounters;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::state::Gateway;
-use crate::audit::{AuditAct, AuditRecord, CutResponse};
+use crate::audit::{AuditAct, AuditRecord, DenialKind};
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY_ACTOR, InFlight};
 use crate::meter::{Overrun, OverrunAction};
@@ -56,23 +56,20 @@ impl AdmittedRequest<'_> {
     /// again and again, the audit writes their number. Does not wait for the disk: the audit must not delay the stream.
     pub(super) fn audit_body_cut(&self, overrun: &Overrun, sent: BodyCounters) {
         let (denial, at) = (overrun.denial(), self.gateway.clock.now().wall);
-        let entry = || AuditRecord {
-            at,
-            actor: self.client.map_or(GATEWAY_ACTOR, ClientId::as_str).to_owned(),
-            act: AuditAct::Cut,
-            subject: self.vendor.id().as_str().to_owned(),
-            reason: denial.reason.as_str().to_owned(),
-            detail: json!({
+        let actor = self.client.map_or(GATEWAY_ACTOR, ClientId::as_str);
+        let (vendor, reason) = (self.vendor.id(), denial.reason);
+        let detail = || {
+            json!({
                 "direction": self.direction.as_str(),
                 "route": &*self.route.name,
                 "request_id": self.id.to_string(),
                 "limit": overrun.measure.as_str(),
                 "records_sent": sent.records,
                 "bytes_sent": sent.bytes_out,
-            }),
+            })
         };
-        let counted = CutResponse { vendor: self.vendor.id(), direction: self.direction, reason: denial.reason, at };
-        self.gateway.audit.cut_off(&counted, entry);
+        let entry = || AuditRecord::new(at, actor, AuditAct::Cut, vendor.as_str(), reason.as_str(), detail());
+        self.gateway.audit.counted(DenialKind::Cut(vendor, self.direction, reason), at, entry);
     }
 }
 

@@ -5,7 +5,6 @@
 //! [`InFlight::poll_severed`] while it waits for a peer, so that a slow one cannot keep it alive. Never fails open: a
 //! handle once severed stays severed, also after a restore.
 
-use std::fmt;
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::order::Kill;
 use super::shard::RegistryShard;
-use crate::model::{Lock as _, Reason};
+use crate::model::{Lock as _, Reason, debug_fields};
 
 /// One request in flight, or one part of it.
 #[must_use = "a request is in flight for as long as this is held"]
@@ -108,11 +107,7 @@ impl Drop for InFlight {
     }
 }
 
-impl fmt::Debug for InFlight {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InFlight").field("severed", &self.is_severed()).finish_non_exhaustive()
-    }
-}
+debug_fields!(InFlight: index);
 
 impl SeverSignal {
     /// Raises the signal and hands out who must be woken: those who end the request, and in the end who took a handle

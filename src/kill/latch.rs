@@ -1,10 +1,11 @@
 //! Opens when all that was severed has left.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
+
+use crate::model::debug_fields;
 
 /// Counts the severed requests that have not left. Made with one count for its maker, who is still adding.
 pub(super) struct CountdownLatch {
@@ -43,8 +44,4 @@ impl CountdownLatch {
     }
 }
 
-impl fmt::Debug for CountdownLatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} to leave", self.remaining())
-    }
-}
+debug_fields!(CountdownLatch: remaining);

@@ -15,7 +15,7 @@ use super::latch::CountdownLatch;
 use super::order::{KillTarget, RouteTag};
 use super::switch::KillSwitch;
 use crate::bounds::SEVER_DEADLINE;
-use crate::model::{ClientId, Direction, Reason, VendorId};
+use crate::model::{ClientId, Direction, Reason, VendorId, debug_fields};
 
 /// The proof by which a request was let in, in the judge's own type.
 pub type AdmissionProof = Arc<dyn Any + Send + Sync>;
@@ -75,11 +75,7 @@ impl SeveredRequests {
     }
 }
 
-impl std::fmt::Debug for SeveredRequests {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Severed").field("lost", &self.by_vendor).finish_non_exhaustive()
-    }
-}
+debug_fields!(SeveredRequests: by_vendor);
 
 impl KillSwitch {
     /// Every vendor's gate, also those of contracts that are gone.

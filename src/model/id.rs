@@ -16,66 +16,48 @@ const ID_BYTES_MAX: usize = 63;
 #[error("must be 1 to 63 of a-z, 0-9 and '-', starting and ending with a letter or digit")]
 pub struct IdError;
 
-/// A third party with a contract: the unit of identity, limits, metrics and kill.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct VendorId(Arc<str>);
+/// Ids of one kind each, which never stand for one another.
+macro_rules! ids {
+    ($($(#[$meta:meta])* pub struct $id:ident;)+) => {$(
+        $(#[$meta])*
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $id(Arc<str>);
 
-/// The name of an internal API that routes point at.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UpstreamId(Arc<str>);
+        impl $id {
+            /// Reads an id.
+            ///
+            /// # Errors
+            /// [`IdError`] when the text is empty, longer than 63 bytes, or holds anything but `a-z`, `0-9` and inner
+            /// `-`.
+            pub fn parse(text: &str) -> Result<Self, IdError> {
+                parse(text).map(Self)
+            }
 
-impl VendorId {
-    /// Parses a vendor's id.
-    ///
-    /// # Errors
-    /// [`IdError`] when the text is empty, longer than 63 bytes, or holds anything but `a-z`, `0-9` and inner `-`.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        parse(text).map(Self)
-    }
+            /// The id as it was written.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
 
-    /// The id as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
+        impl fmt::Display for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )+};
 }
 
-impl UpstreamId {
-    /// Parses an upstream's id, by the rules of [`VendorId::parse`].
-    ///
-    /// # Errors
-    /// [`IdError`] as there.
-    pub fn parse(text: &str) -> Result<Self, IdError> {
-        parse(text).map(Self)
-    }
-
-    /// The id as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for VendorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for VendorId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Display for UpstreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for UpstreamId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+ids! {
+    /// A third party with a contract: the unit of identity, limits, metrics and kill.
+    pub struct VendorId;
+    /// The name of an internal API that routes point at.
+    pub struct UpstreamId;
 }
 
 /// Lets a map keyed by vendor be searched with the text of a request, without building an id.

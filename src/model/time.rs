@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 /// Wall-clock time in milliseconds since 1970-01-01T00:00:00Z. In JSON it is RFC 3339.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schemars(rename = "Time", with = "String", extend("format" = "date-time"))]
+#[schemars(rename = "Time", description = "A time, as RFC 3339 on the wire.")]
+#[schemars(with = "String", extend("format" = "date-time"))]
 pub struct UnixTime(u64);
 
 impl UnixTime {

@@ -78,12 +78,6 @@ impl ClearScanner {
     }
 }
 
-impl std::fmt::Debug for ClearScanner {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Witness").field("reads", &self.engine.is_some()).finish_non_exhaustive()
-    }
-}
-
 fn unruled_engine(content_type: Option<&str>, content_encoding: Option<&str>) -> RewriteResult<Box<dyn Rewriter>> {
     let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
     let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;

@@ -61,8 +61,9 @@ pub fn leave_offline_kill(state: &Path, order: &OfflineKill) -> io::Result<PathB
     Ok(whole)
 }
 
-/// The gateway's user must be able to read and remove the file: an administrator's shell runs as another user.
-fn hand_over(file: &File, owner: &fs::Metadata) -> io::Result<()> {
+/// Makes a file the gateway's, as `owner` is: an administrator's shell runs as another user than the one that must read
+/// and remove it.
+pub(super) fn hand_over(file: &File, owner: &fs::Metadata) -> io::Result<()> {
     let ours = file.metadata()?;
     let same = (owner.uid(), owner.gid()) == (ours.uid(), ours.gid());
     if same { Ok(()) } else { fchown(file, Some(owner.uid()), Some(owner.gid())) }

@@ -7,12 +7,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::offline_kills::hand_over;
 use crate::audit::{AuditAct, AuditRecord, AuditTrail};
 use crate::model::UnixTime;
 
@@ -41,11 +42,7 @@ pub fn leave_audit_record(place: &Path, note: &PendingAuditRecord) -> io::Result
     let mut line = serde_json::to_vec(note)?;
     line.push(b'\n');
     let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path)?;
-    // The gateway's user must be able to read the record: an administrator's shell runs as another user.
-    let (theirs, ours) = (fs::metadata(place)?, file.metadata()?);
-    if (theirs.uid(), theirs.gid()) != (ours.uid(), ours.gid()) {
-        fchown(&file, Some(theirs.uid()), Some(theirs.gid()))?;
-    }
+    hand_over(&file, &fs::metadata(place)?)?;
     file.write_all(&line)?;
     file.sync_all()
 }
@@ -91,6 +88,8 @@ fn notes_of(place: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::MetadataExt as _;
+
     use super::*;
     use crate::audit::{AuditKey, AuditTrailSettings, OnAuditFailure, verify_files};
     use crate::model::Clock;

@@ -4,10 +4,10 @@
 //! threads share one more set of lines, where they add atomically. A sum may miss what is being added at that moment,
 //! and the next one has it. Nothing here allocates, locks or formats after it was made.
 
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::shard::{MetricShard, shards};
+use crate::model::debug_fields;
 
 /// Counters per line: two cache lines of 64 bytes, since processors fetch them in pairs.
 const LINE: usize = 16;
@@ -77,11 +77,7 @@ fn cell(lines: &[CellLine], slot: usize) -> Option<&AtomicU64> {
     lines.get(slot / LINE)?.0.get(slot % LINE)
 }
 
-impl fmt::Debug for ShardedCells {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cells").field("numbers", &(self.stride * LINE)).finish_non_exhaustive()
-    }
-}
+debug_fields!(ShardedCells: stride);
 
 /// A histogram of durations in some [`ShardedCells`]: one counter for each bucket, one for longer durations, one for
 /// the sum.

@@ -4,7 +4,6 @@
 //! the config are dropped by [`Metrics::retain`].
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -21,7 +20,7 @@ use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel
 use super::process;
 use super::upstream_metrics::JourneyMetrics;
 use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
-use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId};
+use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId, debug_fields};
 
 /// The vendor label of requests of unknown vendors. No vendor's id can be this.
 pub const UNKNOWN_VENDOR: &str = "_unknown";
@@ -183,11 +182,7 @@ impl Metrics {
     }
 }
 
-impl fmt::Debug for Metrics {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Metrics").field("vendors", &self.values.vendors.locked().keys()).finish_non_exhaustive()
-    }
-}
+debug_fields!(Metrics: registry);
 
 /// Lets the registry read the values.
 struct MetricsCollector {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use super::cells::ShardedCells;
 use super::families::{self, ScrapePage};
 use crate::bounds::ROUTE_STATUSES_MAX;
-use crate::model::{Lock as _, TreatmentKind};
+use crate::model::{Lock as _, TreatmentKind, debug_fields};
 
 /// Statuses that have a counter of their own in every route: the gateway's, and those that are common in APIs.
 const KNOWN: [u16; 15] = [200, 201, 204, 304, 400, 401, 403, 404, 413, 415, 429, 500, 502, 503, 504];
@@ -157,11 +157,7 @@ impl RouteMetrics {
     }
 }
 
-impl std::fmt::Debug for RouteMetrics {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RouteMetrics").field("requests", &self.requests()).finish_non_exhaustive()
-    }
-}
+debug_fields!(RouteMetrics: taken);
 
 #[cfg(test)]
 mod tests {

@@ -301,7 +301,7 @@ fn a_flood_of_denials_and_cut_responses_is_counted_exactly() {
                         at,
                     });
                     let (direction, reason) = (Direction::Ingress, Reason::RecordsExceeded);
-                    audit.cut_off(&CutResponse { vendor, direction, reason, at }, || AuditRecord {
+                    audit.counted(DenialKind::Cut(vendor, direction, reason), at, || AuditRecord {
                         act: AuditAct::Cut,
                         subject: vendor.to_string(),
                         reason: reason.as_str().to_owned(),

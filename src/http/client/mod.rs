@@ -24,6 +24,7 @@ use zeroize::Zeroizing;
 pub use self::connection::ResponseStream;
 use super::pem::{self, PemError};
 use super::{Url, UrlError, client_tls, native_roots};
+use crate::model::debug_fields;
 
 /// How requests are sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,11 +222,7 @@ impl HttpClient {
     }
 }
 
-impl std::fmt::Debug for HttpClient {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("HttpClient").field("options", &self.options).finish_non_exhaustive()
-    }
-}
+debug_fields!(HttpClient: options);
 
 /// Names the host: in `Host`, or in the target of HTTP/2.
 fn addressed(to: &Destination, mut request: Request<Bytes>) -> Result<Request<Bytes>, ClientError> {

@@ -18,6 +18,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use zeroize::Zeroizing;
 
 use crate::identity::error::AuthError;
+use crate::model::debug_fields;
 
 use super::verified::VerifiedCaller;
 
@@ -117,11 +118,7 @@ impl TokenCache {
     }
 }
 
-impl std::fmt::Debug for TokenCache {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenCache").field("status", &self.status()).finish_non_exhaustive()
-    }
-}
+debug_fields!(TokenCache: hits, misses);
 
 /// What kind of bytes a fingerprint was taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,6 @@
 //! but to the endpoint of the contract.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -38,7 +37,7 @@ use crate::identity::keys::schedule::FetchQuota;
 use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::IntrospectionSettings;
 use crate::identity::token::claims;
-use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, with_causes, words};
+use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, debug_fields, with_causes, words};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -311,11 +310,7 @@ pub(crate) fn read_secret(content: Vec<u8>) -> Result<Secret<String>, &'static s
     if text.expose().trim_end().is_empty() { Err("is empty") } else { Ok(text) }
 }
 
-impl fmt::Debug for Introspector {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Introspector").field("url", &self.settings.url).finish_non_exhaustive()
-    }
-}
+debug_fields!(Introspector: id);
 
 /// One of the few requests that may ask the issuer, or wait for its answer.
 #[derive(Debug)]

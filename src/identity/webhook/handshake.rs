@@ -14,7 +14,7 @@ use crate::model::{Secret, hex};
 
 use super::recipe::WebhookHandshake;
 use super::template::WebhookRequest;
-use super::{Tag, WebhookProof};
+use super::{WebhookProof, signature_of};
 
 /// The reply to a handshake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn zoom(object: &Object, secret: &Secret<Vec<u8>>) -> Option<HandshakeReply> {
     let Some(Json::Object(payload)) = object.get("payload") else { return None };
     let is_one = object.text("event") == Ok(Some("endpoint.url_validation"));
     let token = payload.text("plainToken").ok()?.filter(|token| is_one && is_plain(token))?;
-    let mac = Tag::of(WebhookProof::HmacSha256, secret.expose(), &[token.as_bytes()]);
+    let mac = signature_of(WebhookProof::HmacSha256, secret.expose(), &[token.as_bytes()]);
     let encrypted = hex(&mac);
     let body = serde_json::json!({ "plainToken": token, "encryptedToken": encrypted }).to_string();
     Some(HandshakeReply { content_type: "application/json", body })

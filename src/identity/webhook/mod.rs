@@ -128,16 +128,12 @@ impl WebhookVerifier {
     /// A denial when a header is missing, repeated or malformed, when the message is too old or too new, or when no
     /// secret is live.
     pub fn begin(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<PendingWebhook, Denial> {
-        self.start(headers, now).map_err(Denial::from)
-    }
-
-    fn start(self: &Arc<Self>, headers: &HeaderMap, now: Moment) -> Result<PendingWebhook, AuthError> {
         let message = WebhookHeaders::read(&self.settings.recipe, headers)?;
         if let Some(sent_at) = message.sent_at {
             let tolerance = self.settings.tolerance;
             let near = now.wall.since(sent_at) <= tolerance && sent_at.since(now.wall) <= tolerance;
             if !near || !self.replays.covers(sent_at, now) {
-                return Err(AuthError::WebhookStale);
+                return Err(AuthError::WebhookStale.into());
             }
         }
         let secrets = self.secrets.current().0.ok_or(AuthError::WebhookNoSecret)?;
@@ -201,10 +197,6 @@ impl PendingWebhook {
     /// A denial when no live secret gives one of the signatures sent, when the client is revoked, or while the same
     /// message is being delivered.
     pub fn finish(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, Denial> {
-        self.end(sent, body, now).map_err(Denial::from)
-    }
-
-    fn end(self, sent: &WebhookRequest<'_>, body: &[u8], now: Moment) -> Result<WebhookOutcome, AuthError> {
         let (secret, tag) = self.matching(sent, body)?;
         let WebhookVerifier { vendor, settings, replays, revocations, cache, .. } = &*self.webhook;
         let client = ClientId::new(WEBHOOK_CLIENT);
@@ -218,8 +210,8 @@ impl PendingWebhook {
         let is_known = match replays.take(&message, settings.tolerance * 2, now) {
             ReplayOutcome::First => false,
             ReplayOutcome::Settled => true,
-            ReplayOutcome::UnderWay => return Err(AuthError::WebhookUnderWay),
-            ReplayOutcome::Full => return Err(AuthError::WebhookFull),
+            ReplayOutcome::UnderWay => return Err(AuthError::WebhookUnderWay.into()),
+            ReplayOutcome::Full => return Err(AuthError::WebhookFull.into()),
         };
         let caller = Caller { vendor: vendor.clone(), client, claims: None };
         let signed = Arc::new(SecretFingerprint { secret: self.webhook.name(secret)? });
@@ -236,7 +228,7 @@ impl PendingWebhook {
         let signed: Vec<&[u8]> = signed.iter().map(|piece| &**piece).collect();
         let mut matched = None;
         for secret in self.secrets.iter() {
-            let tag = Tag::of(recipe.proof, secret.expose(), &signed);
+            let tag = signature_of(recipe.proof, secret.expose(), &signed);
             let is_sent = |fits, signature: &Vec<u8>| fits | tag.as_slice().ct_eq(signature);
             let fits = self.message.signatures.iter().fold(Choice::from(0), is_sent);
             matched = if bool::from(fits) { Some((secret, tag)) } else { matched };
@@ -268,22 +260,17 @@ impl PendingWebhook {
     }
 }
 
-/// What a sender would have to send under a secret.
-struct Tag;
-
-impl Tag {
-    /// The bytes of a signature over the pieces, or the secret itself where the sender sends that.
-    fn of(proof: WebhookProof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
-        let algorithm = match proof {
-            WebhookProof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            WebhookProof::HmacSha256 => hmac::HMAC_SHA256,
-            WebhookProof::HmacSha512 => hmac::HMAC_SHA512,
-            WebhookProof::Token => return secret.to_vec(),
-        };
-        let mut mac = hmac::Context::with_key(&hmac::Key::new(algorithm, secret));
-        pieces.iter().for_each(|piece| mac.update(piece));
-        mac.sign().as_ref().to_vec()
-    }
+/// The bytes of a signature over the pieces, or the secret itself where the sender sends that.
+fn signature_of(proof: WebhookProof, secret: &[u8], pieces: &[&[u8]]) -> Vec<u8> {
+    let algorithm = match proof {
+        WebhookProof::HmacSha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
+        WebhookProof::HmacSha256 => hmac::HMAC_SHA256,
+        WebhookProof::HmacSha512 => hmac::HMAC_SHA512,
+        WebhookProof::Token => return secret.to_vec(),
+    };
+    let mut mac = hmac::Context::with_key(&hmac::Key::new(algorithm, secret));
+    pieces.iter().for_each(|piece| mac.update(piece));
+    mac.sign().as_ref().to_vec()
 }
 
 /// Which secret signed a message: a keyed hash, from which the secret cannot be found.

@@ -217,28 +217,14 @@ impl WebhookPreset {
             Self::Linear => plain("linear-signature", "", Hex).with_id("linear-delivery"),
             Self::Intercom => WebhookRecipe { proof: WebhookProof::HmacSha1, ..plain("x-hub-signature", "sha1=", Hex) },
         };
-        let handshakes = match self {
-            Self::Slack => vec![WebhookHandshake::Slack],
-            Self::Zoom => vec![WebhookHandshake::Zoom],
-            Self::Meta => vec![WebhookHandshake::Meta],
-            Self::Dropbox => vec![WebhookHandshake::Dropbox],
-            Self::StandardWebhooks
-            | Self::Svix
-            | Self::Stripe
-            | Self::Github
-            | Self::Gitlab
-            | Self::Shopify
-            | Self::Pagerduty
-            | Self::Square
-            | Self::Paddle
-            | Self::Hubspot
-            | Self::Twilio
-            | Self::Calendly
-            | Self::Typeform
-            | Self::Linear
-            | Self::Intercom => Vec::new(),
-        };
-        (recipe, handshakes)
+        let known = [
+            (Self::Slack, WebhookHandshake::Slack),
+            (Self::Zoom, WebhookHandshake::Zoom),
+            (Self::Meta, WebhookHandshake::Meta),
+            (Self::Dropbox, WebhookHandshake::Dropbox),
+        ];
+        let own = known.into_iter().filter(|(preset, _)| *preset == self);
+        (recipe, own.map(|(_, handshake)| handshake).collect())
     }
 }
 

@@ -14,7 +14,6 @@ mod webhook;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -26,7 +25,7 @@ use super::order::KillTarget;
 use super::switch::{GATEWAY_ACTOR, QueuedEvent};
 use crate::audit::AuditAct;
 use crate::bounds::{CLOCK_CONFIRMATION, HOOK_LIFETIME, HOOK_PAUSE_FIRST, HOOK_PAUSE_MAX};
-use crate::model::{Clock, Lock as _, Moment, Secret};
+use crate::model::{Clock, Lock as _, Moment, Secret, debug_fields};
 use crate::store::{Store, StoreError, StoreRow, WriteBatch};
 
 pub use webhook::{OutgoingWebhook, SendWebhook, WebhookSendError};
@@ -282,11 +281,7 @@ impl KillHook {
     }
 }
 
-impl fmt::Debug for HookDispatcher {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HookDispatcher").field("queued", &self.queued()).finish_non_exhaustive()
-    }
-}
+debug_fields!(HookDispatcher: clock);
 
 /// Twice as long after each attempt, up to a bound.
 fn pause_after(attempts: u32) -> Duration {

@@ -159,24 +159,11 @@ impl ElementTree {
         context: &mut XmlContext<'_>,
     ) -> RewriteResult {
         let from = context.out.len();
-        let put = self.put_tag(tag, matched, allowed, context);
-        if put.is_err() {
-            context.out.truncate(from);
-        }
-        put
-    }
-
-    fn put_tag(
-        &mut self,
-        tag: &XmlTag<'_>,
-        matched: &PathMatch,
-        allowed: bool,
-        context: &mut XmlContext<'_>,
-    ) -> RewriteResult {
         context.out.push(b'<');
         context.out.extend_from_slice(tag.name.as_bytes());
         for attribute in tag.attributes() {
-            self.put_attribute(tag.name, &attribute, matched.rule, allowed, context)?;
+            self.put_attribute(tag.name, &attribute, matched.rule, allowed, context)
+                .inspect_err(|_| context.out.truncate(from))?;
         }
         context.out.extend_from_slice(tag.rest.as_bytes());
         context.out.push(b'>');

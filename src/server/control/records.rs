@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::GatewayControl;
 use crate::admin::{AuditEntry, AuditPage, AuditQuery, ControlError, ControlResult, RecordControl, RefusedCall};
-use crate::audit::TrailPage;
+use crate::audit::{DenialKind, TrailPage};
 use crate::exposure::ExposureReport;
 use crate::model::{UnixTime, VendorId};
 use crate::server::{audit_trail, exposure_store};
@@ -51,7 +51,7 @@ impl RecordControl for GatewayControl {
     /// refused waits for no disk, and fills none.
     fn refused(&self, call: &RefusedCall<'_>) {
         let audit = &self.gateway.audit;
-        if audit.admin_refused(call.reason, call.at, || audit_trail::refusal(call)) {
+        if audit.counted(DenialKind::Admin(call.reason), call.at, || audit_trail::refusal(call)) {
             tracing::warn!(
                 peer = %call.peer, operator = call.operator, call = call.call, reason = call.reason,
                 request_id = call.request_id, "an admin call was refused"

@@ -93,7 +93,7 @@ fn standard<'a>(id: &'a str, sent: &'a str, signature: &'a str) -> Vec<(&'a str,
 }
 
 fn mac(proof: WebhookProof, secret: &str, text: &str) -> Vec<u8> {
-    Tag::of(proof, secret.as_bytes(), &[text.as_bytes()])
+    signature_of(proof, secret.as_bytes(), &[text.as_bytes()])
 }
 
 fn hex_of(bytes: &[u8]) -> String {
@@ -158,7 +158,7 @@ fn messages_that_are_late_changed_or_malformed_are_refused() {
 fn messages_with_equal_bodies_differ_by_their_id() {
     let secret = "a secret of thirty-two bytes, yes";
     let body = br#"{"event":"heartbeat"}"#;
-    let signature = format!("sha256={}", hex_of(&Tag::of(WebhookProof::HmacSha256, secret.as_bytes(), &[body])));
+    let signature = format!("sha256={}", hex_of(&signature_of(WebhookProof::HmacSha256, secret.as_bytes(), &[body])));
     let github = world(preset(WebhookPreset::Github), &[secret]);
     let send = |id: &str, body: &[u8], signature: &str, at: u64| {
         let taken = check(&github, &[("x-hub-signature-256", signature), ("x-github-delivery", id)], body, at);
@@ -167,7 +167,7 @@ fn messages_with_equal_bodies_differ_by_their_id() {
     assert_eq!(send("d1", body, &signature, SENT), Ok(false));
     assert_eq!(send("d2", body, &signature, SENT), Ok(false), "another heartbeat");
     assert_eq!(send("d1", body, &signature, SENT + 1), Ok(true), "the first one again");
-    let other = format!("sha256={}", hex_of(&Tag::of(WebhookProof::HmacSha256, secret.as_bytes(), &[b"{}"])));
+    let other = format!("sha256={}", hex_of(&signature_of(WebhookProof::HmacSha256, secret.as_bytes(), &[b"{}"])));
     assert_eq!(send("d2", b"{}", &other, SENT), Ok(false), "a copy in another's name does not make that one known");
     assert_eq!(send("d1", body, &signature, SENT + 600), Ok(true), "for twice the tolerance");
     assert_eq!(send("d1", body, &signature, SENT + 601), Ok(false), "and no longer");
@@ -205,7 +205,7 @@ fn neither_a_new_secret_nor_a_restart_lets_a_message_be_delivered_twice() {
         SignatureTemplate::parse("{body}").expect("good"),
     );
     let before = world(recipe, &secrets);
-    let signed = STANDARD.encode(Tag::of(WebhookProof::HmacSha256, secrets[1].as_bytes(), &[BODY]));
+    let signed = STANDARD.encode(signature_of(WebhookProof::HmacSha256, secrets[1].as_bytes(), &[BODY]));
     let headers = [("x-sign", signed.as_str())];
     check(&before, &headers, BODY, SENT).expect("good").mark_delivered();
     let after = before.again(&[1], Arc::clone(&before.webhook.replays));
