@@ -111,8 +111,8 @@ impl AdminSocket for TcpListener {
     }
 }
 
-/// The file's permissions say who may be an operator: the caller must bind it so that only its owner can open it. A call
-/// with a token is judged by the token.
+/// The file's permissions say who may be an operator: the caller must bind it so that only its owner can open it. A
+/// call with a token is judged by the token.
 impl AdminSocket for UnixListener {
     type Raw = UnixStream;
 
@@ -127,8 +127,8 @@ impl AdminSocket for UnixListener {
     }
 }
 
-/// A socket whose connections are under TLS. The configuration, which must offer `http/1.1` alone, is looked at anew for
-/// each connection, so that certificates can change.
+/// A socket whose connections are under TLS. The configuration, which must offer `http/1.1` alone, is looked at anew
+/// for each connection, so that certificates can change.
 #[derive(Debug)]
 pub struct TlsListener(pub TcpListener, pub Arc<ArcSwap<ServerConfig>>);
 

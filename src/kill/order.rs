@@ -125,7 +125,8 @@ words! {
         Drill = "drill",
         /// State could not be read at the start.
         StateUnreadable = "state_unreadable",
-        /// No kill: a budget was overrun, and what was in flight was severed. New requests of the vendor are still let in.
+        /// No kill: a budget was overrun, and what was in flight was severed. New requests of the vendor are still let
+        /// in.
         Cut = "cut",
     }
 }

@@ -61,8 +61,8 @@ words! {
         Inactive = "inactive",
         /// The issuer was asked, and gave no readable answer.
         Failed = "failed",
-        /// The issuer was not asked: a cached answer was used. The request that caused a question counts here, too, when it
-        /// reads the answer.
+        /// The issuer was not asked: a cached answer was used. The request that caused a question counts here, too,
+        /// when it reads the answer.
         Cached = "kept",
         /// The issuer was not asked: too many requests wanted to at once.
         Shed = "shed",

@@ -106,8 +106,8 @@ impl Default for TokenShape {
 }
 
 words! {
-    /// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in the
-    /// tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
+    /// A header member that makes the gateway refuse a token, although no key or algorithm is ever taken from it: in
+    /// the tokens of most issuers it is a sign of an attack. A contract may list it where its issuer does send it.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, schemars::JsonSchema)]
     #[serde(rename_all = "snake_case")]
     pub enum HeaderMember {
