@@ -271,6 +271,7 @@ fn contracts(
         check::check_hosts(&placed);
     }
     check::check_vendors(&placed, has_master_key);
+    check::check_retries(&at.key("upstreams"), context.upstreams, &placed);
     let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts

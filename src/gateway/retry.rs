@@ -53,6 +53,8 @@ impl RetriedRequest<'_> {
         let (replay, first) = Replay::arm(request);
         let (mut request, mut replay) = (first, Some(replay));
         let mut retries_left = self.retry.map_or(0, |retry| retry.attempts);
+        // Each target once, whatever becomes of the health of the others meanwhile.
+        let mut targets_left = self.upstream.target_count() - 1;
         let (mut tried, mut was_sent) = (TriedTargets::default(), false);
         loop {
             let limit = self.attempt_limit(tried, retries_left);
@@ -60,18 +62,21 @@ impl RetriedRequest<'_> {
             was_sent |= ended.was_sent;
             ended.was_sent = was_sent;
             tried = ended.tried;
-            let Some(again) = self.may_send_again(&ended, retries_left) else { return ended };
-            // The last attempt needs nothing kept.
+            let Some(again) = self.may_send_again(&ended, targets_left, retries_left) else { return ended };
             let next = replay.as_ref().and_then(Replay::again);
             let Some(next) = next.filter(|_| again == SendAgain::ElsewhereFirst || self.upstream.take_retry()) else {
                 return ended;
             };
-            if again == SendAgain::Retry {
-                retries_left -= 1;
-                if retries_left == 0 && !self.has_untried(tried) {
-                    replay = None;
+            match again {
+                SendAgain::ElsewhereFirst => targets_left -= 1,
+                SendAgain::Retry => {
+                    retries_left -= 1;
+                    self.pause(tried).await;
                 }
-                self.pause(tried).await;
+            }
+            if retries_left + targets_left as u32 == 0 {
+                // The last attempt needs nothing kept.
+                replay = None;
             }
             // The same registration is asked again: a kill that came meanwhile covers the request.
             if let Some(reason) = self.admitted.cut_reason() {
@@ -99,15 +104,16 @@ impl RetriedRequest<'_> {
     }
 
     fn has_untried(&self, tried: TriedTargets) -> bool {
-        self.upstream.has_untried(tried)
+        self.upstream.has_untried(tried, self.now())
     }
 
     /// Whether the request is to be sent again after this attempt, and why it may be.
-    fn may_send_again(&self, ended: &Attempt, retries_left: u32) -> Option<SendAgain> {
+    fn may_send_again(&self, ended: &Attempt, targets_left: usize, retries_left: u32) -> Option<SendAgain> {
         if self.admitted.request_end().is_some() || self.time_left().is_zero() {
             return None;
         }
-        if ended.outcome.as_ref().is_err_and(has_not_left) && self.has_untried(ended.tried) {
+        let has_not_left = ended.outcome.as_ref().is_err_and(has_not_left);
+        if has_not_left && targets_left > 0 && self.has_untried(ended.tried) {
             return Some(SendAgain::ElsewhereFirst);
         }
         let retry = self.retry.filter(|_| retries_left > 0)?;
@@ -117,7 +123,7 @@ impl RetriedRequest<'_> {
                 retry.statuses.contains(&response.status().as_u16()) && !waits
             }
             Err(AttemptError::Send(SendError::Ended(_) | SendError::Reset(_) | SendError::Deadline)) => true,
-            Err(error) => has_not_left(error),
+            Err(_) => has_not_left,
         };
         is_retried.then_some(SendAgain::Retry)
     }

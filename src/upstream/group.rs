@@ -179,9 +179,11 @@ impl UpstreamGroup {
         self.targets.len()
     }
 
-    /// Whether there is a target that a request was not sent to yet.
-    pub fn has_untried(&self, tried: TriedTargets) -> bool {
-        (0..self.targets.len()).any(|index| !tried.has(index))
+    /// Whether [`Self::choose`] would choose a target that a request was not sent to yet.
+    pub fn has_untried(&self, tried: TriedTargets, now: Moment) -> bool {
+        let usable = |index: usize| self.targets[index].is_usable(now);
+        let none_usable = !(0..self.targets.len()).any(usable);
+        (0..self.targets.len()).any(|index| !tried.has(index) && (none_usable || usable(index)))
     }
 
     /// When a request is sent once more; `None` for never.

@@ -138,7 +138,8 @@ fn a_body_that_is_too_large_to_keep_is_sent_once() {
 
 #[test]
 fn a_kill_in_the_middle_ends_a_request_that_would_be_sent_again() {
-    let kill: Arc<Mutex<Option<Box<dyn Fn() + Send>>>> = Arc::default();
+    type Act = Box<dyn Fn() + Send>;
+    let kill: Arc<Mutex<Option<Act>>> = Arc::default();
     let theirs = Arc::clone(&kill);
     // The vendor is killed while its answer, which would be asked for again, is on its way.
     let upstream = Upstream::start(move |_, asker| {

@@ -343,3 +343,17 @@ fn a_target_that_is_killed_under_load_fails_no_idempotent_request() {
     });
     assert!(failed.is_empty(), "{failed:?}");
 }
+
+#[test]
+fn a_target_that_is_left_out_is_not_tried_again_and_again() {
+    let bad = saying(500);
+    let keys = "outlier_detection: { consecutive_failures: 1, base_ejection_time: 30m, max_ejection_time: 1h }, ";
+    let gateway = TestGateway::start(fixture(&[bad.address, nobody()], keys, ""));
+    assert_eq!(get(&gateway).status, 500);
+    // The first target is ejected by its answer, and nobody listens on the one that is left.
+    for _ in 0..3 {
+        let answer = get(&gateway);
+        assert_eq!((answer.status, answer.reason().as_str()), (502, "upstream_refused"));
+    }
+    assert_eq!(bad.seen().len(), 1);
+}

@@ -167,6 +167,10 @@ fn egress(
     let reach = reach::reach(&at, egress, &upstream.base);
     let routes = egress.routes.as_ref().map(|routes| routes::egress(&at.key("routes"), routes, &upstream));
     let routes = routes.unwrap_or_default();
-    upstream_group::check_retried(&at.key("upstream").key("retry"), upstream.group.retry.as_ref(), &routes);
+    upstream_group::check_retried(
+        &at.key("upstream").key("retry"),
+        upstream.group.retry.as_ref(),
+        routes.as_slice().iter(),
+    );
     (routes, reach)
 }

@@ -40,7 +40,7 @@ pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use reach::{check_hosts, check_own_addresses};
 pub(super) use upstreams::upstreams;
-pub(super) use vendors::check_vendors;
+pub(super) use vendors::{check_retries, check_vendors};
 
 use std::path::PathBuf;
 

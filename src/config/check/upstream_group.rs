@@ -11,7 +11,7 @@ use crate::bounds::{
     BREAKER_WINDOW, HEALTH_DEADLINE, HEALTH_INTERVAL, HEALTH_INTERVAL_MAX, HEALTH_INTERVAL_MIN, HEALTHY_AFTER,
     RETRY_ATTEMPTS, TARGETS_MAX, UNHEALTHY_AFTER, UPSTREAM_CONNECTIONS_MAX, UPSTREAM_DEADLINE_MAX,
 };
-use crate::config::contract::{ContractRoute, ContractRoutes};
+use crate::config::contract::ContractRoute;
 use crate::config::file;
 use crate::config::file::upstream as written;
 use crate::config::source::Cursor;
@@ -183,11 +183,16 @@ fn bulkhead(at: &Cursor<'_>, written: &file::UpstreamConfig) -> Option<BulkheadS
 }
 
 /// Warns of retries that no route can have.
-pub(super) fn check_retried(at: &Cursor<'_>, retry: Option<&RetrySettings>, routes: &ContractRoutes) {
+pub(super) fn check_retried<'a>(
+    at: &Cursor<'_>,
+    retry: Option<&RetrySettings>,
+    routes: impl Iterator<Item = &'a ContractRoute>,
+) {
     let repeatable = [Method::GET, Method::HEAD, Method::OPTIONS, Method::TRACE, Method::PUT, Method::DELETE];
     let is_retried = |route: &ContractRoute| repeatable.iter().any(|method| route.pattern.allows(method));
-    let routes = routes.as_slice();
-    if retry.is_some_and(|retry| !retry.idempotency_key) && !routes.is_empty() && !routes.iter().any(is_retried) {
+    let mut routes = routes.peekable();
+    let is_used = routes.peek().is_some();
+    if retry.is_some_and(|retry| !retry.idempotency_key) && is_used && !routes.any(is_retried) {
         let wrong = "has no effect: no route has an idempotent method, such as GET or PUT";
         at.warning(wrong, "take it out, or write idempotency_key: true where the API honours that field");
     }

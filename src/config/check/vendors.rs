@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::upstream_group;
+use super::upstreams::Upstreams;
 use crate::config::contract::{Contract, ContractRoute};
 use crate::config::source::Cursor;
 use crate::identity::{IdentitySettings, TokenSettings};
@@ -41,6 +43,20 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)],
                 instead,
             );
         }
+    }
+}
+
+/// Warns of internal APIs with retries that no route of any contract can have.
+pub(in crate::config) fn check_retries(
+    at: &Cursor<'_>,
+    upstreams: Option<&Upstreams>,
+    contracts: &[(Cursor<'_>, Contract)],
+) {
+    for upstream in upstreams.into_iter().flat_map(Upstreams::values) {
+        let routes = contracts.iter().flat_map(|(_, contract)| contract.ingress.as_slice());
+        let routes = routes.filter(|route| route.upstream.id == upstream.id);
+        let at = at.key(upstream.id.as_str()).key("retry");
+        upstream_group::check_retried(&at, upstream.group.retry.as_ref(), routes);
     }
 }
 

@@ -105,7 +105,10 @@ impl GatewayControl {
             unmatched_rules: unmatched_rules(vendor),
             unexpected_shapes: unexpected_shapes(vendor),
             upstreams: upstreams::statuses(vendor, self.now()),
-            degraded: upstreams::degraded_by(vendor, state != KillState::Live, self.now()),
+            degraded: match contract.journey.is_empty() {
+                true => Vec::new(),
+                false => upstreams::degraded_by(vendor, state != KillState::Live, self.now()),
+            },
             journey: contract.journey.clone(),
             ..VendorStatus::default()
         }
