@@ -242,6 +242,43 @@ fn what_an_upstream_has_not_processed_goes_to_another_connection() {
 }
 
 #[test]
+fn a_connection_that_goes_away_finishes_what_it_has_begun() {
+    let vendor = FrameUpstream::start(|connection, stream| {
+        let mut out = Vec::new();
+        if connection == 0 {
+            // The stream is the last that is processed, and its body follows.
+            frame(&mut out, GOAWAY, 0, 0, &[&stream.to_be_bytes()[..], &[0; 4]].concat());
+        }
+        [out, answer(stream, &[], b"here")].concat()
+    });
+    let gateway = gateway(vendor.address);
+    let mut client = Client::to(gateway.egress());
+    for connections in 1..3 {
+        let answer = client.get("/acme/one/a", "");
+        assert_eq!((answer.status, answer.text().as_str(), answer.ending), (200, "here", BodyEnd::Whole));
+        assert_eq!(vendor.connections.load(Ordering::SeqCst), connections);
+    }
+}
+
+#[test]
+fn an_old_connection_takes_no_further_stream() {
+    let vendor = Http2Upstream::start(late_echo);
+    let gateway = TestGateway::of_acme(vendor.address, &terms(vendor.address, ", max_connection_age: 1s"));
+    h2::run(async {
+        let session = session(&gateway).await;
+        let (mut stream, response) = begin(&session, "/acme/one/a", false).await;
+        let body = response.expect("a response").into_body();
+        while vendor.connections() == 1 {
+            let (_, other) = begin(&session, "/acme/one/a", true).await;
+            assert_eq!(read(other.expect("a response").into_body()).await.0, b"first ");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        stream.send_data(Bytes::new(), true).expect("it goes on");
+        assert_eq!(read(body).await.0, b"first begun", "what it has begun is finished");
+    });
+}
+
+#[test]
 fn streams_keep_to_the_upstreams_bound() {
     let mut settings = server::Builder::new();
     settings.max_concurrent_streams(2);
