@@ -20,6 +20,7 @@ mod deadlines;
 mod demo;
 mod drills;
 mod egress;
+mod egress_environment;
 mod egress_proxy;
 mod event_streams;
 mod evidence;
