@@ -141,6 +141,7 @@ fn chain() -> PolicyChain {
     let routes = [RouteLimits { direction: Direction::Ingress, route: ROUTE.into(), limits: Limits::default() }];
     let key = SubjectKey::new(Secret::new([7; 32]));
     PolicyChain::new(&ContractTerms {
+        observe_until: None,
         direction: Direction::Ingress,
         calendar: Calendar {
             is_draft: false,

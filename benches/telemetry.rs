@@ -114,6 +114,7 @@ fn line() -> ExchangeLine<'static> {
         ended: None,
         shape_unexpected: false,
         cause: None,
+        would_deny: Default::default(),
         records: 12,
         bytes_in: 0,
         bytes_out: 4_096,

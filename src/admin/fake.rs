@@ -97,7 +97,7 @@ pub(crate) fn acme() -> VendorStatus {
         "scheduled": [scheduled(ACME, TWO_HOURS)], "persisted": true,
         "starts": time(0), "ends": time(864_000), "days_left": 10,
         "traffic": [{ "direction": "ingress", "requests": 1_234, "denials": 5, "in_flight": 2, "records": 50_000,
-            "bytes": 3_200_000 }],
+            "bytes": 3_200_000, "would_deny": { "route_unknown": 7 } }], "observes_until": time(90_000),
         "last_denial": { "reason": "scope_missing", "at": time(60), "direction": "ingress" }, "token_age_secs": 90,
         "unmatched_rules": [{ "direction": "ingress", "route": "GET /v1/customers", "side": "response",
             "rule": "$.customers[*].mail", "treatment": "tokenize", "requests": 1_234 }],

@@ -61,6 +61,9 @@ pub struct VendorStatus {
     /// Whole days until then; negative after.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub days_left: Option<i64>,
+    /// With a time, the contract only observes until then: nothing is refused or treated, and raw data passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observes_until: Option<UnixTime>,
     /// What passed since the process started, by direction.
     pub traffic: Vec<Traffic>,
     /// The last request that was refused or cut short.
@@ -119,6 +122,9 @@ pub struct Traffic {
     pub records: u64,
     /// Body bytes that left.
     pub bytes: u64,
+    /// Requests that passed although the contract would have refused or cut them short, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub would_deny: BTreeMap<String, u64>,
 }
 
 impl Traffic {
@@ -127,7 +133,8 @@ impl Traffic {
         let (requests, records) = metrics.totals();
         let denials = Reason::ALL.into_iter().map(|reason| metrics.denials(reason)).sum();
         let (in_flight, bytes) = (metrics.in_flight(), metrics.bytes_sum());
-        Self { direction, requests, denials, in_flight, records, bytes }
+        let would_deny = metrics.would_denials().map(|(reason, count)| (reason.as_str().to_owned(), count)).collect();
+        Self { direction, requests, denials, in_flight, records, bytes, would_deny }
     }
 }
 

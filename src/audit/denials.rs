@@ -52,6 +52,8 @@ struct DenialTallies {
 struct VendorTallies {
     denied: Box<[DenialTally; KINDS]>,
     cut: Box<[DenialTally; KINDS]>,
+    /// Requests that a contract would have refused; made when the vendor's contract first observes.
+    would_deny: Option<Box<[DenialTally; KINDS]>>,
 }
 
 const KINDS: usize = 2 * Reason::ALL.len();
@@ -61,6 +63,8 @@ const KINDS: usize = 2 * Reason::ALL.len();
 pub enum DenialKind<'a> {
     /// Requests that were refused for a reason, by the contract of a vendor or where no contract applies.
     Denied(Option<&'a VendorId>, Direction, Reason),
+    /// Requests that the contract of a vendor would have refused for a reason, if it did not only observe.
+    WouldDeny(&'a VendorId, Direction, Reason),
     /// Responses to a vendor that were cut for a reason while they streamed.
     Cut(&'a VendorId, Direction, Reason),
     /// Admin calls that were refused for a reason, which is one of a closed list.
@@ -113,6 +117,11 @@ impl DenialTallies {
         match kind {
             DenialKind::Denied(vendor, direction, reason) => &mut self.of(vendor).denied[place(direction, reason)],
             DenialKind::Cut(vendor, direction, reason) => &mut self.of(Some(vendor)).cut[place(direction, reason)],
+            DenialKind::WouldDeny(vendor, direction, reason) => {
+                let counts = &mut self.of(Some(vendor)).would_deny;
+                let counts = counts.get_or_insert_with(|| Box::new([DenialTally::default(); KINDS]));
+                &mut counts[place(direction, reason)]
+            }
             DenialKind::Admin(reason) => self.admin.entry(reason).or_default(),
         }
     }
@@ -133,13 +142,15 @@ impl DenialTallies {
 impl Default for VendorTallies {
     fn default() -> Self {
         let none = || Box::new([DenialTally::default(); KINDS]);
-        Self { denied: none(), cut: none() }
+        Self { denied: none(), cut: none(), would_deny: None }
     }
 }
 
 impl VendorTallies {
     fn flush(&mut self, vendor: &str, now: UnixTime, all: bool, entries: &mut Vec<AuditRecord>) {
-        for (act, tallies) in [(AuditAct::Denials, &mut self.denied), (AuditAct::Cuts, &mut self.cut)] {
+        let would_deny = self.would_deny.as_mut().map(|tallies| (AuditAct::WouldDenials, tallies));
+        let acts = [(AuditAct::Denials, &mut self.denied), (AuditAct::Cuts, &mut self.cut)];
+        for (act, tallies) in acts.into_iter().chain(would_deny) {
             for (index, tally) in tallies.iter_mut().enumerate() {
                 let (direction, reason) = (index / Reason::ALL.len(), index % Reason::ALL.len());
                 let (direction, reason) = (Direction::ALL[direction].as_str(), Reason::ALL[reason].as_str());
@@ -213,11 +224,11 @@ impl CountedDenials {
 }
 
 impl DeniedRequest<'_> {
-    pub(super) fn entry(&self) -> AuditRecord {
+    pub(super) fn entry(&self, act: AuditAct) -> AuditRecord {
         let vendor = self.vendor.map_or("-", VendorId::as_str);
         let actor = self.client.map_or(vendor, ClientId::as_str);
         let direction = self.direction.as_str();
         let detail = json!({ "direction": direction, "request_id": self.request_id, "detail": self.detail });
-        AuditRecord::new(self.at, actor, AuditAct::Denied, vendor, self.reason.as_str(), detail)
+        AuditRecord::new(self.at, actor, act, vendor, self.reason.as_str(), detail)
     }
 }

@@ -40,7 +40,7 @@ pub use writer::AuditAck;
 use self::files::{AuditFiles, OpenedTrail};
 use self::writer::{AuditMessage, AuditShared, AuditWriter, PendingLine};
 use crate::bounds::AUDIT_QUEUE_MAX;
-use crate::model::{Clock, UnixTime, debug_fields};
+use crate::model::{Clock, UnixTime, VendorId, debug_fields};
 
 /// Where and how the trail is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -156,7 +156,13 @@ impl AuditTrail {
     /// denials of a second, no memory.
     pub fn denied(&self, denied: &DeniedRequest<'_>) {
         let kind = DenialKind::Denied(denied.vendor, denied.direction, denied.reason);
-        self.counted(kind, denied.at, || denied.entry());
+        self.counted(kind, denied.at, || denied.entry(AuditAct::Denied));
+    }
+
+    /// Records a request that a contract which observes would have refused, as [`Self::denied`] does.
+    pub fn would_deny(&self, vendor: &VendorId, denied: &DeniedRequest<'_>) {
+        let kind = DenialKind::WouldDeny(vendor, denied.direction, denied.reason);
+        self.counted(kind, denied.at, || denied.entry(AuditAct::WouldDeny));
     }
 
     /// Records a denial, a cut response or a refused admin call as [`Self::denied`] does. `entry` makes its record,

@@ -54,6 +54,10 @@ words! {
         Denied = "denied",
         /// More requests were refused for the same reason; the detail has their count.
         Denials = "denials",
+        /// A request passed that the contract would have refused if it did not only observe.
+        WouldDeny = "would_deny",
+        /// More such requests passed for the same reason; the detail has their count.
+        WouldDenials = "would_denials",
         /// Lines could not be written; the detail has their count.
         Lost = "lost",
         /// The trail goes on after a crash or a break.
@@ -70,7 +74,14 @@ impl AuditAct {
     pub(super) const fn is_synced_at_once(self) -> bool {
         !matches!(
             self,
-            Self::Denied | Self::Denials | Self::Cut | Self::Cuts | Self::AdminRefused | Self::AdminRefusals
+            Self::Denied
+                | Self::Denials
+                | Self::WouldDeny
+                | Self::WouldDenials
+                | Self::Cut
+                | Self::Cuts
+                | Self::AdminRefused
+                | Self::AdminRefusals
         )
     }
 }

@@ -391,6 +391,8 @@ pub const UPSTREAM_DEADLINE_MAX: Duration = Duration::from_secs(3600);
 pub const CONTRACT_WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 /// Longest time that reading may go on after a contract's end: beyond it, renew the contract.
 pub const CONTRACT_GRACE_MAX: Duration = Duration::from_secs(366 * 86_400);
+/// How far ahead `observe_until` may be: a roll-out takes a quarter, and what passes raw must end by itself.
+pub const OBSERVE_MAX: Duration = Duration::from_secs(90 * 86_400);
 /// Longest sliding window of a budget.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Longest time for requests in flight to finish: service managers kill a process that does not stop.

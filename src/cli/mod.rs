@@ -7,6 +7,7 @@ mod audit;
 mod ca;
 mod check;
 mod client;
+mod contract;
 mod demo;
 mod drill;
 mod egress;
@@ -40,6 +41,7 @@ use clap::{Args, Parser, Subcommand};
 
 use self::audit::AuditCommand;
 use self::client::with_gateway;
+use self::contract::ContractCommand;
 use self::error::{CliError, Exit};
 use self::layout::PrintableWriter;
 use crate::config::{ConfigLoader, FaultSeverity};
@@ -59,6 +61,8 @@ enum CliCommand {
     Demo(demo::DemoArgs),
     Check(check::CheckArgs),
     Explain(explain::ExplainArgs),
+    #[command(subcommand)]
+    Contract(ContractCommand),
     #[command(subcommand)]
     Pii(pii::PiiCommand),
     Kill(kill::KillArgs),
@@ -95,6 +99,7 @@ impl CliCommand {
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
+            Self::Contract(contract) => contract.run(out),
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) if args.offline => kill::leave_offline_order(args, out),
             Self::Kill(args) => with_gateway(&args.connection, out, async |call| kill::execute(args, call).await),

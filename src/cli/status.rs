@@ -104,6 +104,9 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
         let (stages, why) = (status.journey.join(", "), status.degraded.join(", "));
         text.push_str(&format!("\nwarning: degraded: {stages} ({why})\n"));
     }
+    if let Some(until) = status.observes_until {
+        text.push_str(&format!("\nWARNING: observes until {until}: nothing is refused or treated, raw data passes\n"));
+    }
     for fault in &status.files {
         text.push_str(&format!("\nwarning: {} cannot be used as it is: {}\n", fault.file, fault.error));
     }
@@ -112,6 +115,11 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
         let counts = [way.requests, way.denials, way.in_flight, way.records].map(thousands);
         let direction = way.direction.as_str().to_owned();
         [direction].into_iter().chain(counts).chain([decimal_bytes(way.bytes)]).collect()
+    });
+    let would_deny = status.traffic.iter().flat_map(|way| way.would_deny.iter().map(move |it| (way.direction, it)));
+    let would_deny: Vec<_> = would_deny.collect();
+    text += &section(&["WOULD BE REFUSED", "DIRECTION", ">REQUESTS"], &would_deny, |(direction, (reason, count))| {
+        vec![(*reason).clone(), direction.as_str().to_owned(), thousands(**count)]
     });
     text += &section(&["LIMIT", "DIRECTION", "IN FORCE", ">LEFT", "FROM"], &status.limits, |limit| {
         let direction = limit.direction.map_or("both", Direction::as_str).to_owned();

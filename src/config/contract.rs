@@ -35,6 +35,8 @@ pub struct Contract {
     pub region: String,
     /// Whether the contract is only a draft: nothing passes under it.
     pub is_draft: bool,
+    /// With `Some`, the contract only reports what it would do, for a time.
+    pub observe: Option<ObserveSettings>,
     /// The first instant: 00:00 UTC of the first day.
     pub starts: UnixTime,
     /// The first instant after the contract: 00:00 UTC of the day after its last day.
@@ -63,6 +65,15 @@ pub struct Contract {
     pub egress: ContractRoutes,
     /// How our services reach it.
     pub reach: ReachSettings,
+}
+
+/// A roll-out in which the contract reports what it would do, and lets everything pass that is proven to be the vendor's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObserveSettings {
+    /// The first instant at which the contract is enforced again.
+    pub until: UnixTime,
+    /// Where calls go that no route covers, by [`Direction::index`]; `None` refuses them.
+    pub undeclared: [Option<Arc<upstream::UpstreamSettings>>; Direction::ALL.len()],
 }
 
 /// The circuit breaker: this many denials in this time suspend the vendor until a person restores it.
@@ -131,6 +142,11 @@ impl Contract {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
         }
+    }
+
+    /// What the contract only reports at this time; `None` where it is enforced.
+    pub fn observes(&self, now: UnixTime) -> Option<&ObserveSettings> {
+        self.observe.as_ref().filter(|observe| now < observe.until)
     }
 
     /// The contract's dates, and what happens around them.

@@ -39,9 +39,9 @@ pub struct LoadedConfig {
 }
 
 /// A contract as it was read, with its file for faults to refer to.
-struct ContractFile {
-    source: SourceFile,
-    written: file::contract::ContractConfig,
+pub(super) struct ContractFile {
+    pub(super) source: SourceFile,
+    pub(super) written: file::contract::ContractConfig,
 }
 
 impl ConfigLoader<'_> {
@@ -181,7 +181,7 @@ impl ConfigLoader<'_> {
         paths.iter().take(CONTRACTS_MAX).filter_map(|path| self.read_contract(path, report)).collect()
     }
 
-    fn read_contract(&self, path: &Path, report: &FaultReport) -> Option<ContractFile> {
+    pub(super) fn read_contract(&self, path: &Path, report: &FaultReport) -> Option<ContractFile> {
         let (source, written) = self.read(path, ConfigFileKind::Contract, report)?;
         Some(ContractFile { source, written })
     }
@@ -242,7 +242,7 @@ fn line_at(text: &str, place: SourcePosition) -> &str {
 }
 
 /// Returns the value only when nothing was reported that keeps the gateway from starting.
-fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, ConfigFaults), ConfigFaults> {
+pub(super) fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Result<(T, ConfigFaults), ConfigFaults> {
     if made.is_none() && report.fatal_count() == 0 {
         report.file_fault(path, "cannot be used", "report this: a fault was found and not named");
     }
@@ -345,7 +345,7 @@ fn contract_paths(at: &Cursor<'_>, text: &str) -> Vec<PathBuf> {
     paths
 }
 
-fn is_contract(path: &Path) -> bool {
+pub(super) fn is_contract(path: &Path) -> bool {
     !is_hidden(path) && ["yaml", "yml"].contains(&extension(path).as_str()) && path.is_file()
 }
 

@@ -4,11 +4,13 @@
 
 mod check;
 mod contract;
+mod diff;
 mod environment;
 mod fault;
 mod file;
 mod in_force;
 mod load;
+mod load_contracts;
 mod nearest;
 mod planned;
 mod reach;
@@ -23,7 +25,8 @@ mod units;
 mod validate;
 
 pub use check::read_hook_secret;
-pub use contract::{Contract, ContractRoute, FallbackSettings, StaticAnswer};
+pub use contract::{Contract, ContractRoute, FallbackSettings, ObserveSettings, StaticAnswer};
+pub use diff::{Widening, widenings};
 pub use fault::{ConfigFaults, FaultSeverity};
 pub use load::{ConfigLoader, LoadedConfig};
 pub use reach::ReachSettings;

@@ -154,10 +154,17 @@ fn authorize(
     let direction = record.direction();
     let client = caller.map(|caller| &caller.client);
     record.set_vendor(vendor, client);
-    let (route, captures) = vendor.find(direction, &head.method, path).ok_or_else(|| unknown_route(direction))?;
+    let found = vendor.find_or_undeclared(direction, &head.method, path);
+    let (route, captures) = found.ok_or_else(|| unknown_route(direction))?;
+    if route.is_undeclared() {
+        record.would_deny(&unknown_route(direction));
+    }
     record.set_route(route);
     if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
-        return Err(egress::encoded_slash().into());
+        match vendor.observes() {
+            true => record.would_deny(&egress::encoded_slash()),
+            false => return Err(egress::encoded_slash().into()),
+        }
     }
     let is_websocket = route.websocket && asks_websocket(head);
     let is_safe = head.method.is_safe() && !is_websocket;
@@ -179,6 +186,7 @@ fn authorize(
             admitted_request(record, vendor, route).on_spent_budget(&in_flight, overrun);
         }
     })?;
+    permit.would_deny().iter().for_each(|denial| record.would_deny(denial));
     let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
     Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket, way: None })
 }

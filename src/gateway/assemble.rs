@@ -13,19 +13,19 @@ use super::last_good::LastGoodStore;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
-use super::snapshot::{DirectionRuntime, MessageRules, RouteRuntime, Snapshot, VendorRuntime};
+use super::snapshot::{DirectionRuntime, MessageRules, ObservedRules, RouteRuntime, Snapshot, VendorRuntime};
 use super::vendor_upstreams::{ConnectionServices, SharedChecks, VendorUpstreams};
-use crate::config::{self, Contract, GatewaySettings};
+use crate::config::{self, Contract, GatewaySettings, ObserveSettings};
 use crate::exposure::{self, ExposureProfile};
 use crate::identity::{self, DirectoryError, IdentityState};
 use crate::kill::{DenialBurst, KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
-use crate::model::{Direction, FieldPath, Moment, Secret, SubjectKey, VendorId};
+use crate::model::{Direction, FieldPath, Moment, Secret, SubjectKey, TreatmentKind, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::PolicyChain;
 use crate::telemetry::{Metrics, VendorMetrics};
-use crate::upstream::{ConnectError, OwnAddresses, SocketBudget};
+use crate::upstream::{ConnectError, OwnAddresses, SocketBudget, UpstreamGroup, UpstreamSettings};
 
 /// The services that outlive a config.
 #[derive(Debug)]
@@ -136,10 +136,10 @@ fn first_error(mut errors: Vec<DirectoryError>) -> AssembleError {
 }
 
 /// Makes the run-time state of one vendor from its contract.
-struct VendorBuilder<'a> {
+pub(super) struct VendorBuilder<'a> {
     contract: &'a Arc<Contract>,
     keys: &'a MasterKeys,
-    services: &'a GatewayServices,
+    pub(super) services: &'a GatewayServices,
     checks: &'a SharedChecks,
     /// The generation since which the contract is in force.
     since: u64,
@@ -162,6 +162,7 @@ impl VendorBuilder<'_> {
         };
         let metrics = self.services.metrics.vendor(id);
         metrics.contract_ends_at(contract.ends);
+        metrics.observes(self.observed().is_some());
         let mut upstreams = VendorUpstreams::new(self.connections(), self.checks, before.map(Arc::as_ref));
         let directions = [
             self.direction(Direction::Ingress, &ledgers, &metrics, &context, &mut upstreams)?,
@@ -178,6 +179,7 @@ impl VendorBuilder<'_> {
             reveals: context.reveals,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
+            observe_until: self.observed().map(|observe| observe.until),
             directions,
         })
     }
@@ -196,7 +198,7 @@ impl VendorBuilder<'_> {
             let name = route.pattern.as_str();
             let before = context.route_before(direction, name);
             let before =
-                (before.and_then(|route| route.request.as_ref()), before.and_then(|route| route.response.as_ref()));
+                (before.and_then(|route| route.request_counts()), before.and_then(|route| route.response_counts()));
             let leaves = direction == Direction::Egress;
             let request = self.message_rules(name, &route.request, leaves, context, before.0)?;
             let response = self.message_rules(name, &route.response, !leaves, context, before.1)?;
@@ -205,40 +207,49 @@ impl VendorBuilder<'_> {
                 Direction::Egress => (&route.request, &request),
             };
             let profile = self.profile(direction, name, rules, leaving.as_ref());
+            let (request, response, observed) = match self.observed() {
+                Some(_) => (None, None, Some(ObservedRules { request, response })),
+                None => (request, response, None),
+            };
             Ok(Arc::new(RouteRuntime {
                 name: name.into(),
                 captures: route.pattern.capture_names().map(Into::into).collect(),
                 tag: RouteTag::of(name),
                 terms: route_terms(route, direction, ledger),
                 ledger: Arc::clone(ledger),
-                upstream: upstreams
-                    .group(direction, &route.upstream)
-                    .map_err(|source| self.upstream_error(route, source))?,
+                upstream: self.group(direction, &route.upstream, upstreams)?,
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
                 fallback: route.fallback.clone().map(|settings| self.fallback(settings)),
                 request,
                 response,
+                observed,
                 metrics: traffic.route(name),
                 exposure: self.services.exposure.handle(profile),
                 rate_policy: OnceLock::new(),
             }))
         });
         let routes = routes.collect::<Result<_, _>>()?;
-        let chain = PolicyChain::new(&contract_terms(contract, direction, ledger));
-        Ok(DirectionRuntime { chain, routes, traffic })
+        let chain = PolicyChain::new(&contract_terms(contract, direction, ledger, self.now.wall));
+        let undeclared = self.undeclared(direction, ledger, &traffic, upstreams)?;
+        Ok(DirectionRuntime { chain, routes, undeclared, traffic })
     }
 
-    /// The count of denials is kept while the setting stays the same.
+    /// What the contract only reports, where it observes.
+    pub(super) fn observed(&self) -> Option<&ObserveSettings> {
+        self.contract.observes(self.now.wall)
+    }
+
+    /// The count of denials is kept while the setting stays the same. A contract that observes kills nobody.
     fn burst(&self, before: Option<&Arc<VendorRuntime>>) -> Option<Arc<DenialBurst>> {
-        let trip = self.contract.trip?;
+        let trip = self.contract.trip.filter(|_| self.observed().is_none())?;
         let same = before.filter(|vendor| vendor.contract.trip == Some(trip)).and_then(|vendor| vendor.burst.clone());
         Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(trip.denials, trip.window))))
     }
 
     /// What can leave on a route: the rules of the plan that treats the message that leaves, in their order.
-    fn profile(
+    pub(super) fn profile(
         &self,
         direction: Direction,
         route: &str,
@@ -250,12 +261,16 @@ impl VendorBuilder<'_> {
             let in_clear = only.iter().map(ToString::to_string).filter(|field| !named.contains(field));
             in_clear.map(Arc::from).collect()
         };
+        let observes = self.observed().is_some();
+        let mut counted = leaving.map(|rules| rules.plan.rules().to_vec()).unwrap_or_default();
+        // What a rule selects leaves as it is, and the report must say so.
+        counted.iter_mut().filter(|_| observes).for_each(|rule| rule.treatment = TreatmentKind::Report);
         ExposureProfile {
             vendor: self.contract.vendor.clone(),
             direction,
             route: route.into(),
-            rules: leaving.map(|rules| rules.plan.rules().to_vec()).unwrap_or_default(),
-            clear: rules.only.as_ref().map(clear),
+            rules: counted,
+            clear: rules.only.as_ref().filter(|_| !observes).map(clear),
             listed: ClearList::of(rules),
         }
     }
@@ -286,6 +301,7 @@ impl VendorBuilder<'_> {
             counts_records: rules.records.is_some(),
             names_subject: rules.subject.is_some(),
             counts_as_exposure: leaves,
+            observes: self.observed().is_some(),
         }))
     }
 
@@ -298,9 +314,16 @@ impl VendorBuilder<'_> {
         RouteFallback { settings, store: Arc::clone(&self.services.last_good), contract: self.since }
     }
 
-    fn upstream_error(&self, route: &config::ContractRoute, source: ConnectError) -> AssembleError {
-        let upstream = route.upstream.id.as_str().to_owned();
-        AssembleError::Upstream { vendor: self.contract.vendor.clone(), upstream, source }
+    pub(super) fn group(
+        &self,
+        direction: Direction,
+        settings: &UpstreamSettings,
+        upstreams: &mut VendorUpstreams<'_>,
+    ) -> Result<Arc<UpstreamGroup>, AssembleError> {
+        upstreams.group(direction, settings).map_err(|source| {
+            let upstream = settings.id.as_str().to_owned();
+            AssembleError::Upstream { vendor: self.contract.vendor.clone(), upstream, source }
+        })
     }
 
     fn keys_error(&self, source: KeyError) -> AssembleError {

@@ -9,13 +9,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::body_end::AbortReason;
+use super::body_end::{AbortReason, HttpMessage};
 use super::clear_sample::ClearSample;
+use super::observed_body::{ObservedBody, ObservedPiece};
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::HeadCounts;
 use crate::exposure;
 use crate::meter::{ByteMeter, RecordMeter};
-use crate::model::{Moment, debug_fields};
+use crate::model::{Moment, ReasonSet, debug_fields};
 use crate::pii::{ClearScanner, OnUnexpectedShape, RewriteError, RewriteObserver, Rewriter};
 use crate::telemetry::RouteMetrics;
 
@@ -23,6 +24,10 @@ use crate::telemetry::RouteMetrics;
 pub(super) struct BodyPipeline {
     /// The engine that rewrites the body, and the meter of its records; `None` for a body that passes as it is.
     rewriter: Option<(Box<dyn Rewriter>, RecordMeter)>,
+    /// What the rules of a contract that observes would do with the body, which passes as it is.
+    observed: Option<Box<ObservedBody>>,
+    /// Whether the contract observes, so that a spent budget is only reported.
+    observes: bool,
     bytes: Option<ByteMeter>,
     counters: BodyCounters,
     /// Where what is sent counts as exposed; `None` for a body that stays within the company.
@@ -53,6 +58,8 @@ pub(super) struct BodyCounters {
     pub(super) records: u64,
     /// Whether the body had another shape than the path of its records describes.
     pub(super) shape_unexpected: bool,
+    /// Why the body would have been refused or cut, where the contract observes.
+    pub(super) would_deny: ReasonSet,
 }
 
 impl BodyPipeline {
@@ -65,17 +72,11 @@ impl BodyPipeline {
         now: Moment,
     ) -> Self {
         let exposure = leaves.then(|| route.exposure.clone());
-        let meter = |rules: &MessageRules| {
-            let meter = route.ledger.record_meter(route.terms.ledger_index, rules.plan.rules().len(), now);
-            let meter = meter.on_shape(rules.on_shape);
-            match exposure.clone().filter(|_| rules.names_subject) {
-                Some(exposure) => meter.with_subject_listener(Box::new(move |subject| exposure.add_subject(subject))),
-                None => meter,
-            }
-        };
         Self {
             metrics: rules.is_some().then(|| Arc::clone(&route.metrics)),
-            rewriter: rules.map(|(rules, rewriter)| (rewriter, meter(rules))),
+            rewriter: rules.map(|(rules, rewriter)| (rewriter, record_meter(route, rules, exposure.as_ref(), now))),
+            observed: None,
+            observes: route.observed.is_some(),
             bytes: leaves.then(|| route.ledger.byte_meter(route.terms.ledger_index)),
             counters: BodyCounters::default(),
             exposure,
@@ -86,6 +87,26 @@ impl BodyPipeline {
             is_sampled: None,
             now,
         }
+    }
+
+    /// Has the rules of a contract that observes read the body, which passes as it is. A body that they cannot read is
+    /// reported as one that would be refused.
+    pub(super) fn with_observed(
+        mut self,
+        route: &RouteRuntime,
+        rules: &MessageRules,
+        message: HttpMessage,
+        rewriter: Result<Option<Box<dyn Rewriter>>, RewriteError>,
+    ) -> Self {
+        match rewriter {
+            Ok(rewriter) => {
+                let meter = || record_meter(route, rules, self.exposure.as_ref(), self.now).observing();
+                self.metrics = Some(Arc::clone(&route.metrics));
+                self.observed = rewriter.map(|rewriter| Box::new(ObservedBody::new(rewriter, meter(), message)));
+            }
+            Err(error) => self.counters.would_deny.insert(AbortReason::Untreatable(error).denial(message).reason),
+        }
+        self
     }
 
     /// Adds what was treated in the head of the message.
@@ -102,6 +123,7 @@ impl BodyPipeline {
     /// Allows any shape: the body of an error response need not have the shape of a successful one.
     pub(super) fn ignoring_shape(mut self) -> Self {
         self.rewriter = self.rewriter.map(|(rewriter, meter)| (rewriter, meter.on_shape(OnUnexpectedShape::Ignore)));
+        self.observed = self.observed.map(|observed| Box::new(observed.on_shape(OnUnexpectedShape::Ignore)));
         self
     }
 
@@ -133,6 +155,7 @@ impl BodyPipeline {
             if let Some(sample) = &mut self.clear_sample {
                 sample.observe(|scanner, report| scanner.feed(&input, report));
             }
+            self.observe(|observed| observed.feed(&input, now));
             return self.charge(input, None, now);
         }
         let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
@@ -146,6 +169,7 @@ impl BodyPipeline {
             if let Some(sample) = &mut self.clear_sample {
                 sample.observe(ClearScanner::finish);
             }
+            self.finish_observed();
             return self.charge(Bytes::new(), None, now);
         }
         // An empty body is no document of any kind, and needs to be none.
@@ -155,6 +179,26 @@ impl BodyPipeline {
         let mut out = Vec::new();
         let outcome = self.rewrite(|rewriter, observer| rewriter.finish(observer, &mut out), now);
         self.after_rewrite(outcome, out, now)
+    }
+
+    /// Has the rules that only report read the end of the body. Call it for a whole body before its end is reported:
+    /// hyper may drop a body of known length without asking for its end. An empty body is no document of any kind.
+    pub(super) fn finish_observed(&mut self) {
+        if self.counters.bytes_in > 0 {
+            let now = self.now;
+            self.observe(|observed| observed.finish(now));
+        }
+    }
+
+    /// Runs the rules that only report, where there are any.
+    fn observe(&mut self, act: impl FnOnce(&mut ObservedBody) -> ObservedPiece) {
+        let Some(observed) = &mut self.observed else { return };
+        let piece = act(observed);
+        piece.would_deny.into_iter().flatten().for_each(|reason| self.counters.would_deny.insert(reason));
+        if piece.is_misshapen {
+            self.counters.shape_unexpected = true;
+            self.metrics.iter().for_each(|metrics| metrics.shape_unexpected());
+        }
     }
 
     /// Runs the engine with the meter of the body as its observer, and with the sample beside it for a sampled body.
@@ -192,11 +236,19 @@ impl BodyPipeline {
         self.charge(out.into(), abort, now)
     }
 
-    /// Charges what is about to be sent to the byte budget. A piece that would exceed the budget is held back whole.
+    /// Charges what is about to be sent to the byte budget. A piece that would exceed the budget is held back whole, or
+    /// passes uncharged where the contract observes.
     fn charge(&mut self, out: Bytes, abort: Option<AbortReason>, now: Moment) -> (Bytes, Option<AbortReason>) {
         let charged = match &mut self.bytes {
             Some(bytes) if !out.is_empty() => bytes.pass(out.len(), now),
             Some(_) | None => Ok(()),
+        };
+        let charged = match charged {
+            Err(overrun) if self.observes => {
+                self.counters.would_deny.insert(overrun.denial().reason);
+                Ok(())
+            }
+            charged => charged,
         };
         let meter = self.rewriter.as_mut().map(|(_, meter)| meter);
         match charged {
@@ -224,7 +276,9 @@ impl BodyPipeline {
         if let Some(rules) = rules {
             self.head.record_sent(rules, route);
         }
-        if let (Some((_, meter)), Some(rules)) = (&mut self.rewriter, rules) {
+        let meter = self.rewriter.as_mut().map(|(_, meter)| meter);
+        let meter = meter.or_else(|| self.observed.as_mut().map(|observed| observed.meter_mut()));
+        if let (Some(meter), Some(rules)) = (meter, rules) {
             let records = meter.drain(|rule, count| rules.count(route, rule, count));
             self.counters.records += records;
             if records > 0 {
@@ -248,6 +302,21 @@ impl BodyPipeline {
         let (sent, before) = (self.counters, self.exposed);
         exposure.add_left(sent.records - before.records, sent.bytes_out - before.bytes_out, self.now);
         self.exposed = sent;
+    }
+}
+
+/// The meter of a body that a rule reads. Subjects are counted where the body leaves the company.
+fn record_meter(
+    route: &RouteRuntime,
+    rules: &MessageRules,
+    exposure: Option<&exposure::RouteCounters>,
+    now: Moment,
+) -> RecordMeter {
+    let meter = route.ledger.record_meter(route.terms.ledger_index, rules.plan.rules().len(), now);
+    let meter = meter.on_shape(rules.on_shape);
+    match exposure.cloned().filter(|_| rules.names_subject) {
+        Some(exposure) => meter.with_subject_listener(Box::new(move |subject| exposure.add_subject(subject))),
+        None => meter,
     }
 }
 

@@ -234,6 +234,9 @@ impl<O: BodyObserver> BodyStream<O> {
         if std::mem::replace(&mut self.end_reported, true) {
             return;
         }
+        if outcome.is_ok() {
+            self.pipeline.finish_observed();
+        }
         self.observer.on_end(&mut self.pipeline, outcome);
         if let Err(BodyEnd::Stopped(AbortReason::BudgetSpent(overrun))) = outcome {
             self.observer.as_request().audit_body_cut(overrun, self.pipeline.counters());

@@ -16,8 +16,9 @@ use super::peer::Peer;
 use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::state::Gateway;
+use crate::audit::DeniedRequest;
 use crate::http::{RequestId, RequestIds};
-use crate::model::{ClientId, Denial, Direction, Moment, Reason};
+use crate::model::{ClientId, Denial, Direction, Moment, Reason, ReasonSet};
 use crate::telemetry::{EarlyEnd, ExchangeLine, RouteMetrics, TrafficMetrics};
 
 /// What is known of one exchange, from the head of its request to the last byte of its response.
@@ -44,6 +45,8 @@ pub(super) struct ExchangeRecord {
     ended: Option<EarlyEnd>,
     /// What exactly went wrong, for the log.
     cause: Option<Cow<'static, str>>,
+    /// What the contract would have denied, where it only observes.
+    would_deny: Option<Box<WouldDeny>>,
     /// Whether a kill has severed the exchange in the middle of its response.
     severed: bool,
     /// Time spent waiting for others: issuers, the upstream, bodies.
@@ -53,6 +56,14 @@ pub(super) struct ExchangeRecord {
     /// The body of the request; `None` where it has none, or was refused before it was read.
     request_body: Option<Arc<RequestBodyOutcome>>,
     response: BodyCounters,
+}
+
+/// What a contract that observes would have denied of one exchange.
+#[derive(Debug, Default)]
+struct WouldDeny {
+    reasons: ReasonSet,
+    /// What exactly was wrong, of the first.
+    detail: Cow<'static, str>,
 }
 
 /// Whose exchange it is, as far as that is known.
@@ -88,6 +99,7 @@ impl ExchangeRecord {
             reason: None,
             ended: None,
             cause: None,
+            would_deny: None,
             severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
@@ -209,6 +221,38 @@ impl ExchangeRecord {
         self.cause = Some(denial.detail.clone());
     }
 
+    /// The contract would have denied the exchange, or a part of it, if it were enforced.
+    pub(super) fn would_deny(&mut self, denial: &Denial) {
+        let all = self.would_deny.get_or_insert_default();
+        all.reasons.insert(denial.reason);
+        if all.detail.is_empty() {
+            all.detail = denial.detail.clone();
+        }
+    }
+
+    /// Counts and audits what the contract would have denied, each reason once. Returns the reasons.
+    fn report_would_deny(&self, request: BodyCounters) -> ReasonSet {
+        let bodies = request.would_deny.or(self.response.would_deny);
+        let Some(vendor) = self.vendor().filter(|_| self.would_deny.is_some() || !bodies.is_empty()) else {
+            return ReasonSet::default();
+        };
+        let head = self.would_deny.as_ref();
+        let reasons = bodies.or(head.map(|head| head.reasons).unwrap_or_default());
+        for reason in reasons.iter() {
+            self.traffic().would_deny(reason);
+            self.gateway.audit.would_deny(vendor.id(), &DeniedRequest {
+                vendor: Some(vendor.id()),
+                direction: self.direction(),
+                reason,
+                client: self.client(),
+                request_id: std::str::from_utf8(&self.id.to_hex()).unwrap_or_default(),
+                detail: head.map_or("a body would have been refused or cut", |head| &head.detail),
+                at: self.started.wall,
+            });
+        }
+        reasons
+    }
+
     /// The response ended early.
     pub(super) fn set_early_end(&mut self, end: &BodyEnd) {
         let ended = end.ended_by(self.gateway.stopping.load(Ordering::Relaxed));
@@ -238,7 +282,7 @@ impl ExchangeRecord {
         Duration::from_nanos(now.monotonic_ns.saturating_sub(self.started.monotonic_ns))
     }
 
-    fn log(&self, request: BodyCounters, took: Duration) {
+    fn log(&self, request: BodyCounters, would_deny: ReasonSet, took: Duration) {
         let log = &self.gateway.exchange_log;
         let failed = self.reason.is_some() || self.ended.is_some();
         if !failed && !log.is_on() {
@@ -259,6 +303,7 @@ impl ExchangeRecord {
             reason: self.reason,
             ended: self.ended,
             cause: self.cause.as_deref(),
+            would_deny,
             records: request.records + self.response.records,
             shape_unexpected: request.shape_unexpected || self.response.shape_unexpected,
             bytes_in: request.bytes_in,
@@ -296,7 +341,8 @@ impl Drop for ExchangeRecord {
         if self.vendor().is_some() {
             traffic.leave(took);
         }
-        self.log(request, took);
+        let would_deny = self.report_would_deny(request);
+        self.log(request, would_deny, took);
         self.peer.end_exchange(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }
 }

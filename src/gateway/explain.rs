@@ -165,13 +165,24 @@ impl<'a> Explainer<'a> {
     ) {
         let ExplainQuery { contract, direction, method, .. } = *query;
         let place = place_of(direction);
+        let observed = contract.observes(query.now.wall);
+        steps.extend(observed.map(|observe| {
+            let text = format!("until {} what follows is only reported, but for kills and days", observe.until);
+            Explanation::note("observe", "mode", text)
+        }));
         let Some((index, route, _)) = contract.routes(direction).find(method, &target.path) else {
-            return steps.push(Explanation::denied("route", place, unknown_route(direction)));
+            let known = observed.and_then(|observe| observe.undeclared[direction.index()].as_ref());
+            return steps.push(Explanation::denied_or_reported(
+                "route",
+                place,
+                unknown_route(direction),
+                known.is_some(),
+            ));
         };
         let place = format!("{place}[{}]", index.get());
         if direction == Direction::Egress && !route.allow_encoded_slash && target.encoded_slash {
             let key = format!("{place}.allow_encoded_slash");
-            steps.push(Explanation::denied("route", key, egress::encoded_slash()));
+            steps.push(Explanation::denied_or_reported("route", key, egress::encoded_slash(), observed.is_some()));
         }
         steps.push(Explanation::allowed("route", place.clone(), route.pattern.as_str()));
         steps.extend(self.policies(query, route, caller, &place));
@@ -197,20 +208,21 @@ impl<'a> Explainer<'a> {
         let gate = self.switch.gate(&contract.vendor);
         let client = caller.map(|caller| &caller.client);
         let in_flight = gate.register(direction, RouteTag::of(route.pattern.as_str()), client);
-        let steps = PolicyChain::new(&contract_terms(contract, direction, ledger)).explain(&RequestFacts {
-            now: query.now,
-            in_flight: &in_flight,
-            caller,
-            own_client: &own_client(),
-            route: &route_terms(route, direction, ledger),
-            is_safe: query.method.is_safe(),
-        });
+        let steps =
+            PolicyChain::new(&contract_terms(contract, direction, ledger, query.now.wall)).explain(&RequestFacts {
+                now: query.now,
+                in_flight: &in_flight,
+                caller,
+                own_client: &own_client(),
+                route: &route_terms(route, direction, ledger),
+                is_safe: query.method.is_safe(),
+            });
         // Without a token that can be read there are no scopes to compare.
         let is_known = |step: &PolicyStep| step.policy != "scope" || caller.is_some();
         let explanation = |step: PolicyStep| {
             let rule = rule_of(step.policy, step.denial.as_ref(), route, contract, place);
             match step.denial {
-                Some(denial) => Explanation::denied(step.policy, rule, denial),
+                Some(denial) => Explanation::denied_or_reported(step.policy, rule, denial, step.is_reported),
                 None => Explanation::allowed(step.policy, rule, reason_allowed(step.policy, route, contract)),
             }
         };
@@ -229,6 +241,14 @@ impl Explanation {
 
     fn denied(step: &'static str, rule: impl Into<String>, denial: Denial) -> Self {
         Self::new(step, rule, ExplainOutcome::Denied(denial))
+    }
+
+    /// A denial, or a note of it where the contract only observes.
+    fn denied_or_reported(step: &'static str, rule: impl Into<String>, denial: Denial, is_reported: bool) -> Self {
+        match is_reported {
+            true => Self::note(step, rule, format!("would be denied: {}: {}", denial.reason.as_str(), denial.detail)),
+            false => Self::denied(step, rule, denial),
+        }
     }
 
     fn unknown(step: &'static str, rule: impl Into<String>, why: impl Into<String>) -> Self {

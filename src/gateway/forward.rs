@@ -23,7 +23,7 @@ use super::observers::{RequestObserver, ResponseObserver};
 use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{HeadCounts, upstream_uri};
-use super::{fallback, headers, retry, websocket, withheld};
+use super::{fallback, headers, observe, retry, websocket, withheld};
 use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once, is_grpc};
 use crate::model::{Denial, Direction, Reason};
@@ -73,12 +73,23 @@ async fn upstream_request(
         rules.plan.check_graphql_query(head.uri.query(), has_body).map_err(unreadable_request)?;
     }
     let mut counts = HeadCounts::default();
-    let target = upstream_uri(&route, &admitted.take_path(), &head.uri, &mut counts)?;
+    let path = admitted.take_path();
+    let target = upstream_uri(&route, &path, &head.uri, &mut counts)?;
+    if let Some(observed) = route.observed.as_ref().and_then(|observed| observed.request.as_ref()) {
+        observe::request_head(admitted, observed, (&path, &head, has_body), &mut counts);
+    }
     headers::rewrite_request(admitted, (&mut head, &mut counts), rewriter.is_some()).map_err(unreadable_request)?;
     let body = if has_body {
         let leaves = admitted.record().direction() == Direction::Egress;
         let pipeline = BodyPipeline::new(&route, rules.zip(rewriter), leaves, admitted.record().started);
         let pipeline = with_clear_sample(pipeline, &head.headers).with_head_counts(std::mem::take(&mut counts));
+        let pipeline = match route.observed.as_ref().and_then(|observed| observed.request.as_ref()) {
+            Some(rules) => {
+                let rewriter = self::rewriter(Some(rules), true, &head.headers);
+                pipeline.with_observed(&route, rules, HttpMessage::Request, rewriter)
+            }
+            None => pipeline,
+        };
         request_body(admitted, body, pipeline).await?
     } else {
         GatewayBody::full("")
@@ -121,7 +132,7 @@ async fn send(
     let Attempt { outcome, was_sent, .. } = retry::send(worker, admitted, request).await;
     admitted.record_mut().waited(sent_at);
     let route = admitted.route();
-    if let Some(rules) = route.request.as_ref().filter(|rules| was_sent && rules.plan.reads_head()) {
+    if let Some(rules) = route.request_counts().filter(|rules| was_sent && rules.plan.reads_head()) {
         counts.record_sent(rules, route);
         if rules.counts_as_exposure {
             route.exposure.add_left(0, 0, admitted.record().started);
@@ -149,6 +160,9 @@ async fn caller_response(
     let has_body = !body.is_end_stream();
     let rewriter = check_whole(&head, has_body).and_then(|()| rewriter(rules, has_body, &head.headers));
     let mut counts = HeadCounts::default();
+    if let Some(observed) = route.observed.as_ref().and_then(|observed| observed.response.as_ref()) {
+        observe::response_head(&mut admitted, observed, &head, &mut counts);
+    }
     let reads_body = rules.is_some_and(|rules| rules.plan.reads_body());
     let rewrites = reads_body || rewriter.as_ref().is_ok_and(Option::is_some);
     if let Err(error) = headers::rewrite_response(&admitted, (&mut head, &mut counts), rewrites) {
@@ -205,6 +219,14 @@ fn response_stream(
     let has_body = !body.is_end_stream();
     let clock = record.gateway.clock.clone();
     let pipeline = BodyPipeline::new(route, rules.zip(rewriter), leaves, clock.now()).with_head_counts(counts);
+    let pipeline = match route.observed.as_ref().and_then(|observed| observed.response.as_ref()) {
+        Some(rules) => {
+            let rewriter =
+                check_whole(head, has_body).and_then(|()| self::rewriter(Some(rules), has_body, &head.headers));
+            pipeline.with_observed(route, rules, HttpMessage::Response, rewriter)
+        }
+        None => pipeline,
+    };
     let pipeline = if head.status.is_success() { pipeline } else { pipeline.ignoring_shape() };
     let pipeline = if has_body { with_clear_sample(pipeline, &head.headers) } else { pipeline };
     let last_byte_apart = record.is_h2() && rules.is_some_and(|rules| rules.counts_records);

@@ -60,7 +60,7 @@ impl BodyObserver for ResponseObserver {
 
     fn on_sent(&mut self, pipeline: &mut BodyPipeline) {
         let route = self.admitted.route();
-        pipeline.mark_sent(route, route.response.as_ref());
+        pipeline.mark_sent(route, route.response_counts());
         self.on_consumed(pipeline);
     }
 
@@ -137,7 +137,7 @@ impl BodyObserver for RequestObserver {
     }
 
     fn on_sent(&mut self, pipeline: &mut BodyPipeline) {
-        pipeline.mark_sent(&self.route, self.route.request.as_ref());
+        pipeline.mark_sent(&self.route, self.route.request_counts());
         self.on_consumed(pipeline);
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::{Contract, ContractRoute};
 use crate::meter::{RouteLimits, UsageLedger};
-use crate::model::{ClientId, Direction};
+use crate::model::{ClientId, Direction, ScopeSet, UnixTime};
 use crate::policy::{ContractTerms, RouteTerms};
 
 /// The client that the company's own services count as.
@@ -13,9 +13,15 @@ pub(super) fn own_client() -> ClientId {
 }
 
 /// What the policies of one direction of a contract are made from.
-pub(super) fn contract_terms(contract: &Contract, direction: Direction, ledger: &Arc<UsageLedger>) -> ContractTerms {
+pub(super) fn contract_terms(
+    contract: &Contract,
+    direction: Direction,
+    ledger: &Arc<UsageLedger>,
+    now: UnixTime,
+) -> ContractTerms {
     ContractTerms {
         direction,
+        observe_until: contract.observes(now).map(|observe| observe.until),
         calendar: contract.calendar(),
         callers: contract.callers.clone(),
         ceiling: contract.scopes.clone(),
@@ -34,6 +40,11 @@ pub(super) fn route_terms(route: &ContractRoute, direction: Direction, ledger: &
         scopes: route.scopes.clone(),
         counts_records: leaving.records.is_some(),
     }
+}
+
+/// What policies see of calls that no route covers, where the contract observes: nothing but the vendor's limits.
+pub(super) fn undeclared_terms() -> RouteTerms {
+    RouteTerms { ledger_index: usize::MAX, scopes: ScopeSet::default(), counts_records: false }
 }
 
 /// The limits of all routes of a contract.

@@ -81,6 +81,14 @@ impl<'a> Rechecker<'a> {
             return Err(denied(Reason::VendorUnknown, "its contract was taken away"));
         };
         self.check_calendar(request)?;
+        let observes = vendor.observes();
+        if observes && request.direction == Direction::Ingress {
+            // A contract that observes takes no route and no scope away.
+            return self.check_proof(request.proof, &ScopeSet::default(), &ScopeSet::default());
+        }
+        if observes {
+            return self.check_service(request.client, &vendor.contract);
+        }
         let route = vendor.direction(request.direction).routes.iter().find(|route| route.tag == request.route);
         let Some(route) = route.filter(|route| route.websocket || !request.is_websocket) else {
             return Err(match request.direction {

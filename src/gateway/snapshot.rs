@@ -17,11 +17,11 @@ use crate::http::HostPort;
 use crate::identity::{Directory, ServiceDirectory};
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
-use crate::model::{ClientId, Denial, Direction, Reason, VendorId};
+use crate::model::{ClientId, Denial, Direction, Reason, TreatmentKind, UnixTime, VendorId};
 use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::{PolicyChain, RouteTerms};
 use crate::route::Captures;
-use crate::telemetry::{RouteMetrics, TrafficMetrics, VendorMetrics};
+use crate::telemetry::{RouteMetrics, TrafficMetrics, UNMATCHED_ROUTE, VendorMetrics};
 use crate::upstream::UpstreamGroup;
 
 /// All vendors of one config.
@@ -57,6 +57,8 @@ pub struct VendorRuntime {
     pub(super) reveals: Arc<RevealCounts>,
     pub(super) header: HeaderValue,
     pub(super) burst: Option<Arc<DenialBurst>>,
+    /// With `Some`, this was made to observe until then.
+    pub(super) observe_until: Option<UnixTime>,
     pub(super) directions: [DirectionRuntime; Direction::ALL.len()],
 }
 
@@ -65,6 +67,8 @@ pub struct VendorRuntime {
 pub(super) struct DirectionRuntime {
     pub(super) chain: PolicyChain,
     pub(super) routes: Box<[Arc<RouteRuntime>]>,
+    /// Where calls go that no route covers, while the contract observes.
+    pub(super) undeclared: Option<Arc<RouteRuntime>>,
     pub(super) traffic: Arc<TrafficMetrics>,
 }
 
@@ -90,11 +94,20 @@ pub struct RouteRuntime {
     pub(super) fallback: Option<RouteFallback>,
     pub(super) request: Option<MessageRules>,
     pub(super) response: Option<MessageRules>,
+    /// While the contract observes: the rules that only count what they would do. Then the two above are `None`.
+    pub(super) observed: Option<ObservedRules>,
     pub(super) metrics: Arc<RouteMetrics>,
     /// The counters of what left through the route.
     pub(super) exposure: exposure::RouteCounters,
     /// The `RateLimit-Policy` field of responses; made with the first response.
     pub(super) rate_policy: OnceLock<HeaderValue>,
+}
+
+/// The rules of a route whose contract observes: they are run beside the messages, which pass as they are.
+#[derive(Debug, Default)]
+pub(super) struct ObservedRules {
+    pub(super) request: Option<MessageRules>,
+    pub(super) response: Option<MessageRules>,
 }
 
 /// What the contract asks for one message, request or response, of a route.
@@ -109,13 +122,16 @@ pub(super) struct MessageRules {
     pub(super) names_subject: bool,
     /// Whether the message leaves the company, so that what is in it counts as exposed.
     pub(super) counts_as_exposure: bool,
+    /// Whether the contract observes, so that every value that a rule selects leaves as it is.
+    pub(super) observes: bool,
 }
 
 impl MessageRules {
     /// Counts values that the rule of this index has treated: in the route's metrics and, where the message leaves the
     /// company, in the exposure. Both know the rules by their index in the plan.
     pub(super) fn count(&self, route: &RouteRuntime, rule: usize, values: u64) {
-        route.metrics.pii_values(self.plan.rules()[rule].treatment, values);
+        let treatment = if self.observes { TreatmentKind::Report } else { self.plan.rules()[rule].treatment };
+        route.metrics.pii_values(treatment, values);
         self.matched.add(rule, values);
         if self.counts_as_exposure {
             route.exposure.add_treated(rule, values);
@@ -127,6 +143,21 @@ impl RouteRuntime {
     /// Whether a rule reads the body of either message.
     pub(super) fn reads_bodies(&self) -> bool {
         [&self.request, &self.response].into_iter().flatten().any(|rules| rules.plan.reads_body())
+    }
+
+    /// The rules by which the request is counted, in force or observed.
+    pub(super) fn request_counts(&self) -> Option<&MessageRules> {
+        self.request.as_ref().or_else(|| self.observed.as_ref()?.request.as_ref())
+    }
+
+    /// Whether this stands for the calls that no route covers.
+    pub(super) fn is_undeclared(&self) -> bool {
+        self.observed.is_some() && &*self.name == UNMATCHED_ROUTE
+    }
+
+    /// The rules by which the response is counted, in force or observed.
+    pub(super) fn response_counts(&self) -> Option<&MessageRules> {
+        self.response.as_ref().or_else(|| self.observed.as_ref()?.response.as_ref())
     }
 }
 
@@ -218,6 +249,31 @@ impl VendorRuntime {
     ) -> Option<(&Arc<RouteRuntime>, Captures)> {
         let (index, _, captures) = self.contract.routes(direction).find(method, path)?;
         Some((self.direction(direction).routes.get(index.get())?, captures))
+    }
+
+    /// The route of a request; where none covers it and the contract observes, the place where such requests go. No
+    /// route covers a tunnel.
+    pub(super) fn find_or_undeclared(
+        &self,
+        direction: Direction,
+        method: &Method,
+        path: &str,
+    ) -> Option<(&Arc<RouteRuntime>, Captures)> {
+        self.find(direction, method, path).or_else(|| {
+            let is_call = !matches!(*method, Method::CONNECT | Method::TRACE);
+            let undeclared = self.direction(direction).undeclared.as_ref().filter(|_| is_call);
+            Some((undeclared?, Captures::default()))
+        })
+    }
+
+    /// Whether this was made to observe: nothing of the contract but identity, days and kills holds.
+    pub fn observes(&self) -> bool {
+        self.observe_until.is_some()
+    }
+
+    /// Whether this was made to observe, for a time that is over: the contract is to be enforced.
+    pub fn has_observed(&self, now: UnixTime) -> bool {
+        self.observe_until.is_some_and(|until| now >= until)
     }
 }
 

@@ -48,14 +48,18 @@ pub(super) fn upstream_uri(
     let path_and_query = match (&path.rewritten, uri.path_and_query(), rules) {
         (None, Some(as_it_came), None) if base.is_empty() => as_it_came.clone(),
         (_, _, None) => join(base, path.rewritten.as_deref().unwrap_or_else(|| uri.path()), uri.query())?,
-        (_, _, Some(rules)) => treat(rules, route, path, uri, counts)?,
+        (_, _, Some(rules)) => treated_target(rules, route, path, uri, counts)?,
     };
     let mut parts = uri::Parts::default();
     parts.path_and_query = Some(path_and_query);
     Uri::from_parts(parts).map_err(|_| malformed("the target cannot be written"))
 }
 
-fn treat(
+/// The path and the query with the values treated that the rules name.
+///
+/// # Errors
+/// As [`upstream_uri`].
+pub(super) fn treated_target(
     rules: &MessageRules,
     route: &RouteRuntime,
     matched: &MatchedPath,

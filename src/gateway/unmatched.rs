@@ -30,9 +30,9 @@ impl VendorRuntime {
         Direction::ALL.into_iter().flat_map(|direction| {
             let routes = self.direction(direction).routes.iter();
             routes.flat_map(move |route| {
-                let sides = [("request", &route.request), ("response", &route.response)];
+                let sides = [("request", route.request_counts()), ("response", route.response_counts())];
                 sides.into_iter().flat_map(move |(side, rules)| {
-                    let never = rules.iter().flat_map(|rules| {
+                    let never = rules.into_iter().flat_map(|rules| {
                         rules.matched.never_matched().filter_map(|index| rules.plan.rules().get(index))
                     });
                     never.map(move |rule| RuleNeverMatched { direction, route, side, rule })

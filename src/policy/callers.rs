@@ -9,7 +9,7 @@ use crate::model::{ClientId, Denial, Direction, Reason};
 
 pub(super) const KIND: PolicyKind = PolicyKind {
     name: "callers",
-    stage: PolicyStage::Authorize,
+    stage: PolicyStage::Screen,
     build: |terms| match (terms.direction, &terms.callers) {
         (Direction::Egress, Some(listed)) => Some(Box::new(ListedCaller { listed: Arc::clone(listed) })),
         (Direction::Egress, None) | (Direction::Ingress, _) => None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::kill::InFlight;
 use crate::meter::{Calendar, UsageLedger};
-use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet};
+use crate::model::{Caller, ClientId, Direction, Moment, ScopeSet, UnixTime};
 
 /// One request, borrowed: all that a policy may see of it.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +43,11 @@ pub struct ContractTerms {
     pub calendar: Calendar,
     /// The services of ours that may call the vendor; `None` where the contract lists none, so that all may.
     pub callers: Option<Arc<[ClientId]>>,
+    /// With `Some`, the contract only reports what it would deny until then, but for what [`PolicyStage::Screen`]
+    /// denies.
+    ///
+    /// [`PolicyStage::Screen`]: super::PolicyStage::Screen
+    pub observe_until: Option<UnixTime>,
     /// All scopes that the vendor can have.
     pub ceiling: ScopeSet,
     /// What has been used of the limits.

@@ -23,7 +23,7 @@ pub use verdict::PolicyVerdict;
 /// Policies that cost nothing and deny for good come first. Policies that spend come last, so that a denied request
 /// spends nothing. The dates, the rotation and the revocation of a token are checked earlier, when the caller is
 /// identified.
-pub const CATALOG: &[PolicyKind] = &[kill::KIND, contract::KIND, scope::KIND, callers::KIND, limits::KIND];
+pub const CATALOG: &[PolicyKind] = &[kill::KIND, contract::KIND, callers::KIND, scope::KIND, limits::KIND];
 
 /// A rule that a request must satisfy before it is forwarded.
 pub trait Policy: Send + Sync + fmt::Debug {

@@ -61,6 +61,11 @@ impl MethodSet {
         self.0.count_ones()
     }
 
+    /// The sets of one method each that make up this one, where all that cannot be named count as one.
+    pub(super) fn singles(self) -> impl Iterator<Item = Self> {
+        (0..Self::SLOTS).filter(move |slot| self.has(*slot)).map(|slot| Self(1 << slot))
+    }
+
     /// The slot of a method in a table, below [`MethodSet::SLOTS`]; `None` for `CONNECT` and `TRACE`.
     pub(super) fn slot(method: &Method) -> Option<usize> {
         match *method {

@@ -106,6 +106,16 @@ impl RoutePattern {
         self.methods.within(other.methods) && self.path_within(other)
     }
 
+    /// This pattern for each of its methods apart. They are for comparing, and have this pattern's text.
+    pub fn by_method(&self) -> Vec<Self> {
+        self.methods.singles().map(|methods| Self { methods, ..self.clone() }).collect()
+    }
+
+    /// The place in the path of a capture, by its name.
+    pub fn capture_place(&self, name: &str) -> Option<usize> {
+        self.segments.iter().position(|segment| segment.name() == Some(name))
+    }
+
     pub(super) fn segments(&self) -> &[PatternSegment] {
         &self.segments
     }

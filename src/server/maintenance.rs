@@ -47,6 +47,7 @@ async fn run_due_kills(control: Arc<GatewayControl>, mut closing: watch::Receive
         for answer in control.gateway.switch.kill_due(control.clocks.steady(now)).await {
             control.gateway.metrics.severed_within(Duration::from_micros(answer.sever_micros));
         }
+        control.end_observations().await;
         control.sever_what_ended();
         if let Some(settled) = control.clocks.settled(now) {
             control.services.authority.revocations().sweep(settled, now);

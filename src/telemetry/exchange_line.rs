@@ -5,7 +5,7 @@
 
 use std::net::SocketAddr;
 
-use crate::model::{Direction, Reason, UnixTime, is_printable, push_escape, words};
+use crate::model::{Direction, Reason, ReasonSet, UnixTime, is_printable, push_escape, words};
 
 use super::log::LogFormat;
 
@@ -38,6 +38,8 @@ pub struct ExchangeLine<'a> {
     pub ended: Option<EarlyEnd>,
     /// What exactly went wrong, with the upstream's error where there was one.
     pub cause: Option<&'a str>,
+    /// What the contract would have refused it for, where it only observes.
+    pub would_deny: ReasonSet,
     /// Records that left.
     pub records: u64,
     /// Whether a body of it was not of the shape that the contract's records describe.
@@ -123,6 +125,10 @@ impl ExchangeLine<'_> {
         if self.shape_unexpected {
             out.extend_from_slice(b",\"shape_unexpected\":true");
         }
+        if !self.would_deny.is_empty() {
+            push_key("would_deny", out);
+            push_reasons(self.would_deny, (b"[\"", b"\",\"", b"\"]"), out);
+        }
         out.push(b'}');
     }
 
@@ -161,11 +167,23 @@ impl ExchangeLine<'_> {
         if let Some(peer) = self.peer {
             out.extend_from_slice(format!(" peer={peer}").as_bytes());
         }
+        if !self.would_deny.is_empty() {
+            push_reasons(self.would_deny, (b" would_deny=", b",", b""), out);
+        }
         if let Some(cause) = self.cause {
             out.extend_from_slice(b" cause=");
             push_quoted(cause, out);
         }
     }
+}
+
+/// The words of reasons, with what stands before, between and behind them.
+fn push_reasons(reasons: ReasonSet, (before, between, behind): (&[u8], &[u8], &[u8]), out: &mut Vec<u8>) {
+    for (at, reason) in reasons.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { before } else { between });
+        out.extend_from_slice(reason.as_str().as_bytes());
+    }
+    out.extend_from_slice(behind);
 }
 
 impl TimestampCache {
@@ -263,6 +281,7 @@ mod tests {
             reason: None,
             ended: None,
             cause: None,
+            would_deny: ReasonSet::default(),
             records: 12,
             bytes_in: 0,
             bytes_out: 18_446_744_073_709_551_615,
@@ -296,6 +315,17 @@ mod tests {
             "1970-01-01T00:16:40.007Z 403 - ingress _OTHER - vendor_unknown records=12 in=0 \
              out=18446744073709551615 us=1203 own_us=9 id=0af7 peer=10.0.0.7:4711 cause=\"no \\\"such\\\"\\u000a vendor\"\n"
         );
+    }
+
+    #[test]
+    fn what_would_have_been_refused_is_in_the_line() {
+        let mut would_deny = ReasonSet::default();
+        [Reason::RateLimited, Reason::ScopeMissing].into_iter().for_each(|reason| would_deny.insert(reason));
+        let observed = ExchangeLine { would_deny, ..line() };
+        let json = written(&observed, LogFormat::Json);
+        assert!(json.ends_with("\"overhead_us\":9,\"would_deny\":[\"scope_missing\",\"rate_limited\"]}\n"), "{json}");
+        let human = written(&observed, LogFormat::Human);
+        assert!(human.ends_with(" would_deny=scope_missing,rate_limited\n"), "{human}");
     }
 
     #[test]

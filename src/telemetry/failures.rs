@@ -133,6 +133,7 @@ mod tests {
             ended: None,
             shape_unexpected: false,
             cause: Some("no token"),
+            would_deny: Default::default(),
             records: 0,
             bytes_in: 0,
             bytes_out: 0,

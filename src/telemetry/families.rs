@@ -65,6 +65,10 @@ families! {
         "Time spent in the gateway itself, per exchange";
     DENIALS = "vendorgate_denials_total" Counter ["vendor", "direction", "reason"]
         "Requests refused or cut short, by reason";
+    WOULD_DENY = "vendorgate_would_deny_total" Counter ["vendor", "direction", "reason"]
+        "Requests that a contract would have refused or cut short if it did not only observe";
+    OBSERVES = "vendorgate_observes" Gauge ["vendor"]
+        "1 while the vendor's contract only observes: nothing is refused or treated, raw data passes";
     IN_FLIGHT = "vendorgate_in_flight" Gauge ["vendor", "direction"]
         "Requests whose last byte has not left yet";
     RECORDS = "vendorgate_records_total" Counter ["vendor", "direction", "route"]

@@ -185,6 +185,7 @@ mod tests {
             reason: None,
             ended: None,
             cause: None,
+            would_deny: Default::default(),
             records,
             bytes_in: 0,
             bytes_out: 0,

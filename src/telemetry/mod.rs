@@ -34,4 +34,4 @@ pub use metrics::Metrics;
 pub use route_metrics::RouteMetrics;
 pub use shard::claim_worker;
 pub use upstream_metrics::UpstreamSample;
-pub use vendor_metrics::{TrafficMetrics, VendorMetrics};
+pub use vendor_metrics::{TrafficMetrics, UNMATCHED_ROUTE, VendorMetrics};

@@ -39,6 +39,7 @@ pub struct VendorMetrics {
     pub(super) killed: AtomicBool,
     pub(super) severed: AtomicU64,
     drill_overdue: AtomicU8,
+    pub(super) observes: AtomicBool,
     pub(super) newest_token_ms: AtomicU64,
     pub(super) oldest_key_ms: AtomicU64,
     pub(super) contract_end_secs: AtomicU64,
@@ -60,6 +61,7 @@ impl VendorMetrics {
             killed: AtomicBool::new(false),
             severed: AtomicU64::new(0),
             drill_overdue: AtomicU8::new(0),
+            observes: AtomicBool::new(false),
             newest_token_ms: AtomicU64::new(0),
             oldest_key_ms: AtomicU64::new(0),
             contract_end_secs: AtomicU64::new(0),
@@ -83,6 +85,11 @@ impl VendorMetrics {
     /// Sets whether the vendor is killed, wholly or in part.
     pub fn killed(&self, killed: bool) {
         self.killed.store(killed, Ordering::Relaxed);
+    }
+
+    /// Sets whether the contract only observes, so that raw data passes.
+    pub fn observes(&self, observes: bool) {
+        self.observes.store(observes, Ordering::Relaxed);
     }
 
     /// Sets how many exchanges were severed since the process started.
@@ -212,6 +219,8 @@ pub struct TrafficMetrics {
     last_denial: AtomicU64,
     routes: Mutex<BTreeMap<Box<str>, Arc<RouteMetrics>>>,
     unmatched: Arc<RouteMetrics>,
+    /// By the reason's index; made when the vendor's contract first observes.
+    would_deny: OnceLock<Box<[AtomicU64]>>,
 }
 
 impl TrafficMetrics {
@@ -221,6 +230,7 @@ impl TrafficMetrics {
             last_denial: AtomicU64::new(0),
             routes: Mutex::default(),
             unmatched: Arc::default(),
+            would_deny: OnceLock::new(),
         }
     }
 
@@ -252,6 +262,18 @@ impl TrafficMetrics {
     #[inline]
     pub fn deny(&self, reason: Reason) {
         self.cells.of_this_thread().add(reason.index(), 1);
+    }
+
+    /// Counts a request that the contract would have refused or cut short, if it were enforced.
+    pub fn would_deny(&self, reason: Reason) {
+        let counts = self.would_deny.get_or_init(|| Reason::ALL.map(|_| AtomicU64::new(0)).into());
+        counts[reason.index()].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often each reason would have been given, where any would.
+    pub fn would_denials(&self) -> impl Iterator<Item = (Reason, u64)> {
+        let counts = self.would_deny.get().into_iter().flat_map(|counts| Reason::ALL.into_iter().zip(counts));
+        counts.map(|(reason, count)| (reason, count.load(Ordering::Relaxed))).filter(|(_, count)| *count > 0)
     }
 
     /// Keeps a denial as the last one. One atomic write.

@@ -183,12 +183,12 @@ impl UpstreamPool {
     ///     let _ = pool.send(0, request, now).await;
     /// }
     /// ```
-    /// And nobody but the policy chain can make one, as its field is private:
+    /// And nobody but the policy chain can make one, as its fields are private:
     /// ```compile_fail,E0451
     /// use vendorgate::internals::policy::Permit;
     ///
     /// fn forge() -> Permit {
-    ///     Permit { limits: None }
+    ///     Permit { limits: None, would_deny: Vec::new() }
     /// }
     /// ```
     pub async fn send<S: Future<Output = ()>>(

@@ -1,7 +1,7 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{callers, identity, lifecycle, limits, reach, routes, upstream_group, upstreams, values};
+use super::{callers, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values};
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
@@ -57,7 +57,7 @@ pub(in crate::config) fn contract(
         let wrong = format!("the contract ended {days} days ago: what `after_end` says is all that passes");
         at.key("ends").warning(wrong, "write a later day once it is renewed, or remove the contract");
     }
-    let is_draft = is_draft(&at.key("mode"), written.mode);
+    let observe = observe::observe(at, written, [&ingress, &egress], context);
     let vendor = vendor?;
     Some(Contract {
         name: if name.is_empty() { vendor.to_string() } else { name },
@@ -66,7 +66,8 @@ pub(in crate::config) fn contract(
         security_contact,
         journey,
         region,
-        is_draft,
+        is_draft: matches!(written.mode, Some(written::ContractMode::Draft)),
+        observe,
         starts: starts?,
         ends: ends?,
         after_end: lifecycle::after_end(at, written),
@@ -88,18 +89,6 @@ fn vendor(at: &Cursor<'_>, text: &str) -> Option<VendorId> {
     VendorId::parse(text)
         .map_err(|error| at.invalid_with_guess(error.to_string(), suggest::id(text), "acme-analytics"))
         .ok()
-}
-
-/// `mode:`. `observe` is refused: without support for it, the contract would be enforced against its author's
-/// intention.
-fn is_draft(at: &Cursor<'_>, written: Option<written::ContractMode>) -> bool {
-    if matches!(written, Some(written::ContractMode::Observe)) {
-        at.fault(
-            "not yet: a contract that only reports is not supported in this version",
-            "write enforce, or take the key out",
-        );
-    }
-    matches!(written, Some(written::ContractMode::Draft))
 }
 
 fn journey(at: &Cursor<'_>, written: &[String]) -> Vec<String> {

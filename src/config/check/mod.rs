@@ -19,6 +19,7 @@ mod issuer;
 mod lifecycle;
 mod limits;
 mod listeners;
+mod observe;
 mod operators;
 mod reach;
 mod reveal;

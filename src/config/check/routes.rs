@@ -144,8 +144,12 @@ fn route_scopes(at: &Cursor<'_>, written: &[String], ceiling: Option<&ScopeSet>)
     scopes
 }
 
-fn upstream_named(at: &Cursor<'_>, name: &str, context: &ContractContext<'_>) -> Arc<upstream::UpstreamSettings> {
-    let Some(upstreams) = context.upstreams else { return upstreams::unknown() };
+pub(super) fn upstream_named(
+    at: &Cursor<'_>,
+    name: &str,
+    context: &ContractContext<'_>,
+) -> Arc<upstream::UpstreamSettings> {
+    let Some(upstreams) = context.upstreams else { return upstreams::unread(name) };
     if let Some(upstream) = upstreams.get(name) {
         return Arc::clone(upstream);
     }

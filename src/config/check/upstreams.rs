@@ -51,6 +51,11 @@ pub(super) fn vendor_upstream(
 }
 
 /// Takes the place of an upstream that is invalid, or that is not known because the main file was not read.
+/// The settings of an internal API of which only the name is known, because the main file is not read.
+pub(super) fn unread(name: &str) -> Arc<UpstreamSettings> {
+    UpstreamId::parse(name).map_or_else(|_| unknown(), |id| Arc::new(defaults(id, AllowedNetworks::Any)))
+}
+
 pub(super) fn unknown() -> Arc<UpstreamSettings> {
     Arc::new(defaults(unknown_id(), AllowedNetworks::Any))
 }

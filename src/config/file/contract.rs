@@ -43,6 +43,12 @@ pub(in crate::config) struct ContractConfig {
     pub(in crate::config) warn_before: Option<DurationText>,
     /// Whether the contract binds (default enforce).
     pub(in crate::config) mode: Option<ContractMode>,
+    /// The last day, UTC, on which `mode: observe` holds: the contract is enforced after it. At most 90 days ahead.
+    pub(in crate::config) observe_until: Option<DateText>,
+    /// The internal API that calls go to which no ingress route covers, while the contract observes (default the one
+    /// that all ingress routes name; where they name several, such calls are refused).
+    #[schemars(example = &"crm")]
+    pub(in crate::config) observe_upstream: Option<String>,
     /// How the vendor proves who it is.
     pub(in crate::config) identity: Option<IdentityConfig>,
     /// The most scopes this vendor can ever have.
@@ -69,7 +75,8 @@ pub(in crate::config) enum ContractMode {
     Enforce,
     /// Not agreed on yet: nothing passes.
     Draft,
-    /// For a roll-out: scopes, routes, limits and PII report what they would do; identity, dates and kill still hold.
+    /// For a roll-out: scopes, routes, limits and PII report what they would do, and RAW DATA PASSES; identity, dates
+    /// and kill still hold. Needs `observe_until`.
     Observe,
 }
 

@@ -42,6 +42,8 @@ pub struct RecordMeter {
     misshapen: bool,
     on_subject: Option<OnSubject>,
     overrun: Option<Overrun>,
+    /// Whether records pass uncharged once a budget is spent.
+    observes: bool,
 }
 
 /// Records that passed and have not been sent yet: charged, so that no other body can have them too.
@@ -84,7 +86,15 @@ impl RecordMeter {
             misshapen: false,
             on_subject: None,
             overrun: None,
+            observes: false,
         }
+    }
+
+    /// Lets records pass uncharged once a budget is spent: the overrun is only reported.
+    #[must_use]
+    pub const fn observing(mut self) -> Self {
+        self.observes = true;
+        self
     }
 
     /// Sets what is called with each subject's hash.
@@ -166,8 +176,8 @@ impl RecordMeter {
     /// Takes more records: many far from the budget, else one.
     fn refill(&mut self) -> Result<(), RecordBudgetSpent> {
         self.settle();
-        if self.overrun.is_some() {
-            return Err(RecordBudgetSpent);
+        if let Some(overrun) = self.overrun {
+            return self.cut(overrun);
         }
         let wanted = if self.budgets.remaining(self.now) >= FAR_FROM_SPENT { RECORDS_AT_ONCE } else { 1 };
         let grant = match self.budgets.take(wanted, self.now) {
@@ -185,6 +195,10 @@ impl RecordMeter {
 
     fn cut(&mut self, overrun: Overrun) -> Result<(), RecordBudgetSpent> {
         self.overrun.get_or_insert(overrun);
+        if self.observes {
+            self.held = 1;
+            return Ok(());
+        }
         Err(RecordBudgetSpent)
     }
 }

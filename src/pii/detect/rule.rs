@@ -35,6 +35,16 @@ impl DetectRule {
         Self { detector, action }
     }
 
+    /// The kinds that it looks for.
+    pub fn kinds(&self) -> impl Iterator<Item = PiiKind> {
+        PiiKind::ALL.into_iter().filter(|kind| self.detector.looks_for(*kind))
+    }
+
+    /// What happens to a find.
+    pub const fn action(&self) -> DetectAction {
+        self.action
+    }
+
     /// The name of the rule's treatment in metrics and in the exposure report.
     pub(in crate::pii) const fn treatment_kind(&self) -> TreatmentKind {
         match self.action {

@@ -3,6 +3,7 @@
 //! Every act is recorded in the audit trail under its actor's name before it is answered.
 
 mod kills;
+mod observe;
 mod records;
 mod reload;
 mod restores;

@@ -64,6 +64,13 @@ impl StatusControl for GatewayControl {
             check("state", !undecided, "state could not be read: every vendor is killed until a person restores it"),
         ];
         let snapshot = self.gateway.snapshot.load();
+        let observing = snapshot.vendors().iter().filter(|vendor| vendor.observes());
+        checks.extend(observing.map(|vendor| ReadinessCheck {
+            name: format!("observe/{}", vendor.id()),
+            well: false,
+            needed: false,
+            detail: "its contract only observes: nothing is refused or treated, raw data passes".to_owned(),
+        }));
         checks.extend(snapshot.vendors().iter().filter_map(|vendor| file_check(snapshot.directory(), vendor.id())));
         checks.extend(snapshot.issuers().map(|(vendor, keys)| ReadinessCheck {
             name: format!("keys/{vendor}"),
@@ -95,6 +102,7 @@ impl GatewayControl {
             starts: Some(contract.starts),
             ends: Some(contract.ends),
             days_left: Some(days_between(now, contract.ends)),
+            observes_until: contract.observes(now).map(|observe| observe.until),
             traffic: Direction::ALL.map(|direction| Traffic::of(direction, vendor.metrics.traffic(direction))).into(),
             last_denial: last_denial(vendor),
             last_drill,

@@ -66,6 +66,13 @@ impl GatewayFixture {
         self
     }
 
+    /// Adds an internal API.
+    pub(crate) fn upstream(mut self, name: &str, address: SocketAddr) -> Self {
+        self.upstreams.push((name.to_owned(), address));
+        self.write_main();
+        self
+    }
+
     /// Replaces the listeners.
     pub(crate) fn listeners(mut self, yaml: &str) -> Self {
         yaml.clone_into(&mut self.listeners);

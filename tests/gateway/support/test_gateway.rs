@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use vendorgate::internals::config::{ConfigLoader, FaultSeverity};
-use vendorgate::internals::model::UnixTime;
+use vendorgate::internals::model::Clock;
 use vendorgate::internals::server::{ListenAddresses, Server, ServerOptions};
 use vendorgate::internals::telemetry::ExchangeLog;
 use vendorgate::internals::telemetry::log::LogFormat;
@@ -42,7 +42,7 @@ impl TestGateway {
                 let loader = ConfigLoader {
                     environment: &|_| None,
                     missing_secrets: FaultSeverity::Fault,
-                    now: UnixTime::default(),
+                    now: Clock::system().now().wall,
                 };
                 let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
                 let exchange_log = ExchangeLog::start(LogFormat::Json, theirs).expect("a log");
