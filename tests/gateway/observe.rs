@@ -124,8 +124,7 @@ fn identity_dates_kills_and_hygiene_still_hold() {
     assert_eq!(gateway.get("/admin", &reader()).reason(), "vendor_killed");
     let seen = crm.seen().len();
     gateway.fixture.write_contract("acme", &observing(&format!("ends: 2021-01-01\n{INGRESS}")));
-    assert_eq!(gateway.admin("admin", "POST", "/v1/restore", why).status, 200);
-    let _ = gateway.admin("admin", "POST", "/v1/vendors/acme/restore", why);
+    assert_eq!(gateway.admin("admin", "POST", "/v1/vendors/acme/restore", why).status, 200);
     assert_eq!(gateway.admin("admin", "POST", "/v1/reload", "{}").status, 200);
     assert_eq!(gateway.get("/v1/people", &reader()).reason(), "contract_ended");
     assert_eq!(gateway.get("/admin", &reader()).reason(), "contract_ended");
