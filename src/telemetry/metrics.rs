@@ -313,6 +313,7 @@ pub(super) mod tests {
             let traffic = vendor.traffic(direction);
             traffic.enter();
             traffic.leave(Duration::from_millis(12));
+            traffic.would_deny(Reason::ScopeMissing);
             let route = traffic.route("GET /v1/customers/{id}");
             route.request(200);
             route.request(1);

@@ -1,6 +1,6 @@
 //! Compares the rules of a message: which values leave, and how treated.
 
-use super::paths::{any_covers, covers};
+use super::paths::{any_covers, covers, overlaps};
 use super::{WideningReport, treatments};
 use crate::model::FieldPath;
 use crate::pii::{
@@ -62,7 +62,8 @@ pub(super) fn compare(report: &mut WideningReport<'_>, side: &str, old: &Rules, 
     }
 }
 
-/// Follows a rule of the old version through the rules of the new one: the first that selects a value wins.
+/// Follows a rule of the old version through the rules of the new one: the first that selects a value wins. One that
+/// selects a container of it redacts or drops the whole.
 fn compare_rule(report: &mut WideningReport<'_>, side: &str, old: &Rule, new: &[Rule], only: Option<&[FieldPath]>) {
     let key = || format!("{side}.pii {}", old.location);
     if let (Some(path), Some(only)) = (old.location.field(), only)
@@ -72,12 +73,13 @@ fn compare_rule(report: &mut WideningReport<'_>, side: &str, old: &Rule, new: &[
     {
         return;
     }
-    for rule in new.iter().filter(|rule| can_select_same(&rule.location, &old.location)) {
-        if treatments::is_weaker(&old.treatment, &rule.treatment) {
+    for rule in new {
+        let is_same = can_select_same(&rule.location, &old.location);
+        if is_same && treatments::is_weaker(&old.treatment, &rule.treatment) {
             report.add(key(), treatments::text(&old.treatment), treatments::text(&rule.treatment));
             return;
         }
-        if rule.treatment.kind().is_keyed() && rule.treatment == old.treatment && rule.class != old.class {
+        if is_same && rule.treatment.kind().is_keyed() && rule.treatment == old.treatment && rule.class != old.class {
             report.add(format!("{}.class", key()), old.class.as_str(), rule.class.as_str());
         }
         let same_type = rule.only_type.is_none() || rule.only_type == old.only_type;
@@ -95,9 +97,7 @@ fn has_any_depth(path: &FieldPath) -> bool {
 /// Whether a rule at `new` may take a value from a rule at `old`.
 fn can_select_same(new: &ValueLocation, old: &ValueLocation) -> bool {
     match (new, old) {
-        (ValueLocation::Field(new), ValueLocation::Field(old)) => {
-            covers(new, old) || covers(old, new) || has_any_depth(new) || has_any_depth(old)
-        }
+        (ValueLocation::Field(new), ValueLocation::Field(old)) => overlaps(new, old),
         (new, old) => new == old,
     }
 }

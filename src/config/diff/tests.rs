@@ -43,7 +43,7 @@ ingress:
     records: "$.people[*]"
     subject: "$.people[*].id"
     response:
-      only: ["$.people[*].id", "$.people[*].email", "$.people[*].card", "$.people[*].zip"]
+      only: ["$.people[*].id", "$.people[*].email", "$.people[*].card", "$.people[*].phone", "$.people[*].note", "$.people[*].zip"]
       pii:
         - { field: "$.people[*].email", as: tokenize, class: email }
         - { field: "$.people[*].card", as: mask, keep_last: 4 }
@@ -125,7 +125,7 @@ const KNOBS: &[(&str, &str, &str)] = &[
     ("response.pii $.people[*].card", "keep_last: 4", "keep_last: 5"),
     ("response.pii $.people[*].zip", "size: 2", "size: 3"),
     ("response.pii header:x-person", "        - { header: x-person, as: hash }\n", ""),
-    ("response.clear", "clear: [\"$.people[*].id\"]", "clear: [\"$.people[*].id\", \"$.total\"]"),
+    ("response.clear", "clear: [\"$.people[*].id\"]", "clear: [\"$.people[*].id\", \"$.people[*].note\"]"),
     ("response.detect.find", "find: [email, card]", "find: [email]"),
     ("response.detect.as", "card], as: mask", "card], as: report"),
     ("request.pii segment:3", "      pii: [ { segment: note, as: redact } ]\n", ""),
@@ -200,7 +200,7 @@ fn what_narrows_or_only_reads_otherwise_is_not_reported() {
     for (from, to) in HARMLESS {
         assert_eq!(keys(BASE, &replaced(from, to)), BTreeSet::new(), "{from} -> {to}");
     }
-    let renamed = BASE.replace("{note}", "{n}").replace("segment: note", "segment: n");
+    let renamed = BASE.replace("{note}", "{text}").replace("segment: note", "segment: text");
     assert_eq!(keys(BASE, &renamed), BTreeSet::new());
     let (head, egress) = BASE.split_once("egress:").expect("a section");
     let swapped = format!("egress:{egress}{head}");
@@ -210,7 +210,7 @@ fn what_narrows_or_only_reads_otherwise_is_not_reported() {
 #[test]
 fn a_request_that_falls_to_another_route_is_compared_with_the_one_that_had_it() {
     let route = |path: &str, field: &str| {
-        format!("    - {{ route: GET {path}, response: {{ pii: [ {{ field: \"{field}\", as: drop }} ] }} }}\n")
+        format!("    - {{ route: \"GET {path}\", response: {{ pii: [ {{ field: \"{field}\", as: drop }} ] }} }}\n")
     };
     let with =
         |routes: &str| BASE.replace("    - route: POST /v2/{kind}", &format!("{routes}    - route: POST /v2/{{kind}}"));
