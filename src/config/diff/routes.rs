@@ -100,7 +100,7 @@ fn placed(rules: &Rules, pattern: &RoutePattern) -> Rules {
 
 /// Where requests go. How long it may take, and how slowly, lets nothing out.
 fn compare_upstream(report: &mut WideningReport<'_>, old: &UpstreamSettings, new: &UpstreamSettings) {
-    let UpstreamSettings { id, base, connect_deadline: _, response_deadline: _, body: _, networks } = new;
+    let UpstreamSettings { id, base, connect_deadline: _, response_deadline: _, body: _, networks, protocol: _ } = new;
     report.changed("upstream", &old.id, id, |id| id.as_str().to_owned());
     report.changed("upstream.url", &old.base, base, ToString::to_string);
     if old.networks != *networks {
