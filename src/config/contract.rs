@@ -67,7 +67,8 @@ pub struct Contract {
     pub reach: ReachSettings,
 }
 
-/// A roll-out in which the contract reports what it would do, and lets everything pass that is proven to be the vendor's.
+/// A roll-out in which the contract reports what it would do, and lets everything pass that is proven to be the
+/// vendor's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObserveSettings {
     /// The first instant at which the contract is enforced again.
