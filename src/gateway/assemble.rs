@@ -221,7 +221,7 @@ impl VendorBuilder<'_> {
                 upstream_name: route.upstream.id.as_str().into(),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
-                fallback: route.fallback.clone().map(|settings| self.fallback(settings)),
+                fallback: route.fallback.clone().and_then(|settings| self.fallback(settings)),
                 request,
                 response,
                 observed,
@@ -310,8 +310,12 @@ impl VendorBuilder<'_> {
         ConnectionServices { tls, own_addresses, sockets, workers: *workers }
     }
 
-    fn fallback(&self, settings: config::FallbackSettings) -> RouteFallback {
-        RouteFallback { settings, store: Arc::clone(&self.services.last_good), contract: self.since }
+    /// A contract that observes keeps no answer: it is raw, and could be given when the contract is enforced.
+    fn fallback(&self, mut settings: config::FallbackSettings) -> Option<RouteFallback> {
+        settings.last_good = settings.last_good.filter(|_| self.observed().is_none());
+        let store = Arc::clone(&self.services.last_good);
+        let is_any = settings.answer.is_some() || settings.last_good.is_some();
+        is_any.then(|| RouteFallback { settings, store, contract: self.since })
     }
 
     pub(super) fn group(

@@ -64,7 +64,17 @@ fn share_requests(
 }
 
 fn compare_pair(report: &mut WideningReport<'_>, direction: Direction, old: &ContractRoute, new: &ContractRoute) {
-    let ContractRoute { pattern: _, scopes, upstream, limits, websocket, allow_encoded_slash, request, response } = new;
+    let ContractRoute {
+        pattern: _,
+        scopes,
+        upstream,
+        limits,
+        websocket,
+        allow_encoded_slash,
+        fallback: _,
+        request,
+        response,
+    } = new;
     if direction == Direction::Ingress {
         for scope in old.scopes.iter().filter(|scope| !scopes.contains(scope)) {
             report.add("route.scopes", scope, "");
@@ -100,9 +110,13 @@ fn placed(rules: &Rules, pattern: &RoutePattern) -> Rules {
 
 /// Where requests go. How long it may take, and how slowly, lets nothing out.
 fn compare_upstream(report: &mut WideningReport<'_>, old: &UpstreamSettings, new: &UpstreamSettings) {
-    let UpstreamSettings { id, base, connect_deadline: _, response_deadline: _, body: _, networks, protocol: _ } = new;
+    let UpstreamSettings { id, base, connect_deadline: _, response_deadline: _, body: _, networks, protocol: _, group } =
+        new;
     report.changed("upstream", &old.id, id, |id| id.as_str().to_owned());
     report.changed("upstream.url", &old.base, base, ToString::to_string);
+    for target in group.targets.iter().filter(|target| !old.group.targets.contains(target)) {
+        report.add("upstream.targets", "", target);
+    }
     if old.networks != *networks {
         report.add("upstream.allow_networks", "", "other addresses");
     }

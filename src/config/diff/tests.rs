@@ -146,6 +146,11 @@ const KNOBS: &[(&str, &str, &str)] = &[
     ("request.pii query:email", ", { query: email, as: drop }", ""),
     ("upstream.url", "https://api.acme.example", "https://api.acme.org"),
     ("egress.hosts", "egress:\n", "egress:\n  hosts: [api.acme.example, eu.acme.example]\n"),
+    (
+        "upstream.targets",
+        "acme.example\" }",
+        "acme.example\", targets: [\"https://a.acme.example\", \"https://b.acme.example\"] }",
+    ),
     ("upstream.allow_networks", "acme.example\" }", "acme.example\", allow_networks: [10.0.0.0/8] }"),
 ];
 
@@ -272,6 +277,7 @@ const CANNOT_WIDEN: &[&str] = &[
     "request",
     "response",
     "decode_charsets",
+    "fallback",
 ];
 
 /// A new key at the top of a contract must get a knob here, or be said to let nothing out.
