@@ -10,6 +10,7 @@ use ::http::{Response, StatusCode, request};
 
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::consequence::AdmittedRequest;
+use super::denied::AdmissionDenied;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
 use super::fallback::for_killed;
@@ -19,9 +20,8 @@ use super::target::{MatchedPath, asks_websocket, authority};
 use super::webhook::VerifiedMessage;
 use crate::bounds;
 use crate::http::{GatewayBody, RequestTarget, screen};
-use crate::identity::{AuthWait, PresentedRequest, Rejected, VerifiedCaller};
+use crate::identity::{PresentedRequest, Rejected, VerifiedCaller};
 use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
-use crate::meter::{LimitExceeded, RateDecision};
 use crate::model::{Caller, Denial, Direction, Reason};
 use crate::policy::{Permit, RequestFacts};
 
@@ -53,17 +53,6 @@ struct Grant {
 pub(super) struct Refused {
     record: Box<ExchangeRecord>,
     denied: Box<AdmissionDenied>,
-}
-
-/// Why a request is not admitted.
-#[derive(Debug)]
-struct AdmissionDenied {
-    denial: Denial,
-    /// What can be waited for, after which the decision is made again.
-    wait: Option<AuthWait>,
-    /// The state of the request rates, where they refused the request.
-    rates: Option<Box<RateDecision>>,
-    authority: Authority,
 }
 
 /// Decides on a request.
@@ -224,24 +213,6 @@ fn identify(
         }
         AdmissionDenied { wait, ..denial.into() }
     })
-}
-
-impl AdmissionDenied {
-    fn authority_lost(denial: Denial) -> Self {
-        Self { authority: Authority::Lost, ..denial.into() }
-    }
-}
-
-impl From<Denial> for AdmissionDenied {
-    fn from(denial: Denial) -> Self {
-        Self { denial, wait: None, rates: None, authority: Authority::Intact }
-    }
-}
-
-impl From<Box<LimitExceeded>> for AdmissionDenied {
-    fn from(exceeded: Box<LimitExceeded>) -> Self {
-        Self { rates: exceeded.decision, ..exceeded.denial.into() }
-    }
 }
 
 impl Refused {

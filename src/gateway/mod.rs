@@ -13,6 +13,7 @@ mod body_source;
 mod body_stream;
 mod clear_sample;
 mod consequence;
+mod denied;
 mod egress;
 mod exchange;
 mod explain;

@@ -278,7 +278,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
     metrics.upstreams.locked().iter().for_each(|sample| sample.read(page, vendor));
-    page.gauge(&families::OBSERVES, &[vendor], f64::from(u8::from(metrics.observes.load(Ordering::Relaxed))));
+    super::observe_metrics::read(page, vendor, metrics);
     for (direction, traffic) in metrics.directions() {
         read_traffic(page, vendor, direction, traffic);
     }
@@ -288,9 +288,6 @@ fn read_traffic(page: &mut ScrapePage, vendor: &str, direction: Direction, traff
     let way = direction.as_str();
     for reason in Reason::ALL {
         page.counter(&families::DENIALS, &[vendor, way, reason.as_str()], traffic.denials(reason) as f64);
-    }
-    for (reason, count) in traffic.would_denials() {
-        page.counter(&families::WOULD_DENY, &[vendor, way, reason.as_str()], count as f64);
     }
     page.gauge(&families::IN_FLIGHT, &[vendor, way], traffic.in_flight() as f64);
     page.counter(&families::BYTES, &[vendor, way], traffic.bytes_sum() as f64);

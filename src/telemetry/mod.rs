@@ -14,6 +14,7 @@ mod load_metrics;
 pub mod log;
 mod log_writer;
 mod metrics;
+mod observe_metrics;
 mod process;
 #[cfg(test)]
 mod reference_parsers;
