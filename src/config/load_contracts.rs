@@ -40,7 +40,8 @@ impl ConfigLoader<'_> {
         }
         let files: Vec<ContractFile> =
             paths.iter().take(CONTRACTS_MAX).filter_map(|path| self.read_contract(path, &report)).collect();
-        let context = ContractContext { upstreams: None, client_ca: None, listeners: None, now: self.now };
+        let context =
+            ContractContext { upstreams: None, client_ca: None, listeners: None, callers: None, now: self.now };
         let all = files
             .iter()
             .map(|file| check::contract(&file.source.root(&report), &file.written, &context))

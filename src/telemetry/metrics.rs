@@ -310,17 +310,15 @@ pub(super) mod tests {
             let traffic = vendor.traffic(direction);
             traffic.enter();
             traffic.leave(Duration::from_millis(12));
-            traffic.would_deny(Reason::ScopeMissing);
             let route = traffic.route("GET /v1/customers/{id}");
-            route.request(200);
-            route.request(1);
+            [200, 1].into_iter().for_each(|status| route.request(status));
+            traffic.would_deny(Reason::ScopeMissing);
             TreatmentKind::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
             metrics.overhead(direction, Duration::from_micros(7));
         }
         vendor.killed(true);
         vendor.drill_overdue(true);
-        vendor.token_issued_at(UnixTime::from_secs(940));
-        vendor.token_issued_at(UnixTime::from_secs(900));
+        [940, 900].into_iter().for_each(|secs| vendor.token_issued_at(UnixTime::from_secs(secs)));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
         vendor.count_caller(&crate::model::ClientId::new("checkout"));

@@ -113,6 +113,7 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
         ingress,
         egress,
         reach,
+        callers,
     } = new;
     report.changed("region", &old.region, region, Clone::clone);
     if let Some(observe) = observe {
@@ -150,6 +151,15 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
     }
     if *approvals < old.approvals {
         report.add("restore.approvals", old.approvals, approvals);
+    }
+    if let Some(listed) = &old.callers {
+        match callers {
+            None => report.add("egress.callers", "listed services alone", "every service"),
+            Some(callers) => {
+                let added = callers.iter().filter(|caller| !listed.contains(caller));
+                added.for_each(|caller| report.add("egress.callers", "", caller.as_str()));
+            }
+        }
     }
     for host in reach.hosts.iter().filter(|host| !old.reach.has(host)) {
         report.add("egress.hosts", "", host);

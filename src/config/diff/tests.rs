@@ -59,6 +59,7 @@ ingress:
       pii: [ { segment: note, as: redact } ]
       reveal: ["$.author"]
 egress:
+  callers: [checkout]
   upstream: { url: "https://api.acme.example" }
   routes:
     - route: POST /v2/{kind}
@@ -146,6 +147,8 @@ const KNOBS: &[(&str, &str, &str)] = &[
     ("request.pii query:email", ", { query: email, as: drop }", ""),
     ("upstream.url", "https://api.acme.example", "https://api.acme.org"),
     ("egress.hosts", "egress:\n", "egress:\n  hosts: [api.acme.example, eu.acme.example]\n"),
+    ("egress.callers", "  callers: [checkout]\n", ""),
+    ("egress.callers", "callers: [checkout]", "callers: [checkout, billing]"),
     (
         "upstream.targets",
         "acme.example\" }",
