@@ -240,15 +240,18 @@ impl ExchangeRecord {
         let reasons = bodies.or(head.map(|head| head.reasons).unwrap_or_default());
         for reason in reasons.iter() {
             self.traffic().would_deny(reason);
-            self.gateway.audit.would_deny(vendor.id(), &DeniedRequest {
-                vendor: Some(vendor.id()),
-                direction: self.direction(),
-                reason,
-                client: self.client(),
-                request_id: std::str::from_utf8(&self.id.to_hex()).unwrap_or_default(),
-                detail: head.map_or("a body would have been refused or cut", |head| &head.detail),
-                at: self.started.wall,
-            });
+            self.gateway.audit.would_deny(
+                vendor.id(),
+                &DeniedRequest {
+                    vendor: Some(vendor.id()),
+                    direction: self.direction(),
+                    reason,
+                    client: self.client(),
+                    request_id: std::str::from_utf8(&self.id.to_hex()).unwrap_or_default(),
+                    detail: head.map_or("a body would have been refused or cut", |head| &head.detail),
+                    at: self.started.wall,
+                },
+            );
         }
         reasons
     }
