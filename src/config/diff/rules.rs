@@ -144,7 +144,7 @@ const fn word(action: DetectAction) -> &'static str {
 /// How bodies are read: another way may select other values.
 fn compare_settings(report: &mut WideningReport<'_>, side: &str, old: &BodySettings, new: &BodySettings) {
     let BodySettings { format, decode_charsets: _, delimiter, columns, optional_rules } = new;
-    if old.format != *format && old.format.is_some() {
+    if old.format != *format {
         report.add(format!("{side}.as"), "one format", "another");
     }
     if old.delimiter != *delimiter {
