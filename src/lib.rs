@@ -44,7 +44,7 @@
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] treats personal data; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
-//! | 3 | [`policy`] the rules of admission; [`route`] the table of routes |
+//! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
 //! | 6 | [`gateway`] the way of one request |
@@ -109,6 +109,7 @@ mod audit;
 mod bounds;
 mod cli;
 mod config;
+mod credentials;
 mod demo;
 mod exposure;
 mod gateway;
@@ -144,6 +145,9 @@ pub mod internals {
     }
     pub mod config {
         pub use crate::config::*;
+    }
+    pub mod credentials {
+        pub use crate::credentials::*;
     }
     pub mod exposure {
         pub use crate::exposure::*;

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
     &["pii", "http", "store", "telemetry", "audit"],
     &["identity", "interception", "meter", "kill", "exposure"],
-    &["policy", "route"],
+    &["policy", "route", "credentials"],
     &["upstream"],
     &["config"],
     &["gateway"],

@@ -2,6 +2,7 @@
 //!
 //! A name ends with its unit. A bound that an operator may change is a default here and a key in the config.
 
+mod credentials;
 mod edges;
 mod interception;
 mod reach;
@@ -10,6 +11,7 @@ mod upstreams;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+pub use credentials::*;
 pub use edges::*;
 pub use interception::*;
 pub use reach::*;

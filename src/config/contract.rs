@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::reach::ReachSettings;
+use crate::credentials::CredentialSettings;
 use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
 use crate::model::{ClientId, Direction, ScopeSet, UnixTime, VendorId};
@@ -65,6 +66,8 @@ pub struct Contract {
     pub egress: ContractRoutes,
     /// How our services reach it.
     pub reach: ReachSettings,
+    /// By what the vendor knows us, where the gateway holds it.
+    pub credentials: Option<CredentialSettings>,
 }
 
 /// A roll-out in which the contract reports what it would do, and lets everything pass that is proven to be the

@@ -1,12 +1,11 @@
 //! Keys of features that are planned and not built. They are refused with 'not yet' instead of 'unknown key'.
 
 /// The key above it (empty at the root of a file), the key itself, and why it is refused.
-const PLANNED_KEYS: [(&str, &str, &str); 5] = [
+const PLANNED_KEYS: [(&str, &str, &str); 4] = [
     ("", "fleet", "sharing state between gateways is not supported"),
-    ("egress", "credentials", "holding a vendor's credentials is not supported"),
     ("ingress", "proxy_protocol", "the PROXY protocol is not supported"),
     ("tls", "crl", "revocation lists are not supported"),
-    ("upstream", "credentials", "holding a vendor's credentials is not supported"),
+    ("upstream", "credentials", "holding the credential of an internal API is not supported"),
 ];
 
 /// Why a key is refused, if it belongs to a planned feature.

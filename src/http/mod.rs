@@ -25,7 +25,7 @@ mod write_stall;
 
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
-pub use client::{ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
+pub use client::{AddressCheck, ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
 pub use forwarding::{
     ForwardingContext, PSEUDONYM, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request,
     prepare_response, refuse_extensions, set_websocket_upgrade, strip_validators,

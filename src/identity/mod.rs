@@ -46,12 +46,16 @@ pub use caller::names::CredentialName;
 pub use caller::verified::VerifiedCaller;
 pub use certificate::peer::{PeerCertificate, SubjectAltName};
 pub use directory::{Directory, DirectoryError, IdentityContract};
+pub(crate) use files::read::read_in_background;
 pub use files::status::FileStatus;
+pub(crate) use files::watched::{FileKind, WatchedFiles};
 pub use inspect::{inspect_authorities, inspect_client_secret};
 pub use introspection::IntrospectionOutcome;
 pub use keys::issuer_keys::RefreshOutcome;
 pub use keys::key_set::inspect_keys;
+pub(crate) use keys::schedule::FetchQuota;
 pub use keys::signing::{SigningError, SigningKey};
+pub(crate) use outage::{OutageChange, OutageLog};
 pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, keep_until};
 pub use services::{PresentedService, ServiceDirectory, ServiceSettings};
 pub use settings::{
@@ -64,6 +68,7 @@ pub use token::credentials::PresentedRequest;
 #[cfg(feature = "internals")]
 pub use token::history::NullIdentityStore;
 pub use token::history::{RotationRecord, RotationStore};
+pub(crate) use webhook::decode_secret;
 pub use webhook::{
     AcceptedWebhook, HandshakeReply, HeaderPart, PendingWebhook, SecretFingerprint, SignatureEncoding,
     SignatureTemplate, TemplatePart, TimestampFormat, WEBHOOK_CLIENT, WebhookHandshake, WebhookOutcome, WebhookPreset,

@@ -176,6 +176,15 @@ reasons! {
     /// The issuer's keys are not available and none are held.
     IssuerUnavailable = "issuer_unavailable" 503 Exempt Upstream "Issuer unavailable"
         "The keys to verify the access token are not available. Try again.";
+    /// The credential by which the vendor knows us cannot be had now.
+    CredentialUnavailable = "credential_unavailable" 503 Exempt Upstream "Vendor credential unavailable"
+        "The gateway could not get the credential that the vendor asks for. Try again.";
+    /// A secret by which the vendor knows us is older than the contract allows.
+    CredentialExpired = "credential_expired" 503 Exempt Never "Vendor credential too old"
+        "The secret by which the vendor knows us is older than the contract allows: it must be replaced.";
+    /// The calling service's own token cannot be exchanged for one of the vendor.
+    SubjectTokenRefused = "subject_token_refused" 401 Exempt Never "Token needed"
+        "Send an access token of your own as 'Authorization: Bearer' that the vendor's token endpoint accepts.";
     /// The gateway itself is at a bound.
     Overloaded = "overloaded" 503 Exempt Overload "Overloaded"
         "The gateway is at a bound. Try again.";

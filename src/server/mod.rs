@@ -10,6 +10,7 @@ mod budgets;
 mod carry_over;
 mod clocks;
 mod control;
+mod credential_store;
 mod descriptors;
 mod egress_authority;
 mod exposure_store;

@@ -37,6 +37,8 @@ words! {
         Contracts = "contracts",
         /// Since when each operator has had its role and token.
         Operators = "operators",
+        /// The age of secrets by which vendors know us, and refresh tokens, which are sealed.
+        Credentials = "credentials",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{callers, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values};
+use super::{callers, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values};
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;
@@ -9,8 +9,10 @@ use crate::config::reach::ReachSettings;
 use crate::config::source::Cursor;
 use crate::config::suggest;
 use crate::config::units;
+use crate::credentials::CredentialSettings;
 use crate::identity::ServiceSettings;
 use crate::model::{Direction, ScopeSet, UnixTime, VendorId};
+use crate::upstream::AllowedNetworks;
 
 /// What a contract is checked against: the main file and the time.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +49,7 @@ pub(in crate::config) fn contract(
     let identity =
         written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
     let ingress = ingress(at, written, &scopes, context);
-    let (egress, reach) = egress(at, written, vendor.as_ref());
+    let (egress, reach, credentials) = egress(at, written, vendor.as_ref());
     let written_callers = written.egress.as_ref().and_then(|egress| egress.callers.as_ref());
     let callers = callers::listed(&at.key("egress").key("callers"), written_callers, context.callers);
     limits::check_effect(&at.key("limits"), written.limits.as_ref(), &ingress, &egress);
@@ -82,6 +84,7 @@ pub(in crate::config) fn contract(
         callers,
         egress,
         reach,
+        credentials,
     })
 }
 
@@ -146,7 +149,7 @@ fn egress(
     at: &Cursor<'_>,
     written: &written::ContractConfig,
     vendor: Option<&VendorId>,
-) -> (ContractRoutes, ReachSettings) {
+) -> (ContractRoutes, ReachSettings, Option<CredentialSettings>) {
     let Some(egress) = &written.egress else { return Default::default() };
     let at = at.key("egress");
     let upstream = match (&egress.upstream, vendor) {
@@ -161,5 +164,12 @@ fn egress(
         upstream.group.retry.as_ref(),
         routes.as_slice().iter(),
     );
-    (routes, reach)
+    let networks = match &upstream.networks {
+        AllowedNetworks::Any => &[][..],
+        AllowedNetworks::PublicAnd(networks) => networks,
+    };
+    let credentials = egress.credentials.as_ref();
+    let credentials =
+        credentials.and_then(|written| credentials::credentials(&at.key("credentials"), written, networks));
+    (routes, reach, credentials)
 }

@@ -6,6 +6,7 @@ use super::upstream_group;
 use super::upstreams::Upstreams;
 use crate::config::contract::{Contract, ContractRoute};
 use crate::config::source::Cursor;
+use crate::credentials::CredentialSettings;
 use crate::identity::{IdentitySettings, TokenSettings};
 use crate::model::Direction;
 use crate::pii::Rules;
@@ -39,7 +40,7 @@ pub(in crate::config) fn check_vendors<'a>(contracts: &[(Cursor<'a>, Contract)],
         if !has_master_key && needs_keys(contract) {
             let instead = "add keys: { master: keys/master.key } to the main file";
             at.fault(
-                "tokenizes, hashes, encrypts, reveals or counts subjects, and the main file names no keys.master",
+                "tokenizes, hashes, encrypts, reveals, counts subjects or keeps a refresh token, and the main file names no keys.master",
                 instead,
             );
         }
@@ -68,8 +69,9 @@ fn tokens(contract: &Contract) -> Option<&TokenSettings> {
 }
 
 fn needs_keys(contract: &Contract) -> bool {
+    let holds = contract.credentials.as_ref().is_some_and(CredentialSettings::needs_master_key);
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    routes.flat_map(|ContractRoute { request, response, .. }| [request, response]).any(is_keyed)
+    holds || routes.flat_map(|ContractRoute { request, response, .. }| [request, response]).any(is_keyed)
 }
 
 fn is_keyed(rules: &Rules) -> bool {

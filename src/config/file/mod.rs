@@ -5,6 +5,7 @@
 
 pub(in crate::config) mod callers;
 pub(in crate::config) mod contract;
+pub(in crate::config) mod credentials;
 pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
 pub(in crate::config) mod fallback;

@@ -61,6 +61,8 @@ pub(in crate::config) struct EgressConfig {
     /// The vendor's own API.
     #[schemars(required)]
     pub(in crate::config) upstream: Option<VendorUpstreamConfig>,
+    /// By what the vendor knows us (default: our services send it themselves).
+    pub(in crate::config) credentials: Option<super::credentials::CredentialsConfig>,
     /// The calls that may be made.
     #[schemars(required)]
     pub(in crate::config) routes: Option<Vec<EgressRouteConfig>>,

@@ -93,7 +93,9 @@ impl HttpClient {
 
     /// Whether an address of a host may be dialled: a name that means this machine can resolve to another one.
     fn may_dial(&self, url: &Url, address: SocketAddr) -> bool {
-        url.scheme() == UrlScheme::Https || self.options.allow_plain_http || is_loopback_address(address.ip())
+        let is_private =
+            url.scheme() == UrlScheme::Https || self.options.allow_plain_http || is_loopback_address(address.ip());
+        is_private && self.addresses.as_ref().is_none_or(|may| may(address.ip()))
     }
 }
 

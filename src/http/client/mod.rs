@@ -9,6 +9,7 @@ mod connection;
 mod tests;
 
 use std::io::Read as _;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,10 +110,15 @@ pub struct ClientResponse {
     pub body: Bytes,
 }
 
+/// Whether an address may be dialled.
+pub type AddressCheck = Arc<dyn Fn(IpAddr) -> bool + Send + Sync>;
+
 /// Sends requests with one set of options.
 #[derive(Clone)]
 pub struct HttpClient {
     options: ClientOptions,
+    /// Absent in a client that may dial any address.
+    addresses: Option<AddressCheck>,
     /// Absent in a client that speaks plain HTTP only.
     tls: Option<TlsConnector>,
 }
@@ -147,7 +153,13 @@ impl HttpClient {
 
     /// A client that speaks plain HTTP only: to this machine, unless the options allow more, and to Unix sockets.
     pub const fn plain(options: ClientOptions) -> Self {
-        Self { options, tls: None }
+        Self { options, addresses: None, tls: None }
+    }
+
+    /// The same client, which dials only addresses that pass this check, after the name was resolved.
+    #[must_use]
+    pub fn checking_addresses(self, addresses: AddressCheck) -> Self {
+        Self { addresses: Some(addresses), ..self }
     }
 
     /// A client that trusts these authorities only.
@@ -160,7 +172,7 @@ impl HttpClient {
             Some((chain, key)) => Some((read_pem(chain, pem::certificate_chain)?, read_pem(key, pem::private_key)?)),
         };
         let tls = client_tls(roots, identity).map_err(ClientError::Tls)?;
-        Ok(Self { options, tls: Some(TlsConnector::from(Arc::new(tls))) })
+        Ok(Self { options, addresses: None, tls: Some(TlsConnector::from(Arc::new(tls))) })
     }
 
     /// Asks for a document.

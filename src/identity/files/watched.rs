@@ -26,6 +26,8 @@ words! {
         WebhookSecrets = "webhook_secrets",
         /// The token that the vendor shows in a handshake of Meta's kind.
         VerifyToken = "verify_token",
+        /// A secret by which the vendor knows us.
+        Credential = "credential",
         /// The client secret by which the vendor's issuer knows us.
         IntrospectionSecret = "introspection_secret",
         /// The signing keys of the vendor's issuer.

@@ -1,6 +1,7 @@
-//! Signs tokens with private keys: for the demo's issuer, for tests and for benchmarks.
+//! Signs tokens with private keys: our assertions towards vendors' token endpoints, the demo's issuer, tests.
 //!
-//! Takes no part in deciding who a caller is. Private keys are generated here and cannot be read out.
+//! Takes no part in deciding who a caller is. Private keys are generated here or read from a file, and cannot be read
+//! out.
 
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
@@ -58,6 +59,33 @@ impl SigningKey {
             Algorithm::PS512 => rsa(&RSA_PSS_SHA512)?,
         };
         Ok(Self { key_id: key_id.to_owned(), algorithm, pair })
+    }
+
+    /// Reads a private key in PEM: PKCS #8, or the older forms of EC and RSA keys.
+    ///
+    /// # Errors
+    /// [`SigningError`] when the text holds no key, or one of another kind than the algorithm's.
+    pub fn from_pem(algorithm: Algorithm, key_id: &str, pem: &[u8]) -> Result<Self, SigningError> {
+        let key = crate::http::pem::private_key(pem).map_err(|_| SigningError)?;
+        let der = key.secret_der();
+        let ecdsa = |kind| EcdsaKeyPair::from_private_key_der(kind, der).map(SigningPair::Ecdsa);
+        let rsa = |padding| {
+            let pair = RsaKeyPair::from_pkcs8(der).or_else(|_| RsaKeyPair::from_der(der));
+            pair.map(|pair| SigningPair::Rsa(pair, padding))
+        };
+        let pair = match algorithm {
+            Algorithm::ES256 => ecdsa(&ECDSA_P256_SHA256_FIXED_SIGNING),
+            Algorithm::ES384 => ecdsa(&ECDSA_P384_SHA384_FIXED_SIGNING),
+            Algorithm::ES512 => ecdsa(&ECDSA_P521_SHA512_FIXED_SIGNING),
+            Algorithm::EdDSA => Ed25519KeyPair::from_pkcs8_maybe_unchecked(der).map(SigningPair::Ed25519),
+            Algorithm::RS256 => rsa(&RSA_PKCS1_SHA256),
+            Algorithm::RS384 => rsa(&RSA_PKCS1_SHA384),
+            Algorithm::RS512 => rsa(&RSA_PKCS1_SHA512),
+            Algorithm::PS256 => rsa(&RSA_PSS_SHA256),
+            Algorithm::PS384 => rsa(&RSA_PSS_SHA384),
+            Algorithm::PS512 => rsa(&RSA_PSS_SHA512),
+        };
+        Ok(Self { key_id: key_id.to_owned(), algorithm, pair: pair.map_err(|_| SigningError)? })
     }
 
     /// The algorithm that it signs with.

@@ -36,6 +36,7 @@ pub use recipe::{
     HeaderPart, SignatureEncoding, TimestampFormat, WebhookHandshake, WebhookPreset, WebhookProof, WebhookRecipe,
     WebhookSecretEncoding, WebhookSettings,
 };
+pub(crate) use secrets::decode_secret;
 pub use secrets::inspect_secret;
 pub use template::{SignatureTemplate, TemplatePart, WebhookRequest};
 

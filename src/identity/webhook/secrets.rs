@@ -17,7 +17,7 @@ pub(super) fn read(contents: &[Vec<u8>], encoding: WebhookSecretEncoding) -> Res
     if contents.is_empty() {
         Err("no secret".to_owned())
     } else {
-        contents.iter().map(|one| secret(one, encoding)).collect()
+        contents.iter().map(|one| decode_secret(one, encoding)).collect()
     }
 }
 
@@ -27,13 +27,14 @@ pub(super) fn read(contents: &[Vec<u8>], encoding: WebhookSecretEncoding) -> Res
 /// # Errors
 /// Why it cannot be used, without any of its content.
 pub fn inspect_secret(content: &[u8], encoding: WebhookSecretEncoding) -> Result<Option<String>, String> {
-    let bytes = secret(content, encoding)?.expose().len();
+    let bytes = decode_secret(content, encoding)?.expose().len();
     let short = bytes < WEBHOOK_SECRET_BYTES_ADVISED;
     Ok(short
         .then(|| format!("holds a secret of {bytes} bytes: below {WEBHOOK_SECRET_BYTES_ADVISED} it can be guessed")))
 }
 
-fn secret(content: &[u8], encoding: WebhookSecretEncoding) -> Result<Secret<Vec<u8>>, String> {
+/// The bytes of a secret out of the content of its file.
+pub(crate) fn decode_secret(content: &[u8], encoding: WebhookSecretEncoding) -> Result<Secret<Vec<u8>>, String> {
     let text = content.trim_ascii_end();
     let base64 = |text: &[u8]| STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok();
     let utf8 = || std::str::from_utf8(text).ok();
