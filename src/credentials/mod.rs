@@ -45,7 +45,7 @@ pub use self::settings::{
     ApiKeyPlace, AssertionSettings, ClientAuthentication, CredentialSettings, HmacSettings, OAuthGrant, OAuthSettings,
     SecretSettings, SecretSource, SigV4Settings, VaultLogin, VaultSettings,
 };
-pub use self::status::{CredentialStatus, RefreshCounts, SecretStatus};
+pub use self::status::{CredentialStatus, SecretStatus};
 
 use self::endpoint::{TokenEndpoint, basic, sensitive};
 use self::exchange::{ExchangedToken, TokenExchange};

@@ -16,11 +16,12 @@ use super::rule_matches::RuleMatchCounts;
 use super::snapshot::{DirectionRuntime, MessageRules, ObservedRules, RouteRuntime, Snapshot, VendorRuntime};
 use super::vendor_upstreams::{ConnectionServices, SharedChecks, VendorUpstreams};
 use crate::config::{self, Contract, GatewaySettings, ObserveSettings};
+use crate::credentials::{self, CredentialStore, VendorCredential};
 use crate::exposure::{self, ExposureProfile};
 use crate::identity::{self, DirectoryError, IdentityState};
 use crate::kill::{DenialBurst, KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
-use crate::model::{Direction, FieldPath, Moment, Secret, SubjectKey, TreatmentKind, VendorId};
+use crate::model::{Clock, Direction, FieldPath, Moment, Secret, SubjectKey, TreatmentKind, VendorId};
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::PolicyChain;
@@ -50,6 +51,10 @@ pub struct GatewayServices {
     pub last_good: Arc<LastGoodStore>,
     /// The number of worker threads.
     pub workers: usize,
+    /// What credentials remember across restarts.
+    pub credentials: Arc<dyn CredentialStore>,
+    /// The clock of all decisions.
+    pub clock: Clock,
 }
 
 /// Why a config that has no fault cannot be put in force.
@@ -137,7 +142,7 @@ fn first_error(mut errors: Vec<DirectoryError>) -> AssembleError {
 
 /// Makes the run-time state of one vendor from its contract.
 pub(super) struct VendorBuilder<'a> {
-    contract: &'a Arc<Contract>,
+    pub(super) contract: &'a Arc<Contract>,
     keys: &'a MasterKeys,
     pub(super) services: &'a GatewayServices,
     checks: &'a SharedChecks,
@@ -154,7 +159,8 @@ impl VendorBuilder<'_> {
         let subject_key = SubjectKey::new(Secret::new(blake3::derive_key("vendorgate 2026 subject", salt.expose())));
         let keys = Arc::new(self.keys.vendor_keys(id, &salt, classes(contract)));
         let reveals = before.map(|vendor| Arc::clone(&vendor.reveals)).unwrap_or_default();
-        let context = PlanContext { keys, reveals, before };
+        let credential = self.held_credential(&salt, &keys, before);
+        let context = PlanContext { keys, reveals, credential, before };
         let limits = route_limits(contract);
         let ledgers = match before {
             Some(vendor) => vendor.ledgers.renew(&contract.limits, &limits, &subject_key, self.now),
@@ -176,6 +182,7 @@ impl VendorBuilder<'_> {
             since: self.since,
             own_client: own_client(),
             keys: context.keys,
+            credential: context.credential,
             reveals: context.reveals,
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
@@ -219,6 +226,7 @@ impl VendorBuilder<'_> {
                 ledger: Arc::clone(ledger),
                 upstream: self.group(direction, &route.upstream, upstreams)?,
                 upstream_name: route.upstream.id.as_str().into(),
+                credential: context.credential.clone().filter(|_| direction == Direction::Egress),
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
                 fallback: route.fallback.clone().and_then(|settings| self.fallback(settings)),
@@ -232,7 +240,7 @@ impl VendorBuilder<'_> {
         });
         let routes = routes.collect::<Result<_, _>>()?;
         let chain = PolicyChain::new(&contract_terms(contract, direction, ledger, self.now.wall));
-        let undeclared = self.undeclared(direction, ledger, &traffic, upstreams)?;
+        let undeclared = self.undeclared((direction, context.credential.as_ref()), ledger, &traffic, upstreams)?;
         Ok(DirectionRuntime { chain, routes, undeclared, traffic })
     }
 
@@ -341,6 +349,8 @@ struct PlanContext<'a> {
     reveals: Arc<RevealCounts>,
     /// The vendor as the config in force has it.
     before: Option<&'a Arc<VendorRuntime>>,
+    /// By what the vendor knows us.
+    credential: Option<Arc<VendorCredential>>,
 }
 
 impl PlanContext<'_> {
@@ -352,5 +362,6 @@ impl PlanContext<'_> {
 
 fn classes(contract: &Contract) -> Vec<TokenClass> {
     let routes = Direction::ALL.into_iter().flat_map(|direction| contract.routes(direction).as_slice());
-    routes.flat_map(|route| route.request.token_classes().chain(route.response.token_classes())).collect()
+    let of_rules = routes.flat_map(|route| route.request.token_classes().chain(route.response.token_classes()));
+    of_rules.chain(credentials::token_classes(contract.credentials.as_ref())).collect()
 }

@@ -3,7 +3,7 @@
 //! A body that ends early looks so to its reader: its error makes hyper reset the stream, or close the connection
 //! without the last chunk. Never lets a frame out after the request was severed.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -131,6 +131,26 @@ impl<O: BodyObserver> BodyStream<O> {
             }
         }
         None
+    }
+
+    /// Waits until the whole body is in the buffer, and returns it; `None` where it is larger than the buffer, or has
+    /// trailers.
+    ///
+    /// # Errors
+    /// Why the body has ended early, as [`Self::buffer_ready`] has it.
+    pub(super) async fn buffer_whole(&mut self) -> Result<Option<Bytes>, BodyEnd> {
+        let end = poll_fn(|cx| {
+            let end = self.buffer_ready(cx);
+            if end.is_none() && self.wants_more() { Poll::Pending } else { Poll::Ready(end) }
+        })
+        .await;
+        match end {
+            Some(end) => Err(end),
+            None if matches!(self.phase, StreamPhase::Ended) && self.trailers.is_none() => {
+                Ok(Some(Bytes::copy_from_slice(&self.buffer)))
+            }
+            None => Ok(None),
+        }
     }
 
     /// Whether the source may have more, and the buffer has room for it.

@@ -18,6 +18,7 @@ use super::body_pipeline::BodyPipeline;
 use super::body_rate::BodyRateMonitor;
 use super::body_source::BodySource;
 use super::body_stream::BodyStream;
+use super::credentialed::CredentialedRequest;
 use super::last_good::LastGoodKey;
 use super::observers::{RequestObserver, ResponseObserver};
 use super::request_outcome::RequestBodyOutcome;
@@ -41,7 +42,9 @@ pub(super) async fn forward(
     let key = fallback::key_of(admitted.record(), &head);
     let caller = head.extensions.remove().filter(|_| admitted.is_websocket());
     let outcome = match upstream_request(&mut admitted, head, body).await {
-        Ok((request, counts)) => send(worker, &mut admitted, request, counts).await,
+        Ok((request, counts, None)) => send(worker, &mut admitted, request, Some(counts)).await,
+        // Boxed, so that its state is not part of the future of every request.
+        Ok((request, counts, Some(own))) => Box::pin(own.send(worker, &mut admitted, request, counts)).await,
         Err(denial) => Err(denial),
     };
     match outcome {
@@ -59,12 +62,13 @@ pub(super) async fn forward(
     }
 }
 
-/// The request for the upstream. Returns beside it what was treated in its head, where that is sent without a body.
+/// The request for the upstream. Returns beside it what was treated in its head, where that is sent without a body, and
+/// what is still to give it its credential, where the gateway holds one.
 async fn upstream_request(
     admitted: &mut Admitted,
     mut head: request::Parts,
     body: BodySource,
-) -> Result<(Request<GatewayBody>, HeadCounts), Denial> {
+) -> Result<(Request<GatewayBody>, HeadCounts, Option<CredentialedRequest>), Denial> {
     let route = Arc::clone(admitted.route());
     let rules = route.request.as_ref();
     let has_body = !body.is_end_stream();
@@ -73,12 +77,16 @@ async fn upstream_request(
         rules.plan.check_graphql_query(head.uri.query(), has_body).map_err(unreadable_request)?;
     }
     let mut counts = HeadCounts::default();
+    let mut credentialed = CredentialedRequest::new(&route, &head.headers);
     let path = admitted.take_path();
-    let target = upstream_uri(&route, &path, &head.uri, &mut counts)?;
+    let mut target = upstream_uri(&route, &path, &head.uri, &mut counts)?;
     if let Some(observed) = route.observed.as_ref().and_then(|observed| observed.request.as_ref()) {
         observe::request_head(admitted, observed, (&path, &head, has_body), &mut counts);
     }
     headers::rewrite_request(admitted, (&mut head, &mut counts), rewriter.is_some()).map_err(unreadable_request)?;
+    if let Some(own) = &credentialed {
+        own.strip(&mut head.headers, &mut target);
+    }
     let body = if has_body {
         let leaves = admitted.record().direction() == Direction::Egress;
         let pipeline = BodyPipeline::new(&route, rules.zip(rewriter), leaves, admitted.record().started);
@@ -90,7 +98,7 @@ async fn upstream_request(
             }
             None => pipeline,
         };
-        request_body(admitted, body, pipeline).await?
+        request_body(admitted, body, pipeline, credentialed.as_mut()).await?
     } else {
         GatewayBody::full("")
     };
@@ -98,7 +106,7 @@ async fn upstream_request(
     *request.method_mut() = head.method;
     *request.uri_mut() = target;
     *request.headers_mut() = head.headers;
-    Ok((request, counts))
+    Ok((request, counts, credentialed))
 }
 
 /// The body of the request for the upstream. What is ready of it is read before the upstream is asked, so that most
@@ -107,6 +115,7 @@ async fn request_body(
     admitted: &mut Admitted,
     body: BodySource,
     pipeline: BodyPipeline,
+    credentialed: Option<&mut CredentialedRequest>,
 ) -> Result<GatewayBody, Denial> {
     let outcome = Arc::new(RequestBodyOutcome::default());
     admitted.record_mut().set_request_body(Arc::clone(&outcome));
@@ -115,24 +124,29 @@ async fn request_body(
     let body = (body, request_rate(admitted));
     let clock = admitted.record().gateway.clock.clone();
     let mut stream = BodyStream::new(body, pipeline, admitted.share_in_flight(), clock, observer);
-    if rewrites && let Some(end) = poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await {
+    if let Some(own) = credentialed.filter(|own| own.signs_body()) {
+        own.body = stream.buffer_whole().await.map_err(|end| end.denial(HttpMessage::Request))?;
+    } else if rewrites && let Some(end) = poll_fn(|cx| Poll::Ready(stream.buffer_ready(cx))).await {
         return Err(end.denial(HttpMessage::Request));
     }
     Ok(GatewayBody::stream(stream))
 }
 
-/// Sends the request, and waits for the head of the response or the kill switch.
-async fn send(
+/// Sends the request, and waits for the head of the response or the kill switch. `counts` is what was treated in its
+/// head; `None` where the same request has been sent before and counted then.
+pub(super) async fn send(
     worker: usize,
     admitted: &mut Admitted,
     request: Request<GatewayBody>,
-    mut counts: HeadCounts,
+    counts: Option<HeadCounts>,
 ) -> Result<(Response<UpstreamBody>, TargetLease), Denial> {
     let sent_at = admitted.record().gateway.clock.now();
     let Attempt { outcome, was_sent, .. } = retry::send(worker, admitted, request).await;
     admitted.record_mut().waited(sent_at);
     let route = admitted.route();
-    if let Some(rules) = route.request_counts().filter(|rules| was_sent && rules.plan.reads_head()) {
+    if let (Some(mut counts), Some(rules)) =
+        (counts, route.request_counts().filter(|rules| was_sent && rules.plan.reads_head()))
+    {
         counts.record_sent(rules, route);
         if rules.counts_as_exposure {
             route.exposure.add_left(0, 0, admitted.record().started);

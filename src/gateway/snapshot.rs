@@ -12,6 +12,7 @@ use super::egress::HostIndex;
 use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
+use crate::credentials::VendorCredential;
 use crate::exposure;
 use crate::http::HostPort;
 use crate::identity::{Directory, ServiceDirectory};
@@ -53,6 +54,8 @@ pub struct VendorRuntime {
     /// The client that the company's own services count as.
     pub(super) own_client: ClientId,
     pub(super) keys: Arc<VendorKeys>,
+    /// By what the vendor knows us, where the gateway holds it.
+    pub(super) credential: Option<Arc<VendorCredential>>,
     /// What became of the vendor's tokens, where rules reveal them.
     pub(super) reveals: Arc<RevealCounts>,
     pub(super) header: HeaderValue,
@@ -86,6 +89,8 @@ pub struct RouteRuntime {
     pub(super) ledger: Arc<UsageLedger>,
     pub(super) upstream: Arc<UpstreamGroup>,
     pub(super) upstream_name: Box<str>,
+    /// By what the upstream knows us, where the gateway holds it. Only on egress.
+    pub(super) credential: Option<Arc<VendorCredential>>,
     /// Whether a request may become a WebSocket.
     pub(super) websocket: bool,
     /// Whether a segment of the path may hold a slash as `%2F`.
@@ -188,6 +193,11 @@ impl Snapshot {
         vendors.filter_map(|(vendor, index)| Some((vendor.id(), self.directory.key_status(index)?.keys)))
     }
 
+    /// Starts what keeps the credentials up to date.
+    pub fn start_credentials(&self, runtime: &tokio::runtime::Handle) {
+        self.vendors.iter().filter_map(|vendor| vendor.credential.as_ref()).for_each(|own| own.start(runtime));
+    }
+
     /// All vendors, by name.
     pub fn vendors(&self) -> &[Arc<VendorRuntime>] {
         &self.vendors
@@ -210,6 +220,11 @@ impl VendorRuntime {
     /// What became of the vendor's tokens on its routes, since the start of the process.
     pub fn reveals(&self) -> &RevealCounts {
         &self.reveals
+    }
+
+    /// By what the vendor knows us, where the gateway holds it.
+    pub fn credential(&self) -> Option<&Arc<VendorCredential>> {
+        self.credential.as_ref()
     }
 
     /// The count of denials; `None` where the contract does not have the vendor killed for a burst of them.

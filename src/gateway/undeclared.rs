@@ -6,6 +6,7 @@ use super::assemble::{AssembleError, VendorBuilder};
 use super::policy_input::undeclared_terms;
 use super::snapshot::{ObservedRules, RouteRuntime};
 use super::vendor_upstreams::VendorUpstreams;
+use crate::credentials::VendorCredential;
 use crate::kill::RouteTag;
 use crate::meter::UsageLedger;
 use crate::model::Direction;
@@ -16,7 +17,7 @@ impl VendorBuilder<'_> {
     /// The place of such calls; `None` where the contract is enforced, and where it is open which upstream they mean.
     pub(super) fn undeclared(
         &self,
-        direction: Direction,
+        (direction, credential): (Direction, Option<&Arc<VendorCredential>>),
         ledger: &Arc<UsageLedger>,
         traffic: &TrafficMetrics,
         upstreams: &mut VendorUpstreams<'_>,
@@ -32,6 +33,8 @@ impl VendorBuilder<'_> {
             ledger: Arc::clone(ledger),
             upstream: self.group(direction, settings, upstreams)?,
             upstream_name: settings.id.as_str().into(),
+            // Without it, our services could not reach the vendor at all.
+            credential: credential.cloned().filter(|_| direction == Direction::Egress),
             websocket: true,
             allow_encoded_slash: true,
             fallback: None,

@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
 use super::audit_trail::AuditOpenError;
 use super::control::{GatewayControl, TlsHandles};
+use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
 use super::{approvers, budgets, carry_over, descriptors, egress_authority, maintenance, offline_kills, reconcile};
@@ -179,6 +180,8 @@ impl Server {
             own_addresses: Arc::default(),
             last_good: Arc::default(),
             workers: options.workers,
+            credentials: Arc::new(StoredCredentials(store.clone())),
+            clock: clock.clone(),
         };
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
         for vendor in snapshot.vendors() {
@@ -186,6 +189,7 @@ impl Server {
         }
         metrics.config_generation(snapshot.generation);
         snapshot.directory().start(&tokio::runtime::Handle::current());
+        snapshot.start_credentials(&tokio::runtime::Handle::current());
         snapshot.directory().warm(bounds::ISSUER_WARM_UP).await;
         let interceptor = egress_authority::open(&config, None)?;
         let gateway = Arc::new(Gateway {

@@ -102,6 +102,7 @@ impl GatewayControl {
         self.hooks.configure(hooks);
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());
+        after.start_credentials(&tokio::runtime::Handle::current());
         self.gateway.interception.store(interceptor);
         self.gateway.snapshot.store(Arc::new(after));
         // Requests that lost their contract, route, scope, client or key by this are severed; they are not waited for.
