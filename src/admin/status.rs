@@ -105,6 +105,9 @@ pub struct VendorStatus {
     /// Its files that cannot be used as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileFault>,
+    /// By what the vendor knows us, where the gateway holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialAnswer>,
 }
 
 /// What passed in one direction since the process started.
@@ -217,10 +220,48 @@ pub struct IssuerStatus {
 /// A file of a vendor that cannot be used as it is; what it held before stays in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileFault {
-    /// What it is for: `authorities`, `webhook_secrets`, `verify_token`, `introspection_secret` or `jwks`.
+    /// What it is for: `authorities`, `webhook_secrets`, `verify_token`, `introspection_secret`, `credential` or
+    /// `jwks`.
     pub file: String,
     /// Why it cannot be used: names the path, and holds nothing of the content.
     pub error: String,
+}
+
+/// The credential by which a vendor knows us, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CredentialAnswer {
+    /// Its kind: the key in the contract.
+    pub kind: String,
+    /// What is done to requests, in words.
+    pub does: String,
+    /// Whether a request would be given it now.
+    pub ready: bool,
+    /// How often it was fetched, by result: success, failed or refused; left out where nothing is fetched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetches: Option<BTreeMap<String, u64>>,
+    /// Why the last fetch failed, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+    /// The secrets that it is made of.
+    pub secrets: Vec<SecretAnswer>,
+}
+
+/// A secret by which a vendor knows us, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretAnswer {
+    /// What it is, such as `client secret`.
+    pub purpose: String,
+    /// Where it comes from: file, env, systemd or vault.
+    pub source: String,
+    /// How long its content has been in use; left out where it could not be read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub age_secs: Option<u64>,
+    /// When its `max_age` has passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Rfc3339Time>,
+    /// Why it cannot be read as it is now; what was read before stays in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
 }
 
 /// The state of vendors and of the gateway.

@@ -5,7 +5,7 @@ use super::error::{CliError, Exit};
 use super::layout::{ago, duration, key_values, section, table};
 use super::scheduled::{self, selector_text};
 use super::upstream_tables;
-use crate::admin::{IssuerStatus, JourneyReport, Traffic, VendorList, VendorStatus};
+use crate::admin::{CredentialAnswer, IssuerStatus, JourneyReport, Traffic, VendorList, VendorStatus};
 use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
@@ -97,6 +97,7 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
         ("newest token", status.token_age_secs.map_or_else(none, |age| format!("{} old", duration(age)))),
         ("oldest key", status.key_age_secs.map_or_else(none, |age| format!("{} old", duration(age)))),
         ("issuer", status.issuer.as_ref().map_or_else(none, issuer)),
+        ("credential", status.credential.as_ref().map_or_else(none, credential)),
         ("last denial", denial(status, now)),
         ("last drill", drill(status, now)),
     ]);
@@ -148,6 +149,18 @@ fn issuer(issuer: &IssuerStatus) -> String {
     let outcomes: Vec<_> = issuer.outcomes.iter().map(|(name, times)| format!("{name} {times}")).collect();
     let error = issuer.last_error.as_ref().map(|error| format!("; last failure: {error}"));
     [keys.unwrap_or_default(), outcomes.join(", "), error.unwrap_or_default()].concat()
+}
+
+fn credential(own: &CredentialAnswer) -> String {
+    let state = if own.ready { "ready" } else { "NOT READY" };
+    let mut text = format!("{} ({}), {state}", own.kind, own.does);
+    for secret in &own.secrets {
+        let age = secret.age_secs.map_or_else(|| "not read".to_owned(), |age| format!("{} old", duration(age)));
+        let end = secret.expires.map(|end| format!(", may be used until {}", end)).unwrap_or_default();
+        text.push_str(&format!("; {} from {}: {age}{end}", secret.purpose, secret.source));
+    }
+    let error = own.last_error.as_ref().map(|error| format!("; last failure: {error}"));
+    text + &error.unwrap_or_default()
 }
 
 fn denial(status: &VendorStatus, now: UnixTime) -> String {

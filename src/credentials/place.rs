@@ -106,7 +106,9 @@ mod tests {
             headers.append(HeaderName::from_static(name), "b".parse().expect("a value"));
         }
         settings.strip_headers(&mut headers);
-        headers.keys().map(|name| name.as_str().to_owned()).collect()
+        let mut left: Vec<String> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+        left.sort();
+        left
     }
 
     #[test]
@@ -114,7 +116,7 @@ mod tests {
         let key =
             CredentialSettings::ApiKey(ApiKeyPlace::Header("x-api-key".parse().unwrap(), String::new()), secret());
         let names = ["authorization", "x-api-key", "x_api_key", "x.api_key", "x-api-keys", "cookie"];
-        assert_eq!(left(&key, &names), ["x-api-keys", "cookie"]);
+        assert_eq!(left(&key, &names), ["cookie", "x-api-keys"]);
         let bearer = CredentialSettings::Bearer(secret());
         assert_eq!(left(&bearer, &["authorization", "x-api-key"]), ["x-api-key"]);
         let aws = CredentialSettings::AwsSigV4(Box::new(SigV4Settings {
@@ -124,7 +126,7 @@ mod tests {
             region: "eu-west-1".into(),
             service: "s3".into(),
         }));
-        assert_eq!(left(&aws, &["x-amz-date", "x-amz-security-token", "x-amz-acl", "host"]), ["x-amz-acl", "host"]);
+        assert_eq!(left(&aws, &["x-amz-date", "x-amz-security-token", "x-amz-acl", "host"]), ["host", "x-amz-acl"]);
     }
 
     #[test]

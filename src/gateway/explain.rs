@@ -188,6 +188,10 @@ impl<'a> Explainer<'a> {
         steps.extend(self.policies(query, route, caller, &place));
         steps.push(Explanation::note("limits", "limits", limits(contract, direction, route)));
         steps.push(Explanation::note("upstream", format!("{place}.upstream"), destination(route, target)));
+        if let Some(own) = contract.credentials.as_ref().filter(|_| direction == Direction::Egress) {
+            let says = format!("{}; what the caller sends in its place is removed", own.describe());
+            steps.push(Explanation::note("credential", format!("egress.credentials.{}", own.kind()), says));
+        }
         for (message, rules) in [("request", &route.request), ("response", &route.response)] {
             let text = treatments_text(rules);
             steps.extend(text.map(|text| Explanation::note(message, format!("{place}.{message}"), text)));

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
-use super::control::{GatewayControl, drill_overdue, upstreams};
+use super::control::{GatewayControl, credentials, drill_overdue, upstreams};
 use super::{audit_trail, egress_authority, exposure_store, health_checks, offline_kills};
 use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;
@@ -207,7 +207,8 @@ fn read_vendors(control: &GatewayControl) {
         for (result, total) in vendor.reveals().results() {
             vendor.metrics.reveals(result, total);
         }
-        let files = snapshot.directory().files(vendor.id());
+        credentials::measure(vendor);
+        let files = credentials::files(snapshot.directory(), vendor);
         vendor.metrics.files_unreadable(files.iter().map(|one| (one.file.as_str(), one.error.is_some())));
         if let Some(asked) = snapshot.directory().introspection_status(index) {
             for (outcome, times) in IntrospectionOutcome::ALL.into_iter().zip(asked.outcomes) {

@@ -101,6 +101,14 @@ families! {
         "1 while a file of the vendor cannot be used as it is: what it held before stays in force";
     INTROSPECTION = "vendorgate_introspection_total" Counter ["vendor", "result"]
         "Opaque tokens of the vendor, by what its issuer was asked and said";
+    CREDENTIAL_READY = "vendorgate_credential_ready" Gauge ["vendor"]
+        "1 while requests can be given the credential by which the vendor knows us";
+    CREDENTIAL_REFRESH = "vendorgate_credential_refresh_total" Counter ["vendor", "result"]
+        "Fetches of the vendor's access tokens";
+    CREDENTIAL_AGE = "vendorgate_credential_age_seconds" Gauge ["vendor"]
+        "How long the oldest secret by which the vendor knows us has been in use";
+    CREDENTIAL_EXPIRY = "vendorgate_credential_expiry_timestamp_seconds" Gauge ["vendor"]
+        "When the first secret by which the vendor knows us is older than its max_age, in seconds since 1970";
     CONTRACT_END = "vendorgate_contract_end_timestamp_seconds" Gauge ["vendor"]
         "When the vendor's contract ends, in seconds since 1970";
     DRILL_OVERDUE = "vendorgate_drill_overdue" Gauge ["vendor"]

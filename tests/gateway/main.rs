@@ -17,6 +17,7 @@ mod command_line;
 mod configs;
 mod contract_diff;
 mod contract_terms;
+mod credentials;
 mod deadlines;
 mod demo;
 mod drills;

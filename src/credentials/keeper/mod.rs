@@ -157,7 +157,7 @@ impl<T: Send + Sync + 'static> ValueKeeper<T> {
             return Some(kept);
         }
         let now_ns = self.clock.now().monotonic_ns;
-        if !self.ask(|progress| progress.is_under_way || progress.refetches.take_now(now_ns)) {
+        if !self.ask(|progress| progress.is_asked || progress.refetches.take_now(now_ns)) {
             return None;
         }
         let _ = tokio::time::timeout(self.patience, ended.changed()).await;

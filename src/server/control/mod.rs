@@ -2,6 +2,7 @@
 //!
 //! Every act is recorded in the audit trail under its actor's name before it is answered.
 
+pub(super) mod credentials;
 mod kills;
 mod observe;
 mod records;

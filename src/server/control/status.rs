@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::unseen::is_matched;
-use super::{GatewayControl, upstreams};
+use super::{GatewayControl, credentials, upstreams};
 use crate::admin::{
     FileFault, IssuerStatus, JourneyReport, LastDenial, Readiness, ReadinessCheck, StatusControl, Traffic,
     UnexpectedShape, UnmatchedRule, VendorLimit, VendorStatus,
@@ -24,8 +24,9 @@ impl StatusControl for GatewayControl {
         let of = |(vendor, index): (&Arc<VendorRuntime>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
             let issuer = issuer(snapshot.directory(), index);
-            let files = file_faults(snapshot.directory(), vendor.id());
-            VendorStatus { issuer, files, ..self.status_of(vendor, found) }
+            let files = file_faults(snapshot.directory(), vendor);
+            let credential = credentials::answer(vendor, self.now().wall);
+            VendorStatus { issuer, files, credential, ..self.status_of(vendor, found) }
         };
         let mut all: Vec<_> = snapshot.vendors().iter().zip(0..).map(of).collect();
         let is_removed =
@@ -71,7 +72,7 @@ impl StatusControl for GatewayControl {
             needed: false,
             detail: "its contract only observes: nothing is refused or treated, raw data passes".to_owned(),
         }));
-        checks.extend(snapshot.vendors().iter().filter_map(|vendor| file_check(snapshot.directory(), vendor.id())));
+        checks.extend(snapshot.vendors().iter().filter_map(|vendor| file_check(snapshot.directory(), vendor)));
         checks.extend(snapshot.issuers().map(|(vendor, keys)| ReadinessCheck {
             name: format!("keys/{vendor}"),
             well: keys > 0,
@@ -157,17 +158,17 @@ fn issuer(directory: &Directory, index: u32) -> Option<IssuerStatus> {
 }
 
 /// The files of a vendor that cannot be used as they are.
-fn file_faults(directory: &Directory, vendor: &VendorId) -> Vec<FileFault> {
+fn file_faults(directory: &Directory, vendor: &VendorRuntime) -> Vec<FileFault> {
     let fault = |one: FileStatus| Some(FileFault { file: one.file.as_str().to_owned(), error: one.error? });
-    directory.files(vendor).into_iter().filter_map(fault).collect()
+    credentials::files(directory, vendor).into_iter().filter_map(fault).collect()
 }
 
 /// Whether the files of a vendor that has any can be used; where they lie is not for everyone.
-fn file_check(directory: &Directory, vendor: &VendorId) -> Option<ReadinessCheck> {
-    let files = directory.files(vendor);
+fn file_check(directory: &Directory, vendor: &VendorRuntime) -> Option<ReadinessCheck> {
+    let files = credentials::files(directory, vendor);
     let bad: Vec<_> = files.iter().filter(|one| one.error.is_some()).map(|one| one.file.as_str()).collect();
     (!files.is_empty()).then(|| ReadinessCheck {
-        name: format!("files/{vendor}"),
+        name: format!("files/{}", vendor.id()),
         well: bad.is_empty(),
         // What was read before stays in force, and one vendor's files are one vendor's matter.
         needed: false,
