@@ -8,7 +8,7 @@ use super::keeper::FetchFailure;
 use super::settings::AssertionSettings;
 use crate::bounds::ASSERTION_LIFETIME;
 use crate::identity::SigningKey;
-use crate::model::{Moment, Secret};
+use crate::model::{Algorithm, Moment, Secret};
 
 /// Signs an assertion of `client_id` for an audience, with the private key in this PEM text.
 pub(super) fn sign(
@@ -37,6 +37,15 @@ pub(super) fn sign(
     });
     let signed = key.sign_raw(&header.to_string(), &claims.to_string());
     signed.map(Secret::new).map_err(|_| failed("the client assertion could not be signed"))
+}
+
+/// Checks a private key for `vendorgate check`.
+///
+/// # Errors
+/// Why it cannot be used, without any of its content.
+pub fn inspect_private_key(pem: &[u8], algorithm: Algorithm) -> Result<Option<String>, String> {
+    let wrong = |_| format!("holds no private key for {}, in PEM", algorithm.as_str());
+    SigningKey::from_pem(algorithm, "", pem).map(|_| None).map_err(wrong)
 }
 
 /// An id that no other assertion has: 128 random bits.

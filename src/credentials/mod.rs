@@ -39,6 +39,7 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
+pub use self::assertion::inspect_private_key;
 pub use self::error::CredentialError;
 pub use self::request_template::RequestTemplate;
 pub use self::settings::{
@@ -54,8 +55,7 @@ use self::oauth::AccessTokenFetcher;
 use self::secret::{HeldSecret, HeldValue};
 use crate::bounds::CREDENTIAL_WAIT_MARGIN;
 use crate::http::AddressCheck;
-use crate::identity::SigningKey;
-use crate::model::{Algorithm, Clock, Moment, Secret, VendorId};
+use crate::model::{Clock, Moment, Secret, VendorId};
 use crate::pii::{TokenClass, VendorKeys};
 
 /// What credentials remember across restarts: the age of secrets, and refresh tokens that were replaced.
@@ -357,15 +357,6 @@ impl ObtainedCredential {
 /// The classes of tokens that the vendor's keys must have, beside those of its rules.
 pub fn token_classes(settings: Option<&CredentialSettings>) -> Option<TokenClass> {
     settings.filter(|settings| settings.needs_master_key()).map(|_| TokenClass::from_name(oauth::REFRESH_TOKEN_CLASS))
-}
-
-/// Checks a private key for `vendorgate check`.
-///
-/// # Errors
-/// Why it cannot be used, without any of its content.
-pub fn inspect_private_key(pem: &[u8], algorithm: Algorithm) -> Result<Option<String>, String> {
-    let wrong = |_| format!("holds no private key for {}, in PEM", algorithm.as_str());
-    SigningKey::from_pem(algorithm, "", pem).map(|_| None).map_err(wrong)
 }
 
 fn token_source(oauth: &OAuthSettings, context: &Arc<CredentialContext>) -> HeldCredential {

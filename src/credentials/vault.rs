@@ -178,8 +178,8 @@ impl VaultReader {
             headers.insert(name, value);
         }
         let address = &self.settings.address;
-        let url =
-            Url::parse(&format!("{}{}{path}", address.origin(), address.path())).map_err(|error| failed(&error))?;
+        let base = address.path().trim_end_matches('/');
+        let url = Url::parse(&format!("{}{base}{path}", address.origin())).map_err(|error| failed(&error))?;
         let answer = match method {
             Method::POST => client.post(&url, headers, body).await,
             _ => client.get(&url, headers).await,

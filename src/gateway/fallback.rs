@@ -16,6 +16,8 @@ use crate::model::{ClientId, Denial, Direction, Reason};
 fn is_for_lack_of_an_answer(reason: Reason, direction: Direction) -> bool {
     match reason {
         Reason::UpstreamRefused | Reason::UpstreamTimeout | Reason::UpstreamCircuitOpen | Reason::Overloaded => true,
+        // The vendor cannot be called without it.
+        Reason::CredentialUnavailable | Reason::CredentialExpired => true,
         Reason::VendorKilled => direction == Direction::Egress,
         Reason::RequestMalformed
         | Reason::BodyMalformed
@@ -48,7 +50,8 @@ fn is_for_lack_of_an_answer(reason: Reason, direction: Direction) -> bool {
         | Reason::BytesExceeded
         | Reason::UpstreamUnreadable
         | Reason::ShapeUnexpected
-        | Reason::IssuerUnavailable => false,
+        | Reason::IssuerUnavailable
+        | Reason::SubjectTokenRefused => false,
     }
 }
 

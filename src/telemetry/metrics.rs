@@ -260,20 +260,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     for (file, unreadable) in metrics.files.locked().iter() {
         page.gauge(&families::FILE_UNREADABLE, &[vendor, file], f64::from(u8::from(*unreadable)));
     }
-    if let Some(ready) = metrics.is_credential_ready() {
-        page.gauge(&families::CREDENTIAL_READY, &[vendor], f64::from(u8::from(ready)));
-        let (since, expiry) = (load(&metrics.credential_since_ms), load(&metrics.credential_expiry_secs));
-        if since > 0 {
-            let age = now.since(UnixTime::from_millis(since)).as_secs_f64();
-            page.gauge(&families::CREDENTIAL_AGE, &[vendor], age);
-        }
-        if expiry > 0 {
-            page.gauge(&families::CREDENTIAL_EXPIRY, &[vendor], expiry as f64);
-        }
-    }
-    for (result, total) in metrics.credential_refreshes.locked().iter() {
-        page.counter(&families::CREDENTIAL_REFRESH, &[vendor, result], *total as f64);
-    }
+    metrics.credential.read(page, vendor, now);
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
     }
@@ -341,8 +328,8 @@ pub(super) mod tests {
         vendor.files_unreadable([("jwks", true)]);
         vendor.upstreams(vec![UpstreamSample::example()]);
         metrics.journey([("signup".to_owned(), true)].into());
-        vendor.credential(true, Some(UnixTime::from_secs(900)), Some(UnixTime::from_secs(9_000)));
-        vendor.credential_refreshes("success", 2);
+        vendor.credential.set(true, Some(UnixTime::from_secs(900)), Some(UnixTime::from_secs(9_000)));
+        vendor.credential.refreshes("success", 2);
         LimitLabel::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(StoreLabel::Audit, 1);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 
+use super::credential_metrics::CredentialMetrics;
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
 use super::families::{self, ScrapePage};
 use super::labels::LimitLabel;
@@ -51,11 +52,8 @@ pub struct VendorMetrics {
     pub(super) files: Mutex<BTreeMap<&'static str, bool>>,
     pub(super) upstreams: Mutex<Vec<UpstreamSample>>,
     last_fallback_ms: AtomicU64,
-    /// Whether the credential that the gateway holds is ready: 0 for none, 1 for not, 2 for ready.
-    credential_ready: AtomicU8,
-    pub(super) credential_since_ms: AtomicU64,
-    pub(super) credential_expiry_secs: AtomicU64,
-    pub(super) credential_refreshes: Mutex<BTreeMap<&'static str, u64>>,
+    /// Those of the credential by which the vendor knows us.
+    pub credential: CredentialMetrics,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
 }
 
@@ -78,10 +76,7 @@ impl VendorMetrics {
             files: Mutex::default(),
             upstreams: Mutex::default(),
             last_fallback_ms: AtomicU64::new(0),
-            credential_ready: AtomicU8::new(0),
-            credential_since_ms: AtomicU64::new(0),
-            credential_expiry_secs: AtomicU64::new(0),
-            credential_refreshes: Mutex::default(),
+            credential: CredentialMetrics::default(),
             traffic: Default::default(),
         }
     }
@@ -196,24 +191,6 @@ impl VendorMetrics {
     /// When a fallback last answered for the vendor.
     pub fn last_fallback(&self) -> Option<UnixTime> {
         some_time(&self.last_fallback_ms)
-    }
-
-    /// Sets the state of the credential by which the vendor knows us: whether it is ready, since when its oldest secret
-    /// is in use, and when the first secret is too old.
-    pub fn credential(&self, ready: bool, since: Option<UnixTime>, expiry: Option<UnixTime>) {
-        self.credential_ready.store(1 + u8::from(ready), Ordering::Relaxed);
-        self.credential_since_ms.store(since.map_or(0, UnixTime::as_millis), Ordering::Relaxed);
-        self.credential_expiry_secs.store(expiry.map_or(0, UnixTime::as_secs), Ordering::Relaxed);
-    }
-
-    /// Whether the credential is ready; `None` where the gateway holds none.
-    pub fn is_credential_ready(&self) -> Option<bool> {
-        self.credential_ready.load(Ordering::Relaxed).checked_sub(1).map(|ready| ready == 1)
-    }
-
-    /// Sets how often fetching the vendor's credential had this result.
-    pub fn credential_refreshes(&self, result: &'static str, total: u64) {
-        self.credential_refreshes.locked().insert(result, total);
     }
 
     pub(super) fn retain_routes(&self, keep: impl Fn(Direction, &str) -> bool) {

@@ -45,8 +45,8 @@ pub(in crate::server) fn files(directory: &Directory, vendor: &VendorRuntime) ->
 /// Shows the vendor's credential in its metrics.
 pub(in crate::server) fn measure(vendor: &VendorRuntime) {
     let Some(status) = vendor.credential().map(|own| own.status()) else { return };
-    vendor.metrics.credential(status.is_ready, status.oldest_secret(), status.first_expiry());
+    vendor.metrics.credential.set(status.is_ready, status.oldest_secret(), status.first_expiry());
     for (result, total) in status.fetches.into_iter().flat_map(|counts| counts.named()) {
-        vendor.metrics.credential_refreshes(result, total);
+        vendor.metrics.credential.refreshes(result, total);
     }
 }

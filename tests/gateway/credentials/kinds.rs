@@ -147,7 +147,7 @@ fn nothing_that_operators_or_services_read_holds_a_secret() {
         said.push(get(&gateway));
         said.last().is_some_and(|answer| answer.status == 401)
     });
-    let id = said[0].field("x-request-id").expect("an id").to_owned();
+    let id = said[0].json()["request_id"].as_str().expect("an id").to_owned();
     let request = format!("/v1/requests?id={id}");
     for path in ["/v1/vendors", "/v1/vendors/acme", "/metrics", "/readyz?verbose", "/v1/audit", &request] {
         said.push(gateway.admin("viewer", "GET", path, ""));

@@ -14,6 +14,20 @@ use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
+/// Another gateway with the state of this one, and secrets that are written anew.
+fn restarted(mut first: TestGateway, vendor: &Upstream, credentials: &str, secrets: &[(&str, &str)]) -> TestGateway {
+    first.begin_drain();
+    until("it has ended", || first.is_drained());
+    let fixture = GatewayFixture::new(vendor.address);
+    for name in ["state", "master.key"] {
+        let (from, to) = (first.fixture.path().join(name), fixture.path().join(name));
+        let _ = std::fs::remove_file(&to);
+        std::fs::rename(from, to).expect("moved");
+    }
+    secrets.iter().for_each(|(name, content)| put(fixture.path(), name, content));
+    TestGateway::start(fixture.contract("acme", &terms(vendor, credentials)))
+}
+
 #[test]
 fn a_replaced_secret_is_used_without_a_reload_and_a_broken_one_changes_nothing() {
     let live = Arc::new(Mutex::new("first-secret".to_owned()));
@@ -39,7 +53,7 @@ fn a_replaced_secret_is_used_without_a_reload_and_a_broken_one_changes_nothing()
 }
 
 #[test]
-fn a_secret_past_its_age_is_refused_and_a_touched_file_is_as_old_as_before() {
+fn a_secret_past_its_age_is_refused_also_after_a_restart_with_a_file_written_anew() {
     let vendor = Upstream::json("{}");
     let credentials = "{ bearer: { secret: { file: ../own, max_age: 1d } } }";
     let fixture = GatewayFixture::new(vendor.address);
@@ -47,13 +61,13 @@ fn a_secret_past_its_age_is_refused_and_a_touched_file_is_as_old_as_before() {
     let file = std::fs::File::options().write(true).open(fixture.path().join("own")).expect("a file");
     let written = file.metadata().and_then(|found| found.modified()).expect("a time");
     file.set_modified(written - Duration::from_secs(2 * 86_400)).expect("set");
-    let gateway = TestGateway::start(fixture.contract("acme", &terms(&vendor, credentials)));
+    let mut gateway = TestGateway::start(fixture.contract("acme", &terms(&vendor, credentials)));
     let answer = get(&gateway);
     assert_eq!((answer.status, answer.reason().as_str()), (503, "credential_expired"));
+    gateway = restarted(gateway, &vendor, credentials, &[("own", SECRET)]);
+    assert_eq!(get(&gateway).reason(), "credential_expired", "a file written just now holds the same secret");
     let age = || gateway.metric("vendorgate_credential_age_seconds", &["vendor=\"acme\""]).expect("a series");
     assert!((172_000..173_600).contains(&age()), "{}", age());
-    file.set_modified(written).expect("touched");
-    // The content is forgotten and read again, as after a restart.
     put(gateway.fixture.path(), "own", "another-secret");
     until("a new secret is young", || get(&gateway).status == 200 && age() < 100);
     assert!(gateway.metric("vendorgate_credential_expiry_timestamp_seconds", &["vendor=\"acme\""]).is_some());
@@ -135,14 +149,7 @@ fn a_replaced_refresh_token_survives_a_restart_and_is_sealed_on_disk() {
     for secret in ["rotated-refresh", "seed-refresh", SECRET, "token-1-abcdef"] {
         assert!(!state.windows(secret.len()).any(|window| window == secret.as_bytes()), "{secret} is on disk");
     }
-    let fixture = GatewayFixture::new(vendor.address);
-    for name in ["state", "master.key"] {
-        let (from, to) = (first.fixture.path().join(name), fixture.path().join(name));
-        let _ = std::fs::remove_file(&to);
-        std::fs::rename(from, to).expect("moved");
-    }
-    secrets.iter().for_each(|(name, content)| put(fixture.path(), name, content));
-    let again = TestGateway::start(fixture.contract("acme", &terms(&vendor, &credentials)));
+    let again = restarted(first, &vendor, &credentials, &secrets);
     assert_eq!(get(&again).status, 200);
     let spent = spent.lock().expect("no panic").clone();
     assert_eq!((spent.get("seed-refresh-token"), spent.get("rotated-refresh-1")), (Some(&1), Some(&1)), "{spent:?}");
