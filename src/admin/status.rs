@@ -258,7 +258,7 @@ pub struct SecretAnswer {
     pub age_secs: Option<u64>,
     /// When its `max_age` has passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires: Option<Rfc3339Time>,
+    pub expires: Option<UnixTime>,
     /// Why it cannot be read as it is now; what was read before stays in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,

@@ -30,6 +30,13 @@ impl CredentialMetrics {
         self.refreshes.locked().insert(result, total);
     }
 
+    /// Sets every value, so that a test sees each family.
+    #[cfg(test)]
+    pub(super) fn set_example(&self) {
+        self.set(true, Some(UnixTime::from_secs(900)), Some(UnixTime::from_secs(9_000)));
+        self.refreshes("success", 2);
+    }
+
     pub(super) fn read(&self, page: &mut ScrapePage, vendor: &str, now: UnixTime) {
         let Some(ready) = self.ready.load(Ordering::Relaxed).checked_sub(1) else { return };
         page.gauge(&families::CREDENTIAL_READY, &[vendor], f64::from(ready));

@@ -328,8 +328,7 @@ pub(super) mod tests {
         vendor.files_unreadable([("jwks", true)]);
         vendor.upstreams(vec![UpstreamSample::example()]);
         metrics.journey([("signup".to_owned(), true)].into());
-        vendor.credential.set(true, Some(UnixTime::from_secs(900)), Some(UnixTime::from_secs(9_000)));
-        vendor.credential.refreshes("success", 2);
+        vendor.credential.set_example();
         LimitLabel::ALL.into_iter().for_each(|limit| vendor.limit_remaining(limit, 7.0));
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(StoreLabel::Audit, 1);

@@ -25,7 +25,7 @@ fn secret_answer(secret: SecretStatus, now: UnixTime) -> SecretAnswer {
         purpose: secret.purpose.to_owned(),
         source: secret.source.to_owned(),
         age_secs: secret.since.map(|since| now.since(since).as_secs()),
-        expires: secret.expires.map(Into::into),
+        expires: secret.expires,
         error: secret.error,
     }
 }
