@@ -224,7 +224,8 @@ impl CredentialSettings {
         match self {
             Self::OAuth2(oauth) => {
                 let url = format!("{}{}", oauth.token_url.origin(), oauth.token_url.path());
-                format!("an access token of {url} ({}) as Authorization", oauth.grant.as_str())
+                let (grant, auth) = (oauth.grant.as_str(), oauth.client_auth.as_str());
+                format!("an access token of {url} ({grant}, {auth}) as Authorization")
             }
             Self::Bearer(_) => "a fixed token as Authorization".to_owned(),
             Self::ApiKey(ApiKeyPlace::Header(name, _), _) => format!("an API key as {name}"),

@@ -18,16 +18,6 @@ impl RefreshCounts {
     pub const fn named(self) -> [(&'static str, u64); 3] {
         [("success", self.succeeded), ("failed", self.failed), ("refused", self.refused)]
     }
-
-    /// The sums of two.
-    #[must_use]
-    pub const fn plus(self, other: Self) -> Self {
-        Self {
-            succeeded: self.succeeded + other.succeeded,
-            failed: self.failed + other.failed,
-            refused: self.refused + other.refused,
-        }
-    }
 }
 
 /// The state of a vendor's credential.

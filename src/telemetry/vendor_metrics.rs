@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use dashmap::DashMap;
 
-use super::credential_metrics::CredentialMetrics;
 use super::cells::{HistogramCells, HistogramReading, ShardedCells};
+use super::credential_metrics::CredentialMetrics;
 use super::families::{self, ScrapePage};
 use super::labels::LimitLabel;
 use super::route_metrics::RouteMetrics;
