@@ -38,7 +38,7 @@ pub(super) struct VaultReader {
 }
 
 #[derive(Deserialize)]
-struct SecretAnswer {
+struct VaultSecret {
     data: VersionedData,
 }
 
@@ -98,7 +98,7 @@ impl VaultReader {
 
     fn secret_of(&self, body: &[u8]) -> Result<FetchedValue<SecretValue>, String> {
         // The cause is left out: it could quote the answer.
-        let answer: SecretAnswer =
+        let answer: VaultSecret =
             serde_json::from_slice(body).map_err(|_| "Vault's answer is not that of a key-value engine, version 2")?;
         let data = answer.data.data.ok_or("this version of the secret was deleted")?;
         let content = match data.get(&self.settings.key) {

@@ -13,8 +13,8 @@ use bytes::Bytes;
 use http_body::Body as _;
 
 use super::admission::Admitted;
-use super::forward::send;
 use super::replay::Replay;
+use super::send::send;
 use super::snapshot::RouteRuntime;
 use super::target::HeadCounts;
 use crate::credentials::{CredentialedHead, ObtainedCredential, VendorCredential};

@@ -12,7 +12,6 @@ use ::http::{HeaderValue, Request, Response, StatusCode, request, response};
 use http_body::Body;
 
 use super::admission::Admitted;
-use super::attempt::Attempt;
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::body_pipeline::BodyPipeline;
 use super::body_rate::BodyRateMonitor;
@@ -22,9 +21,10 @@ use super::credentialed::CredentialedRequest;
 use super::last_good::LastGoodKey;
 use super::observers::{RequestObserver, ResponseObserver};
 use super::request_outcome::RequestBodyOutcome;
+use super::send::send;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{HeadCounts, upstream_uri};
-use super::{fallback, headers, observe, retry, websocket, withheld};
+use super::{fallback, headers, observe, websocket, withheld};
 use crate::bounds;
 use crate::http::{GatewayBody, is_framed_once, is_grpc};
 use crate::model::{Denial, Direction, Reason};
@@ -130,31 +130,6 @@ async fn request_body(
         return Err(end.denial(HttpMessage::Request));
     }
     Ok(GatewayBody::stream(stream))
-}
-
-/// Sends the request, and waits for the head of the response or the kill switch. `counts` is what was treated in its
-/// head; `None` where the same request has been sent before and counted then.
-pub(super) async fn send(
-    worker: usize,
-    admitted: &mut Admitted,
-    request: Request<GatewayBody>,
-    counts: Option<HeadCounts>,
-) -> Result<(Response<UpstreamBody>, TargetLease), Denial> {
-    let sent_at = admitted.record().gateway.clock.now();
-    let Attempt { outcome, was_sent, .. } = retry::send(worker, admitted, request).await;
-    admitted.record_mut().waited(sent_at);
-    let route = admitted.route();
-    if let (Some(mut counts), Some(rules)) =
-        (counts, route.request_counts().filter(|rules| was_sent && rules.plan.reads_head()))
-    {
-        counts.record_sent(rules, route);
-        if rules.counts_as_exposure {
-            route.exposure.add_left(0, 0, admitted.record().started);
-        }
-    }
-    // Where the body of the request has ended early, that is the reason, and the upstream's error only follows from it.
-    outcome
-        .map_err(|error| admitted.request_end().map_or_else(|| error.denial(), |end| end.denial(HttpMessage::Request)))
 }
 
 /// The response for the caller.

@@ -36,6 +36,7 @@ mod request_outcome;
 mod retry;
 mod route_fallback;
 mod rule_matches;
+mod send;
 mod snapshot;
 mod stack;
 mod state;

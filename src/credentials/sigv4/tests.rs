@@ -6,7 +6,7 @@ use crate::credentials::settings::{SecretSettings, SecretSource};
 use crate::identity::WebhookSecretEncoding;
 
 const SUITE_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-/// 2015-08-30T12:36:00Z.
+/// The time of the suite: 2015-08-30T12:36:00Z.
 const SUITE_TIME: UnixTime = UnixTime::from_secs(1_440_938_160);
 
 fn settings(id: &str, service: &str) -> SigV4Settings {
