@@ -1,7 +1,10 @@
-//! Bounds of the credentials by which vendors know us.
+//! Bounds of the credentials by which vendors know us, and of requests that are sent once more.
 
 use std::time::Duration;
 
+/// Largest request body, after treatment, that is kept for another attempt. Calls of an API that change something are a
+/// few KiB; larger bodies are uploads, and what waits for its answer would hold this much for each request.
+pub const REPLAY_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Largest answer of a token endpoint or of Vault: a token with its claims is a few KiB.
 pub const CREDENTIAL_ANSWER_BYTES_MAX: usize = 64 * 1024;
 /// Longest access token: it must fit into a request's head with the other fields.

@@ -29,9 +29,6 @@ pub const CHUNK_LINE_BYTES_MAX: usize = 4 * 1024;
 pub const REFUSED_DRAIN_BYTES_MAX: usize = 256 * 1024;
 /// Most interim answers (1xx) before an answer: a few hints and signs of life.
 pub const INTERIM_ANSWERS_MAX: usize = 8;
-/// Largest request body, after treatment, that is kept for another attempt. Calls of an API that change something are a
-/// few KiB; larger bodies are uploads, and what waits for its answer would hold this much for each request.
-pub const REPLAY_BODY_BYTES_MAX: usize = 64 * 1024;
 /// Longest request target.
 pub const TARGET_BYTES_MAX: usize = 8 * 1024;
 

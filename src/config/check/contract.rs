@@ -1,7 +1,9 @@
 //! Checks one contract file as a whole.
 
 use super::upstreams::Upstreams;
-use super::{callers, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values};
+use super::{
+    callers, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values,
+};
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
 use crate::config::file::contract as written;

@@ -17,6 +17,7 @@ mod treatments;
 use std::fmt::Display;
 
 use super::contract::{Contract, ContractRoutes};
+use crate::credentials::CredentialSettings;
 use crate::meter::AfterEnd;
 use crate::model::{Direction, ScopeSet};
 
@@ -113,6 +114,7 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
         ingress,
         egress,
         reach,
+        credentials,
         callers,
     } = new;
     report.changed("region", &old.region, region, Clone::clone);
@@ -160,6 +162,11 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
                 added.for_each(|caller| report.add("egress.callers", "", caller.as_str()));
             }
         }
+    }
+    // Whoever may call the vendor through the gateway acts by it, without having it.
+    if let Some(own) = credentials.as_ref().filter(|own| old.credentials.as_ref() != Some(*own)) {
+        let before = old.credentials.as_ref().map(CredentialSettings::describe);
+        report.add("egress.credentials", before.unwrap_or_default(), own.describe());
     }
     for host in reach.hosts.iter().filter(|host| !old.reach.has(host)) {
         report.add("egress.hosts", "", host);
