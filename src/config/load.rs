@@ -10,7 +10,9 @@ use super::environment::{Environment, interpolate_tree, report_unset};
 use super::fault::{ConfigFaults, FaultSeverity};
 use super::file;
 use super::schema::{ConfigFileKind, schema};
-use super::settings::{ClientCertificateSettings, GatewaySettings, ListenerSettings, ListenersSettings, Operator};
+use super::settings::{
+    ClientCertificateSettings, EgressSettings, GatewaySettings, ListenerSettings, ListenersSettings, Operator,
+};
 use super::source::{Cursor, FaultReport, SourceFile};
 use super::tree::{self, SourcePosition, YamlNode, YamlValue};
 use super::validate::validate;
@@ -131,7 +133,7 @@ impl ConfigLoader<'_> {
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
             now: self.now,
         };
-        let contracts = contracts(&files, &at, (&listeners, &context), keys.master.is_some());
+        let contracts = contracts(&files, &at, (&listeners, &egress, &context), keys.master.is_some());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = check::state(&at.key("state"), written.state.as_ref());
@@ -256,7 +258,7 @@ pub(super) fn finish<T>(report: FaultReport, made: Option<T>, path: &Path) -> Re
 fn contracts(
     files: &[ContractFile],
     at: &Cursor<'_>,
-    (listeners, context): (&ListenersSettings, &ContractContext<'_>),
+    (listeners, egress, context): (&ListenersSettings, &EgressSettings, &ContractContext<'_>),
     has_master_key: bool,
 ) -> Vec<std::sync::Arc<Contract>> {
     let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
@@ -269,6 +271,7 @@ fn contracts(
     check::check_own_addresses(at, listeners, context.upstreams, &placed);
     if listeners.egress.is_some() {
         check::check_hosts(&placed);
+        check::check_interception(&placed, egress);
     }
     check::check_vendors(&placed, has_master_key);
     check::check_retries(&at.key("upstreams"), context.upstreams, &placed);

@@ -29,7 +29,7 @@ pub use contract::{Contract, ContractRoute, FallbackSettings, ObserveSettings, S
 pub use diff::{Widening, widenings};
 pub use fault::{ConfigFaults, FaultSeverity};
 pub use load::{ConfigLoader, LoadedConfig};
-pub use reach::ReachSettings;
+pub use reach::{ReachSettings, TunnelMode};
 pub use schema::{ConfigFileKind, schema};
 pub use settings::{
     AuditSettings, ClientCertificateSettings, GatewaySettings, HookActionSettings, HookSettings, ListenerSettings,

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 use crate::http::HostPort;
 
 /// How our services reach one vendor.
@@ -12,6 +15,21 @@ pub struct ReachSettings {
     /// Whether the contract lists the hosts. Otherwise they are those of its upstream's URL, and another contract that
     /// lists one of them has it.
     pub is_listed: bool,
+    /// What becomes of TLS in a tunnel.
+    pub tunnel: TunnelMode,
+}
+
+/// What becomes of TLS in a tunnel (CONNECT) to a vendor. HTTP in clear in a tunnel is treated as any call.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TunnelMode {
+    /// The tunnel is refused, with an answer that says what to write.
+    #[default]
+    Refuse,
+    /// TLS is ended by the gateway, by a certificate of its own authority.
+    Intercept,
+    /// TLS passes unread: only where no rule reads anything, and nothing counts records.
+    Opaque,
 }
 
 impl ReachSettings {

@@ -4,21 +4,24 @@
 //! permit. What must be waited for is waited for before, and then the decision is made from the start. Never forwards
 //! anything.
 
+mod refused;
+mod tunnel;
+
 use std::sync::Arc;
 
 use ::http::{Response, StatusCode, request};
 
+pub(super) use self::refused::Refused;
+pub(super) use self::tunnel::{admit_tunnel, refuse_tunnel};
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
 use super::consequence::AdmittedRequest;
 use super::denied::AdmissionDenied;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
-use super::fallback::for_killed;
 use super::refusal::{self, Authority};
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
 use super::target::{MatchedPath, asks_websocket, authority};
 use super::webhook::VerifiedMessage;
-use crate::bounds;
 use crate::http::{GatewayBody, RequestTarget, screen};
 use crate::identity::{PresentedRequest, Rejected, VerifiedCaller};
 use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
@@ -46,13 +49,6 @@ struct Grant {
     is_websocket: bool,
     /// How one of our services named the vendor; `None` on ingress.
     way: Option<CallerWay>,
-}
-
-/// A request that was not admitted, with its record.
-#[derive(Debug)]
-pub(super) struct Refused {
-    record: Box<ExchangeRecord>,
-    denied: Box<AdmissionDenied>,
 }
 
 /// Decides on a request.
@@ -156,7 +152,29 @@ fn authorize(
         }
     }
     let is_websocket = route.websocket && asks_websocket(head);
-    let is_safe = head.method.is_safe() && !is_websocket;
+    let flags = RequestFlags { is_safe: head.method.is_safe() && !is_websocket, is_websocket };
+    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
+    evaluate(vendor, route, (caller, proof), flags, path, record)
+}
+
+/// What a request may do to the vendor, and what it may become.
+#[derive(Debug, Clone, Copy)]
+struct RequestFlags {
+    is_safe: bool,
+    is_websocket: bool,
+}
+
+/// From a known route to a permit: the registration, and the policies.
+fn evaluate(
+    vendor: &Arc<VendorRuntime>,
+    route: &Arc<RouteRuntime>,
+    (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
+    RequestFlags { is_safe, is_websocket }: RequestFlags,
+    path: MatchedPath,
+    record: &mut ExchangeRecord,
+) -> Result<Grant, AdmissionDenied> {
+    let direction = record.direction();
+    let client = caller.map(|caller| &caller.client);
     let request = RegisteredRequest { direction, route: route.tag, client, proof, is_safe, is_websocket };
     let in_flight = vendor.kill_gate.register_request(&request);
     if record.is_stale() {
@@ -176,7 +194,6 @@ fn authorize(
         }
     })?;
     permit.would_deny().iter().for_each(|denial| record.would_deny(denial));
-    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
     Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket, way: None })
 }
 
@@ -213,50 +230,6 @@ fn identify(
         }
         AdmissionDenied { wait, ..denial.into() }
     })
-}
-
-impl Refused {
-    /// Whether keys or an answer about the token are being fetched, after which the decision can be another.
-    pub(super) const fn can_wait(&self) -> bool {
-        self.denied.wait.is_some()
-    }
-
-    /// Waits for what is being fetched, within [`bounds::IDENTITY_WAIT`]; the request is then to be decided on again.
-    pub(super) async fn wait(self) -> Box<ExchangeRecord> {
-        let mut record = self.record;
-        if let Some(wait) = self.denied.wait {
-            let since = record.gateway.clock.now();
-            wait.settled(bounds::IDENTITY_WAIT).await;
-            record.waited(since);
-        }
-        record
-    }
-
-    /// Whether a vendor presented no token, so that it may still be known by the signature of its body.
-    pub(super) fn has_no_token(&self) -> bool {
-        self.denied.denial.reason == Reason::TokenMissing && self.record.direction() == Direction::Ingress
-    }
-
-    /// The record, for a request that is decided on in another way.
-    pub(super) fn into_record(self) -> Box<ExchangeRecord> {
-        self.record
-    }
-
-    /// What the caller gets for the request with this head: the fallback of its route where the vendor is killed and
-    /// there is one, else the refusal.
-    pub(super) fn respond_to(mut self, head: &request::Parts) -> Response<GatewayBody> {
-        let AdmissionDenied { denial, authority, .. } = &*self.denied;
-        let Some(response) = for_killed(&self.record, denial, head) else { return self.respond() };
-        refusal::deny(&mut self.record, denial, *authority);
-        self.record.set_status(response.status().as_u16());
-        response
-    }
-
-    /// The refusal that the caller gets.
-    pub(super) fn respond(mut self) -> Response<GatewayBody> {
-        let AdmissionDenied { denial, rates, authority, .. } = *self.denied;
-        refusal::respond(&mut self.record, &denial, rates.as_deref(), authority)
-    }
 }
 
 impl Admitted {

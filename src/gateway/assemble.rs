@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use ::http::HeaderValue;
 use rustls::ClientConfig;
 
-use super::egress::HostIndex;
+use super::egress::{HostIndex, tunnel_runtime};
 use super::last_good::LastGoodStore;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::route_fallback::RouteFallback;
@@ -238,10 +238,23 @@ impl VendorBuilder<'_> {
                 rate_policy: OnceLock::new(),
             }))
         });
-        let routes = routes.collect::<Result<_, _>>()?;
+        let routes: Box<[Arc<RouteRuntime>]> = routes.collect::<Result<_, _>>()?;
         let chain = PolicyChain::new(&contract_terms(contract, direction, ledger, self.now.wall));
+        let first = routes.first().filter(|_| direction == Direction::Egress);
+        let tunnel = match first.zip(contract.egress.as_slice().first()) {
+            None => None,
+            Some((first, route)) => {
+                let counters = (&*traffic, &*self.services.exposure);
+                let made = tunnel_runtime(contract, &self.connections(), counters, first);
+                made.map_err(|source| AssembleError::Upstream {
+                    vendor: contract.vendor.clone(),
+                    upstream: route.upstream.id.as_str().to_owned(),
+                    source,
+                })?
+            }
+        };
         let undeclared = self.undeclared((direction, context.credential.as_ref()), ledger, &traffic, upstreams)?;
-        Ok(DirectionRuntime { chain, routes, undeclared, traffic })
+        Ok(DirectionRuntime { chain, routes, undeclared, traffic, tunnel })
     }
 
     /// What the contract only reports, where it observes.

@@ -127,7 +127,7 @@ fn circuit_denial(open: &CircuitOpen) -> Denial {
     denial.retry_after(open.retry_after)
 }
 
-fn send_denial(error: &SendError) -> Denial {
+pub(super) fn send_denial(error: &SendError) -> Denial {
     let reason = match error {
         SendError::Connect(ConnectError::Deadline) | SendError::Deadline => Reason::UpstreamTimeout,
         SendError::Connect(ConnectError::Forbidden) => Reason::DestinationUnknown,

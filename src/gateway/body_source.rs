@@ -1,4 +1,5 @@
-//! Where a body comes from: a connection, a buffer that was filled to check the signature, or one side of a WebSocket.
+//! Where a body comes from: a connection, a buffer that was filled to check the signature, or one side of a WebSocket
+//! or a tunnel.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,6 +12,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, ReadBuf, ReadHalf};
 
 use crate::bounds;
+use crate::http::ByteStream;
 use crate::upstream::UpstreamBody;
 
 /// A body to be forwarded.
@@ -24,6 +26,8 @@ pub(super) enum BodySource {
     Spooled(Option<Bytes>),
     /// One side of a WebSocket, as raw bytes.
     Socket(ReadHalf<TokioIo<Upgraded>>),
+    /// One side of a tunnel, as raw bytes.
+    Tunnel(ReadHalf<Box<dyn ByteStream>>),
 }
 
 /// The source of a body has failed.
@@ -60,6 +64,7 @@ impl Body for BodySource {
             Self::Upstream(body) => Pin::new(body).poll_frame(cx).map_err(|_| SourceBroken),
             Self::Spooled(body) => Poll::Ready(body.take().map(|body| Ok(Frame::data(body)))),
             Self::Socket(socket) => poll_socket(socket, cx),
+            Self::Tunnel(tunnel) => poll_socket(tunnel, cx),
         }
     }
 
@@ -69,7 +74,7 @@ impl Body for BodySource {
             Self::Live(body) => body.is_end_stream(),
             Self::Upstream(body) => body.is_end_stream(),
             Self::Spooled(body) => body.is_none(),
-            Self::Socket(_) => false,
+            Self::Socket(_) | Self::Tunnel(_) => false,
         }
     }
 
@@ -79,13 +84,13 @@ impl Body for BodySource {
             Self::Live(body) => body.size_hint(),
             Self::Upstream(body) => body.size_hint(),
             Self::Spooled(body) => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
-            Self::Socket(_) => SizeHint::default(),
+            Self::Socket(_) | Self::Tunnel(_) => SizeHint::default(),
         }
     }
 }
 
 fn poll_socket(
-    socket: &mut ReadHalf<TokioIo<Upgraded>>,
+    socket: &mut (impl AsyncRead + Unpin),
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Frame<Bytes>, SourceBroken>>> {
     let mut piece = [0; bounds::WEBSOCKET_PIECE_BYTES];

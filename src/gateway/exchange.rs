@@ -162,9 +162,9 @@ impl ExchangeRecord {
         self.proxied
     }
 
-    /// Whether the exchange has become a WebSocket.
-    pub(super) const fn has_switched(&self) -> bool {
-        self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()
+    /// Whether the exchange has become a WebSocket or a tunnel.
+    pub(super) fn has_switched(&self) -> bool {
+        self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16() || self.method == Method::CONNECT
     }
 
     /// The vendor is known: from here on the exchange counts as its traffic.

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use ::http::{Request, Response, Version, request};
+use ::http::{Method, Request, Response, Version, request};
 use hyper::body::Incoming;
 
 use super::admission::{admit, admit_webhook};
@@ -20,6 +20,7 @@ use super::webhook::{self, VerifiedWebhook};
 use super::webhook_reply;
 use crate::http::{GatewayBody, is_grpc};
 use crate::identity::WebhookVerifier;
+use crate::model::Direction;
 
 impl Gateway {
     /// Responds to one request: with the upstream's response, or with a refusal.
@@ -29,6 +30,9 @@ impl Gateway {
         peer: &Arc<Peer>,
         request: Request<Incoming>,
     ) -> Response<GatewayBody> {
+        if request.method() == Method::CONNECT && peer.direction() == Direction::Egress {
+            return Box::pin(self.connect(peer, request)).await;
+        }
         let (head, body) = request.into_parts();
         let mut record = ExchangeRecord::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
         record.set_grpc(head.version == Version::HTTP_2 && is_grpc(&head.headers));

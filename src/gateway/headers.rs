@@ -41,7 +41,7 @@ pub(super) fn rewrite_request(
             peer: record.peer.forwarded_for(),
             version: head.version,
             target: &head.uri,
-            tls: record.peer.is_tls(),
+            tls: record.peer.speaks_tls(),
             request_id: record.id.to_header(),
             vendor: &admitted.vendor().header,
             client: record.client().and_then(|client| HeaderValue::try_from(client.as_str()).ok()),

@@ -42,6 +42,7 @@ mod stack;
 mod state;
 mod streamed;
 mod target;
+mod tunnel;
 mod undeclared;
 mod unmatched;
 mod vendor_credential;
@@ -53,6 +54,7 @@ mod websocket_messages;
 mod withheld;
 
 pub use assemble::{AssembleError, GatewayServices, assemble};
+pub use egress::{EnteredTunnel, GrantedTunnel};
 pub use explain::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 pub use last_good::LastGoodStore;
 pub use peer::Peer;

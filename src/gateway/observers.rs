@@ -36,6 +36,11 @@ impl ResponseObserver {
         Self { admitted, lease: Some(lease), watched: None }
     }
 
+    /// Observes what a vendor sends in a tunnel, whose connection is no pool's.
+    pub(super) const fn of_tunnel(admitted: Admitted) -> Self {
+        Self { admitted, lease: None, watched: None }
+    }
+
     pub(super) const fn admitted_mut(&mut self) -> &mut Admitted {
         &mut self.admitted
     }

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use ::http::HeaderValue;
 
+use super::egress::{GrantedTunnel, TunnelTarget};
 use super::streamed::{StreamedResponse, StreamedResponses};
 use crate::http::SlotHolder;
 use crate::identity::PeerCertificate;
@@ -25,8 +26,6 @@ pub struct Peer {
     certificate: Option<PeerCertificate>,
     /// The user at the other end of a Unix socket.
     uid: Option<u32>,
-    /// The service that has opened the tunnel in which the requests come.
-    tunnel_service: Option<ClientId>,
     reset: AtomicBool,
     /// Whether the last write waits for the peer to read.
     blocked: AtomicBool,
@@ -41,6 +40,10 @@ pub struct Peer {
     /// Wakes the task of the connection.
     task: OnceLock<Waker>,
     streamed: Arc<StreamedResponses>,
+    /// A tunnel that was granted, until the connection enters it.
+    granted: Mutex<Option<GrantedTunnel>>,
+    /// The tunnel that the connection has become.
+    tunnel: OnceLock<TunnelTarget>,
 }
 
 impl Peer {
@@ -75,7 +78,6 @@ impl Peer {
             forwarded_for,
             certificate,
             uid: None,
-            tunnel_service: None,
             reset: AtomicBool::default(),
             blocked: AtomicBool::default(),
             draining: AtomicBool::default(),
@@ -85,6 +87,8 @@ impl Peer {
             unclosed: Mutex::default(),
             task: OnceLock::new(),
             streamed: Arc::default(),
+            granted: Mutex::default(),
+            tunnel: OnceLock::new(),
         }
     }
 
@@ -98,9 +102,35 @@ impl Peer {
         self.tls
     }
 
+    /// Whether its requests come under TLS: the connection's own, or that of the tunnel that it has become.
+    pub(super) fn speaks_tls(&self) -> bool {
+        self.tunnel().map_or(self.tls, |tunnel| tunnel.is_tls)
+    }
+
     /// The scheme of the URLs of its requests.
-    pub(super) const fn scheme(&self) -> &'static str {
-        if self.tls { "https" } else { "http" }
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.speaks_tls() { "https" } else { "http" }
+    }
+
+    /// Keeps a tunnel that was granted for the connection, which must take it when its protocol has ended.
+    pub(super) fn grant_tunnel(&self, tunnel: GrantedTunnel) {
+        *self.granted.locked() = Some(tunnel);
+    }
+
+    /// Takes the tunnel that was granted to the connection, if one was.
+    pub fn take_tunnel(&self) -> Option<GrantedTunnel> {
+        self.granted.locked().take()
+    }
+
+    /// From here on every request is one in this tunnel.
+    pub(super) fn enter_tunnel(&self, target: TunnelTarget) {
+        // There is no tunnel within a tunnel.
+        let _ = self.tunnel.set(target);
+    }
+
+    /// The tunnel that the connection has become.
+    pub(super) fn tunnel(&self) -> Option<&TunnelTarget> {
+        self.tunnel.get()
     }
 
     /// Its address.
@@ -129,15 +159,9 @@ impl Peer {
         self.uid
     }
 
-    /// The same for requests within a tunnel that a service has opened.
-    #[must_use]
-    pub fn in_tunnel_of(self, service: Option<ClientId>) -> Self {
-        Self { tunnel_service: service, ..self }
-    }
-
     /// The service that has opened the tunnel in which the requests come.
-    pub const fn tunnel_service(&self) -> Option<&ClientId> {
-        self.tunnel_service.as_ref()
+    pub fn tunnel_service(&self) -> Option<&ClientId> {
+        self.tunnel()?.service.as_ref()
     }
 
     /// Has the connection closed at once by a reset, so that the kernel throws away what it has not sent yet.

@@ -89,7 +89,9 @@ impl<'a> Rechecker<'a> {
         if observes {
             return self.check_service(request.client, &vendor.contract);
         }
-        let route = vendor.direction(request.direction).routes.iter().find(|route| route.tag == request.route);
+        let runtime = vendor.direction(request.direction);
+        let tunnel = runtime.tunnel.iter().map(|tunnel| &tunnel.route);
+        let route = runtime.routes.iter().chain(tunnel).find(|route| route.tag == request.route);
         let Some(route) = route.filter(|route| route.websocket || !request.is_websocket) else {
             return Err(match request.direction {
                 Direction::Ingress => denied(Reason::RouteUnknown, "its route was taken away"),

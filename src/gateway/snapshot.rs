@@ -23,7 +23,7 @@ use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::{PolicyChain, RouteTerms};
 use crate::route::Captures;
 use crate::telemetry::{RouteMetrics, TrafficMetrics, UNMATCHED_ROUTE, VendorMetrics};
-use crate::upstream::UpstreamGroup;
+use crate::upstream::{TunnelConnector, UpstreamGroup};
 
 /// All vendors of one config.
 #[derive(Debug)]
@@ -73,6 +73,16 @@ pub(super) struct DirectionRuntime {
     /// Where calls go that no route covers, while the contract observes.
     pub(super) undeclared: Option<Arc<RouteRuntime>>,
     pub(super) traffic: Arc<TrafficMetrics>,
+    /// What there is for tunnels, where the contract lets their bytes pass unread.
+    pub(super) tunnel: Option<TunnelRuntime>,
+}
+
+/// Tunnels to one vendor whose bytes pass unread.
+#[derive(Debug)]
+pub(super) struct TunnelRuntime {
+    /// Stands for all of them in policies, counters and kills.
+    pub(super) route: Arc<RouteRuntime>,
+    pub(super) connector: TunnelConnector,
 }
 
 /// One route at run time.

@@ -6,7 +6,9 @@
 
 use std::borrow::Cow;
 
-use ::http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, VIA};
+use ::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, VIA,
+};
 use ::http::uri::Scheme;
 use ::http::{Method, Uri, Version, request};
 
@@ -46,6 +48,30 @@ pub fn screen(head: &request::Parts, direction: Direction) -> Result<RequestTarg
         screen_via(&head.headers)?;
     }
     screen_target(&head.uri, direction)
+}
+
+/// Reads the head of a request for a tunnel (RFC 9110 section 9.3.6) strictly, and returns the destination.
+///
+/// # Errors
+/// [`Reason::RequestMalformed`] for anything with two readings, [`Reason::LoopDetected`] as [`screen`].
+pub fn screen_connect(head: &request::Parts) -> Result<HostPort<'_>, Denial> {
+    screen_headers(&head.headers)?;
+    screen_via(&head.headers)?;
+    let empty = |value: &HeaderValue| value.as_bytes() == b"0";
+    if head.headers.contains_key(TRANSFER_ENCODING) || !head.headers.get(CONTENT_LENGTH).is_none_or(empty) {
+        return Err(malformed("A CONNECT request has no body: what follows it belongs to the tunnel."));
+    }
+    let is_authority = head.uri.scheme().is_none() && head.uri.path_and_query().is_none();
+    let target = head.uri.authority().map(|authority| authority.as_str()).filter(|_| is_authority);
+    let target = target.filter(|text| HostPort::has_port(text)).and_then(|text| HostPort::parse(text, 443));
+    let target = target.ok_or_else(|| malformed("CONNECT names a host and a port, and nothing else."))?;
+    let mut hosts = head.headers.get_all(HOST).iter();
+    // A client of HTTP/1.0 sends none.
+    let host = hosts.next().map(|host| host.to_str().ok().and_then(|host| HostPort::parse(host, target.port)));
+    if hosts.next().is_some() || host.is_some_and(|host| host.as_ref() != Some(&target)) {
+        return Err(malformed("The Host field and the target of CONNECT name different hosts."));
+    }
+    Ok(target)
 }
 
 fn screen_method(method: &Method) -> Result<(), Denial> {
@@ -233,6 +259,41 @@ mod tests {
             assert_eq!(of(uri, host, Direction::Egress), expected, "{uri} {host}");
             assert!(of(uri, host, Direction::Ingress).is_err(), "{uri} {host}");
         }
+    }
+
+    #[test]
+    fn a_request_for_a_tunnel_names_one_host_and_port() {
+        let of = |uri: &str, fields: &[(&str, &str)]| {
+            let mut builder = request::Request::builder().method("CONNECT").uri(uri);
+            for (name, value) in fields {
+                builder = builder.header(*name, *value);
+            }
+            let (parts, ()) = builder.body(()).expect("valid").into_parts();
+            screen_connect(&parts).map(|target| target.to_string()).map_err(|denial| denial.reason)
+        };
+        let read = |text: &str| Ok(text.to_owned());
+        assert_eq!(of("API.example:443", &[]), read("api.example:443"), "HTTP/1.0");
+        assert_eq!(of("api.example:443", &[("host", "api.example")]), read("api.example:443"));
+        assert_eq!(
+            of("api.example:443", &[("host", "API.example.:443"), ("content-length", "0")]),
+            read("api.example:443")
+        );
+        assert_eq!(of("[::1]:443", &[("host", "[::1]:443")]), read("[::1]:443"));
+        for (uri, fields) in [
+            ("api.example", &[][..]),
+            ("api.example:", &[]),
+            ("http://api.example:443/", &[]),
+            ("u@api.example:443", &[]),
+            ("api.example:443", &[("host", "api.example:80")]),
+            ("api.example:443", &[("host", "other.example")]),
+            ("api.example:443", &[("host", "api.example"), ("host", "api.example")]),
+            ("api.example:443", &[("host", "")]),
+            ("api.example:443", &[("content-length", "5")]),
+            ("api.example:443", &[("transfer-encoding", "chunked")]),
+        ] {
+            assert_eq!(of(uri, fields), Err(Reason::RequestMalformed), "{uri} {fields:?}");
+        }
+        assert_eq!(of("api.example:443", &[("via", "1.1 vendorgate")]), Err(Reason::LoopDetected));
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod host_port;
 mod hygiene;
 mod path;
 pub mod pem;
+mod prefixed_stream;
 mod refusal;
 mod request_id;
 mod slots;
@@ -34,8 +35,9 @@ pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequen
 pub use grpc::{is_grpc, refuse_grpc};
 pub use host::{bare_host, is_loopback, is_loopback_address};
 pub use host_port::HostPort;
-pub use hygiene::{RequestTarget, is_framed_once, screen};
+pub use hygiene::{RequestTarget, is_framed_once, screen, screen_connect};
 pub use path::is_canonical;
+pub use prefixed_stream::PrefixedStream;
 pub use refusal::{Challenge, refuse, withhold_body};
 pub use request_id::{RequestId, RequestIds};
 pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};

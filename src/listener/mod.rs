@@ -7,6 +7,7 @@ mod guarded_stream;
 mod serve;
 mod timeouts;
 mod tls;
+mod tunnel;
 mod unix_socket;
 mod worker;
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use rustls::ServerConfig;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsAcceptor;
 use super::accept::AcceptedConnection;
 use super::guarded_stream::{GuardedStream, ProtocolBytes, ServerStream};
 use super::timeouts::{ConnectionDeadline, HeadBegun, Overdue};
+use super::tunnel::serve_tunnel;
 use super::worker::{DrainSignal, ListenerState};
 use crate::bounds;
 use crate::gateway::{Peer, ServiceStack};
@@ -51,35 +52,68 @@ pub(super) async fn serve(
         Ok(None) => return,
         Err(_) => return seat.count_late(),
     };
-    let caller = Arc::clone(&peer);
+    let begun = if speaks_h2 { Arc::default() } else { guard.watch_heads() };
+    let connection = ServedConnection { front, stack, peer, seat, begun, drain };
     if speaks_h2 {
+        return connection.serve_h2(guard).await;
+    }
+    connection.serve_h1(guard).await;
+    // What was granted is always taken out: it holds the peer, which would hold it for ever.
+    if let Some(tunnel) = connection.peer.take_tunnel() {
+        serve_tunnel(tunnel, connection).await;
+    }
+}
+
+/// A connection that speaks HTTP, by itself or within its tunnel.
+pub(super) struct ServedConnection<'a> {
+    pub(super) front: &'a ListenerState,
+    pub(super) stack: ServiceStack,
+    pub(super) peer: Arc<Peer>,
+    pub(super) seat: Arc<SlotHolder>,
+    /// Set with the first byte of a head; stays unset for HTTP/2, where what is read between two requests may be a
+    /// ping.
+    pub(super) begun: Arc<HeadBegun>,
+    pub(super) drain: DrainSignal,
+}
+
+impl ServedConnection<'_> {
+    /// Serves HTTP/2 to its end.
+    pub(super) async fn serve_h2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+        let (stack, peer) = (self.stack.clone(), Arc::clone(&self.peer));
         let service = service_fn(move |request| {
-            let (stack, peer) = (stack.clone(), Arc::clone(&caller));
+            let (stack, peer) = (stack.clone(), Arc::clone(&peer));
             async move { Ok::<_, Infallible>(stack.answer(peer, request).await) }
         });
-        // What is read between two requests may be a ping, so the first byte of a head is not noted.
-        let waits = ConnectionLimits { seat, begun: Arc::default(), deadline: ConnectionDeadline::new(front.patience) };
-        let connection = h2().serve_connection(TokioIo::new(guard), service);
+        let connection = h2().serve_connection(TokioIo::new(stream), service);
         // The peer is told the last stream that is served, so that no request of it is lost.
-        let leaving = drain.begun();
-        run(pin!(connection), &peer, waits, leaving, http2::Connection::graceful_shutdown).await;
-    } else {
-        let waits =
-            ConnectionLimits { seat, begun: guard.watch_heads(), deadline: ConnectionDeadline::new(front.patience) };
+        let leaving = self.drain.clone().begun();
+        let limits = ConnectionLimits { begun: Arc::default(), ..self.limits() };
+        run(pin!(connection), &self.peer, limits, leaving, http2::Connection::graceful_shutdown).await;
+    }
+
+    /// Serves HTTP/1.1 to its end, or until the connection has become a tunnel.
+    pub(super) async fn serve_h1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(&self, stream: S) {
+        let (stack, peer) = (self.stack.clone(), Arc::clone(&self.peer));
         let turns = Arc::new(RequestSequence::default());
-        let io = TokioIo::new(ScreenedStream::requests(guard, Arc::clone(&turns)));
+        let io = TokioIo::new(ScreenedStream::requests(stream, Arc::clone(&turns)));
         let service = service_fn(move |request| {
-            let (stack, peer, turns) = (stack.clone(), Arc::clone(&caller), Arc::clone(&turns));
+            let (stack, peer, turns) = (stack.clone(), Arc::clone(&peer), Arc::clone(&turns));
             async move { Ok::<_, Infallible>(answer_h1(stack, peer, &turns, request).await) }
         });
         let connection = h1().serve_connection(io, service).with_upgrades();
         // A request may be on its way on an idle connection. It gets its response, which says `close`.
         let leaving = async {
-            drain.clone().begun().await;
-            peer.start_draining();
-            drain.grace_over().await;
+            self.drain.clone().begun().await;
+            self.peer.start_draining();
+            self.drain.clone().grace_over().await;
         };
-        run(pin!(connection), &peer, waits, leaving, http1::UpgradeableConnection::graceful_shutdown).await;
+        let shut_down = http1::UpgradeableConnection::graceful_shutdown;
+        run(pin!(connection), &self.peer, self.limits(), leaving, shut_down).await;
+    }
+
+    fn limits(&self) -> ConnectionLimits {
+        let deadline = ConnectionDeadline::new(self.front.patience);
+        ConnectionLimits { seat: Arc::clone(&self.seat), begun: Arc::clone(&self.begun), deadline }
     }
 }
 
@@ -122,9 +156,12 @@ async fn answer_h1(
     if let Some(flaw) = turns.next_request() {
         request.extensions_mut().insert(flaw);
     }
+    let is_connect = request.method() == Method::CONNECT;
     let mut response = stack.answer(Arc::clone(&peer), request).await;
-    turns.response_sent(response.status() == StatusCode::SWITCHING_PROTOCOLS);
-    if peer.is_draining() {
+    let status = response.status();
+    let has_switched = status == StatusCode::SWITCHING_PROTOCOLS || is_connect && status.is_success();
+    turns.response_sent(has_switched);
+    if peer.is_draining() && !has_switched {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response

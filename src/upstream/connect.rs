@@ -127,12 +127,7 @@ impl UpstreamConnector {
     }
 
     async fn dial(&self, offer: AlpnOffer) -> Result<(UpstreamStream, bool), ConnectError> {
-        let stream = self.dial_tcp().await?;
-        stream.set_nodelay(true).map_err(ConnectError::Connect)?;
-        #[cfg(target_os = "linux")]
-        socket2::SockRef::from(&stream)
-            .set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)
-            .map_err(ConnectError::Connect)?;
+        let stream = self.dial_ready().await?;
         match &self.tls {
             None => Ok((Either::Left(stream), offer == AlpnOffer::Http2)),
             Some((tls, name)) => {
@@ -145,6 +140,25 @@ impl UpstreamConnector {
                 Ok((Either::Right(Box::new(stream)), is_http2))
             }
         }
+    }
+
+    /// Opens a connection for another's TLS.
+    ///
+    /// # Errors
+    /// [`ConnectError`], at the latest when the deadline passes.
+    pub(super) async fn connect_in_clear(&self) -> Result<TcpStream, ConnectError> {
+        tokio::time::timeout(self.deadline, self.dial_ready()).await.map_err(|_| ConnectError::Deadline)?
+    }
+
+    /// A connection whose kernel keeps little that is not sent, so that a kill can take it back.
+    async fn dial_ready(&self) -> Result<TcpStream, ConnectError> {
+        let stream = self.dial_tcp().await?;
+        stream.set_nodelay(true).map_err(ConnectError::Connect)?;
+        #[cfg(target_os = "linux")]
+        socket2::SockRef::from(&stream)
+            .set_tcp_notsent_lowat(bounds::UNSENT_BYTES_MAX)
+            .map_err(ConnectError::Connect)?;
+        Ok(stream)
     }
 
     async fn dial_tcp(&self) -> Result<TcpStream, ConnectError> {

@@ -23,6 +23,7 @@ mod settings;
 mod shard;
 mod sockets;
 mod target;
+mod tunnel;
 
 pub use body::UpstreamBody;
 pub use breaker::CircuitOpen;
@@ -39,3 +40,4 @@ pub use reading::{TargetReading, UpstreamReading};
 pub use settings::{AllowedNetworks, BodyLimits, HttpProtocol, MinRate, UpstreamSettings};
 pub use sockets::SocketBudget;
 pub use target::CheckedHealth;
+pub use tunnel::{TunnelConnector, UpstreamTunnel};

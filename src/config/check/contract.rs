@@ -158,7 +158,6 @@ fn egress(
         (Some(upstream), Some(vendor)) => upstreams::vendor_upstream(&at.key("upstream"), vendor, upstream),
         (Some(_) | None, Some(_) | None) => upstreams::unknown(),
     };
-    let reach = reach::reach(&at, egress, &upstream.base);
     let routes = egress.routes.as_ref().map(|routes| routes::egress(&at.key("routes"), routes, &upstream));
     let routes = routes.unwrap_or_default();
     upstream_group::check_retried(
@@ -166,6 +165,7 @@ fn egress(
         upstream.group.retry.as_ref(),
         routes.as_slice().iter(),
     );
+    let reach = reach::reach(&at, egress, &upstream.base, &routes);
     let networks = match &upstream.networks {
         AllowedNetworks::Any => &[][..],
         AllowedNetworks::PublicAnd(networks) => networks,

@@ -60,16 +60,16 @@ fn socket(at: &Cursor<'_>, bind: &str) -> Option<PathBuf> {
 fn interception(at: &Cursor<'_>, written: &InterceptionConfig, now: UnixTime) -> InterceptionSettings {
     let [ca, key] = [&written.ca, &written.key].map(|text| text.as_deref().unwrap_or_default());
     let (ca, key) = files::identity(&at.key("ca"), ca, &at.key("key"), key);
-    if let Some(authority) = authority(&ca, &key) {
+    let files = InterceptionSettings { ca, key };
+    if let Some(authority) = authority(&files) {
         check_authority(&at.key("ca"), &authority, now);
     }
-    InterceptionSettings { ca, key }
+    files
 }
 
 /// The authority, where its files can be read; what is wrong with them is reported by [`files::identity`].
-fn authority(
-    ca: &std::path::Path,
-    key: &std::path::Path,
+pub(super) fn authority(
+    InterceptionSettings { ca, key }: &InterceptionSettings,
 ) -> Option<Result<InterceptionAuthority, crate::interception::InterceptionError>> {
     let [ca, key] = [ca, key].map(|path| std::fs::read(path).ok().map(zeroize::Zeroizing::new));
     let (ca, key) = (ca?, key?);

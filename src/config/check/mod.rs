@@ -42,7 +42,7 @@ pub(super) use evidence::{audit, hooks};
 pub(super) use files::count_authorities;
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
-pub(super) use reach::{check_hosts, check_own_addresses};
+pub(super) use reach::{check_hosts, check_interception, check_own_addresses};
 pub(super) use upstreams::upstreams;
 pub(super) use vendors::{check_retries, check_vendors};
 

@@ -7,6 +7,7 @@ use super::contract::LimitsConfig;
 use super::fallback::FallbackConfig;
 use super::websocket::WebSocketConfig;
 use super::{DurationText, PaceText, UpstreamConfig, upstream};
+use crate::config::reach::TunnelMode;
 use crate::pii::{BodyFormat, DetectAction, OnUnexpectedShape, PiiKind, TreatmentKind, ValueType};
 use crate::upstream::{BalanceMethod, HttpProtocol};
 
@@ -54,6 +55,8 @@ pub(in crate::config) struct EgressConfig {
     /// 80 and 443, or `host:port`.
     #[schemars(extend("examples" = [["api.acme.example", "api.acme.example:8443"]]))]
     pub(in crate::config) hosts: Option<Vec<String>>,
+    /// What becomes of TLS in a tunnel (CONNECT) to the vendor (default refuse).
+    pub(in crate::config) tunnel: Option<TunnelMode>,
     /// Our services that may call the vendor, of `callers:` in the main file (default every caller that the
     /// listener lets in).
     #[schemars(extend("examples" = [["checkout"]]))]

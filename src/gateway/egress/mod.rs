@@ -2,8 +2,11 @@
 //!
 //! The host that is dialled comes from the contract, never from the request.
 
+mod connect;
 mod cookies;
+mod granted;
 mod hosts;
+mod opaque;
 mod references;
 mod service;
 mod way;
@@ -13,7 +16,10 @@ use std::sync::Arc;
 use ::http::uri::Scheme;
 use ::http::{Version, request};
 
+pub use self::granted::{EnteredTunnel, GrantedTunnel};
+pub(super) use self::granted::{OpaqueTunnel, TunnelTarget};
 pub(super) use self::hosts::HostIndex;
+pub(super) use self::opaque::tunnel_runtime;
 pub(super) use self::references::{VendorPlace, rewrite_references};
 pub(super) use self::service::identify_service;
 pub(super) use self::way::CallerWay;
@@ -44,6 +50,9 @@ pub(super) fn find_vendor<'s, 'p>(
     head: &request::Parts,
     path: &'p str,
 ) -> Result<FoundVendor<'s, 'p>, Denial> {
+    if let Some(tunnel) = peer.tunnel() {
+        return in_tunnel(tunnel, peer, snapshot, head, path);
+    }
     let destination = HostPort::parse(authority(head), default_port(head, peer));
     let known = destination.as_ref().and_then(|destination| snapshot.vendor_at(destination));
     if let Some(vendor) = known {
@@ -59,6 +68,24 @@ pub(super) fn find_vendor<'s, 'p>(
     let vendor =
         snapshot.vendor(name).ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract for this vendor"))?;
     Ok(FoundVendor { vendor, path, way: CallerWay::by_path(head, peer) })
+}
+
+/// The vendor of a request in a tunnel, which has one destination from its start to its end.
+fn in_tunnel<'s, 'p>(
+    tunnel: &TunnelTarget,
+    peer: &Peer,
+    snapshot: &'s Snapshot,
+    head: &request::Parts,
+    path: &'p str,
+) -> Result<FoundVendor<'s, 'p>, Denial> {
+    let target = &tunnel.destination;
+    if HostPort::parse(authority(head), target.port).as_ref() != Some(target) {
+        let text = "The request names another host than the tunnel that it came through.";
+        return Err(Denial::with_public_text(Reason::RequestMalformed, text));
+    }
+    let vendor = snapshot.vendor_at(target);
+    let vendor = vendor.ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract has this host any more"))?;
+    Ok(FoundVendor { vendor, path, way: CallerWay::by_host(head, peer) })
 }
 
 /// The port of a host that is written without one.

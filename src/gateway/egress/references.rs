@@ -153,7 +153,7 @@ mod tests {
         let peer = Peer::plain(([127, 0, 0, 1], 50_000).into(), Direction::Egress, seat);
         let way = if by_path { CallerWay::by_path(&head, &peer) } else { CallerWay::by_host(&head, &peer) };
         let hosts = ["api.acme.example:80", "api.acme.example:443"].map(|it| HostPort::parse(it, 0).expect("a host"));
-        let reach = ReachSettings { hosts: hosts.into(), is_listed: false };
+        let reach = ReachSettings { hosts: hosts.into(), ..ReachSettings::default() };
         let upstream = HeaderValue::from_static("internal.acme.example");
         let vendor = VendorId::parse("acme").expect("an id");
         let place = VendorPlace { vendor: &vendor, reach: &reach, upstream: (&upstream, base), way: &way };

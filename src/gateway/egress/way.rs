@@ -39,7 +39,7 @@ impl CallerWay {
             (None, Some(field)) => NamedHost::Field(field.clone()),
             (None, None) => NamedHost::Nowhere,
         };
-        let is_https = peer.is_tls() || head.uri.scheme_str() == Some("https");
+        let is_https = peer.speaks_tls() || head.uri.scheme_str() == Some("https");
         Self { scheme: if is_https { "https" } else { "http" }, host, has_prefix }
     }
 

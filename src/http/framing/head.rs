@@ -10,6 +10,8 @@ pub(super) struct FramingFields {
     pub(super) chunked: bool,
     /// Whether the message asks for an upgrade (RFC 9110 section 7.8).
     pub(super) upgrade: bool,
+    /// Whether it asks for a tunnel (RFC 9110 section 9.3.6).
+    pub(super) connect: bool,
 }
 
 /// The content of a status line.

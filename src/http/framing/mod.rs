@@ -68,7 +68,7 @@ enum FramingState {
     ChunkLineEnd,
     /// After the last chunk.
     Trailers,
-    /// After a request for an upgrade: what follows belongs to the new protocol or to the next request.
+    /// After a request for an upgrade or a tunnel: what follows belongs to the new protocol or to the next request.
     AwaitingUpgrade,
     /// The rest of the connection passes unread: it is a body without a length, or another protocol.
     Passthrough,
@@ -206,7 +206,10 @@ impl FramingValidator {
                 (FramingState::Start, MessageSide::Request) if line.is_empty() && !self.skipped_blank_line => {
                     self.skipped_blank_line = true
                 }
-                (FramingState::Start, MessageSide::Request) => self.begin_head(head::parse_request_line(line)?, 0),
+                (FramingState::Start, MessageSide::Request) => {
+                    self.begin_head(head::parse_request_line(line)?, 0);
+                    self.fields.connect = line.starts_with(b"CONNECT ");
+                }
                 (FramingState::Start, MessageSide::Response) => {
                     let StatusLine { code, version } = head::parse_status_line(line)?;
                     self.begin_head(version, code);
@@ -241,12 +244,13 @@ impl FramingValidator {
 
     /// What follows the head of a request (RFC 9112 section 6.3).
     fn state_after_request(&self) -> Result<FramingState, FramingError> {
-        let FramingFields { length, chunked, upgrade, .. } = self.fields;
+        let FramingFields { length, chunked, upgrade, connect, .. } = self.fields;
         if chunked && self.version == HttpVersion::Http10 {
             return Err(FramingError::CodingUnexpected);
         }
         Ok(match (chunked, length) {
             (true, _) => FramingState::ChunkSize,
+            (false, None | Some(0)) if connect => FramingState::AwaitingUpgrade,
             (false, Some(0)) => FramingState::Start,
             (false, Some(length)) => FramingState::SizedBody(length),
             (false, None) if upgrade && self.version == HttpVersion::Http11 => FramingState::AwaitingUpgrade,
