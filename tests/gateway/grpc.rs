@@ -1,6 +1,6 @@
 //! gRPC in both directions: messages and trailers pass, and a refusal is one that gRPC clients read.
 //!
-//! The last test runs where Python's `grpcio` is installed for the interpreter in `VENDORGATE_GRPC_PYTHON`; it says so
+//! The last test runs where Python's `grpcio` is installed for the interpreter in `VENDORGATE_TEST_PYTHON`; it says so
 //! otherwise.
 
 use std::net::SocketAddr;
@@ -16,6 +16,7 @@ use crate::support::fixture::GatewayFixture;
 use crate::support::h2;
 use crate::support::h2_upstream::{Http2Call, Http2Upstream, head};
 use crate::support::issuer::reader;
+use crate::support::python;
 use crate::support::test_gateway::TestGateway;
 
 fn terms(address: SocketAddr) -> String {
@@ -144,7 +145,7 @@ fn a_refusal_is_trailers_only() {
 
 #[test]
 fn grpcio_calls_through_the_gateway() {
-    let python = std::env::var("VENDORGATE_GRPC_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let python = python();
     let has_grpc = Command::new(&python).args(["-c", "import grpc"]).output().is_ok_and(|out| out.status.success());
     if !has_grpc {
         eprintln!("not run: no grpcio for {python}");

@@ -13,6 +13,7 @@ mod budgets;
 mod callers;
 mod canary;
 mod circuit_breaker;
+mod clients;
 mod command_line;
 mod configs;
 mod contract_diff;

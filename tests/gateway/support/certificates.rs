@@ -41,8 +41,13 @@ pub(crate) fn tls(address: SocketAddr, config: &Arc<ClientConfig>) -> std::io::R
 impl Certificates {
     /// Writes `gateway.pem`, `gateway.key` and `ca.pem` into a folder.
     pub(crate) fn write(folder: &Path) -> Self {
+        Self::write_for(folder, "localhost")
+    }
+
+    /// As [`Self::write`], for a server of another name.
+    pub(crate) fn write_for(folder: &Path, name: &str) -> Self {
         let (authority, issuer) = authority();
-        let (gateway, gateway_key) = leaf(&issuer, "localhost", ExtendedKeyUsagePurpose::ServerAuth);
+        let (gateway, gateway_key) = leaf(&issuer, name, ExtendedKeyUsagePurpose::ServerAuth);
         let (client, client_key) = leaf(&issuer, "acme.example", ExtendedKeyUsagePurpose::ClientAuth);
         fs::write(folder.join("gateway.pem"), gateway.pem()).expect("written");
         private(&folder.join("gateway.key"), &gateway_key.serialize_pem());

@@ -32,3 +32,8 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(15));
     }
 }
+
+/// The Python of the tests; which packages it has is for each test to see.
+pub(crate) fn python() -> String {
+    std::env::var("VENDORGATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}

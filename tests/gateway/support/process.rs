@@ -15,6 +15,7 @@ use super::until;
 pub(crate) struct Process {
     child: Child,
     pub(crate) ingress: SocketAddr,
+    pub(crate) egress: Option<SocketAddr>,
     pub(crate) admin: SocketAddr,
     events: mpsc::Receiver<String>,
 }
@@ -53,11 +54,11 @@ impl Process {
         let address = |name: &str| {
             let events = said.iter().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
             let mut found = events.filter(|event| event["listener"] == name);
-            let found = found.find_map(|event| event["address"].as_str()?.parse().ok());
-            found.unwrap_or_else(|| panic!("no {name}: {said:#?}"))
+            found.find_map(|event| event["address"].as_str()?.parse().ok())
         };
-        let (ingress, admin) = (address("ingress"), address("admin"));
-        Self { child, ingress, admin, events: kept }
+        let required = |name: &str| address(name).unwrap_or_else(|| panic!("no {name}: {said:#?}"));
+        let (ingress, admin) = (required("ingress"), required("admin"));
+        Self { child, ingress, egress: address("egress"), admin, events: kept }
     }
 
     /// What the program has logged since the start, or since the last call, up to a line that is waited for.
