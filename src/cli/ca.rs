@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
+use super::loader;
 use crate::bounds::{AUTHORITY_DAYS, AUTHORITY_DAYS_MAX};
+use crate::config::{FaultSeverity, TunnelMode};
 use crate::interception::{
     AuthorityFiles, AuthorityOrder, InterceptionError, java_trust_store, merged_bundle, to_pem, write_public_file,
 };
@@ -15,7 +17,7 @@ use crate::model::Clock;
 /// Make the authority of interception, and the file of authorities that services trust
 #[derive(Debug, Subcommand)]
 #[command(
-    after_help = "Example:\n  vendorgate ca generate --out ca --host api.acme.example\n  vendorgate ca bundle --out ca/bundle.pem --ca ca/egress.pem"
+    after_help = "Example:\n  vendorgate ca generate --out ca --config config/vendorgate.yaml\n  vendorgate ca bundle --out ca/bundle.pem --ca ca/egress.pem"
 )]
 pub(super) enum CaCommand {
     Generate(CaGenerateArgs),
@@ -29,15 +31,18 @@ pub(super) enum CaCommand {
 /// the certificate: keep it where you keep private keys.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  vendorgate ca generate --out ca --host api.acme.example --days 90\n\nExits 2 when the files are there already, unless --force replaces them."
+    after_help = "Example:\n  vendorgate ca generate --out ca --config config/vendorgate.yaml\n  vendorgate ca generate --out ca --host api.acme.example --days 90\n\nExits 2 when the files are there already, unless --force replaces them."
 )]
 pub(super) struct CaGenerateArgs {
     /// The folder for the two files; made where there is none
     #[arg(long, value_name = "FOLDER")]
     out: PathBuf,
     /// A host to sign for; may be given several times
-    #[arg(long = "host", value_name = "NAME", id = "hosts", required = true)]
+    #[arg(long = "host", value_name = "NAME", id = "hosts", required_unless_present = "main")]
     hosts: Vec<String>,
+    /// Sign for the hosts of all contracts with tunnel: intercept that this main file names, beside each --host
+    #[arg(long = "config", value_name = "FILE", id = "main")]
+    main: Option<PathBuf>,
     /// How many days it is valid
     #[arg(long, value_name = "COUNT", default_value_t = AUTHORITY_DAYS, value_parser = clap::value_parser!(u32).range(1..=i64::from(AUTHORITY_DAYS_MAX)))]
     days: u32,
@@ -77,13 +82,34 @@ impl CaCommand {
 
 impl CaGenerateArgs {
     fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        let order = AuthorityOrder { hosts: self.hosts.clone(), days: self.days };
+        let mut hosts = self.hosts.clone();
+        if let Some(main) = &self.main {
+            hosts.extend(intercepted_hosts(main)?);
+        }
+        let order = AuthorityOrder { hosts, days: self.days };
         let files = AuthorityFiles::generate(&order, Clock::system().now().wall)?;
         let [certificate, key] = files.write(&self.out, self.force)?;
         writeln!(out, "{}: an authority for {}", certificate.display(), files.hosts.join(", "))?;
         writeln!(out, "{}: its key", key.display())?;
         Ok(Exit::Yes)
     }
+}
+
+/// The hosts of contracts that intercept. An address is none: no certificate is made for one.
+///
+/// Reads the contracts by themselves, because their gateway does not start before the authority is made for them.
+fn intercepted_hosts(main: &Path) -> Result<Vec<String>, CliError> {
+    let contracts = loader(FaultSeverity::Warning).contracts_of(main).map_err(CliError::Config)?;
+    let reaches = contracts.iter().map(|contract| &contract.reach);
+    let hosts = reaches.filter(|reach| reach.tunnel == TunnelMode::Intercept).flat_map(|reach| &reach.hosts);
+    let hosts: Vec<String> = hosts.map(|host| host.host.to_string()).collect();
+    let names: Vec<String> = hosts.into_iter().filter(|host| host.parse::<std::net::IpAddr>().is_err()).collect();
+    if names.is_empty() {
+        let why =
+            "none of its contracts intercepts a host: write tunnel: intercept under egress, and its hosts".to_owned();
+        return Err(CliError::InvalidArgument { what: "--config", why });
+    }
+    Ok(names)
 }
 
 impl CaBundleArgs {

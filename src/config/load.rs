@@ -173,7 +173,12 @@ impl ConfigLoader<'_> {
         Some(check::operators(&source.root(report), &written))
     }
 
-    fn read_contracts(&self, at: &Cursor<'_>, text: Option<&str>, report: &FaultReport) -> Vec<ContractFile> {
+    pub(super) fn read_contracts(
+        &self,
+        at: &Cursor<'_>,
+        text: Option<&str>,
+        report: &FaultReport,
+    ) -> Vec<ContractFile> {
         let Some(text) = text else { return Vec::new() };
         let at = at.key("contracts");
         let paths = contract_paths(&at, text);
@@ -190,7 +195,7 @@ impl ConfigLoader<'_> {
 
     /// Reads one file. Values of the wrong type are left out; `None` when the file cannot be read at all. Both are
     /// reported.
-    fn read<T: DeserializeOwned>(
+    pub(super) fn read<T: DeserializeOwned>(
         &self,
         path: &Path,
         document: ConfigFileKind,

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use super::check::{self, ContractContext};
 use super::contract::Contract;
 use super::fault::ConfigFaults;
+use super::file;
 use super::load::{ConfigLoader, ContractFile, finish, is_contract};
+use super::schema::ConfigFileKind;
 use super::source::FaultReport;
 use crate::bounds::CONTRACTS_MAX;
 
@@ -40,12 +42,27 @@ impl ConfigLoader<'_> {
         }
         let files: Vec<ContractFile> =
             paths.iter().take(CONTRACTS_MAX).filter_map(|path| self.read_contract(path, &report)).collect();
+        let all = self.each_by_itself(&files, &report);
+        finish(report, all.filter(|all| all.len() == paths.len()), path).map(|(contracts, _)| contracts)
+    }
+
+    /// Reads the contracts that a main file names, by themselves: what the main file says of listeners, authorities
+    /// and upstreams need not be there yet.
+    ///
+    /// # Errors
+    /// The faults of the main file's shape, and of each contract.
+    pub fn contracts_of(&self, main: &Path) -> Result<Vec<Contract>, ConfigFaults> {
+        let report = FaultReport::new(self.missing_secrets);
+        let read = self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report);
+        let files = read
+            .map(|(source, written)| self.read_contracts(&source.root(&report), written.contracts.as_deref(), &report));
+        let all = files.and_then(|files| self.each_by_itself(&files, &report));
+        finish(report, all, main).map(|(contracts, _)| contracts)
+    }
+
+    fn each_by_itself(&self, files: &[ContractFile], report: &FaultReport) -> Option<Vec<Contract>> {
         let context =
             ContractContext { upstreams: None, client_ca: None, listeners: None, callers: None, now: self.now };
-        let all = files
-            .iter()
-            .map(|file| check::contract(&file.source.root(&report), &file.written, &context))
-            .collect::<Option<Vec<_>>>();
-        finish(report, all.filter(|all| all.len() == paths.len()), path).map(|(contracts, _)| contracts)
+        files.iter().map(|file| check::contract(&file.source.root(report), &file.written, &context)).collect()
     }
 }

@@ -146,8 +146,9 @@ fn under_tls(folder: &Path, to: SocketAddr) -> SocketAddr {
 fn clients(built: &Path) -> Vec<Result<TestClient, &'static str>> {
     let program = |name: &str| format!("{}/tests/clients/{name}", env!("CARGO_MANIFEST_DIR"));
     let go = built.join("go-client");
-    let build = Command::new("go").args(["build", "-o"]).arg(&go).arg(program("client.go")).env("GO111MODULE", "off");
-    drop({ build }.output());
+    let build = ["build", "-o", go.to_str().expect("text"), &program("client.go")];
+    // Without Go there is no program either, which the probe finds.
+    drop(Command::new("go").args(build).env("GO111MODULE", "off").output());
     let of = |name, words: &[&str]| TestClient::probe(name, words);
     let curl = ["curl", "-sS", "-w", " %{http_code}", "-H", "Content-Type: application/json"];
     vec![
@@ -194,7 +195,8 @@ fn faults(said: &Output, received: &[ReceivedRequest]) -> String {
     let [request] = received else { return format!("{faults}the vendor got {} requests", received.len()) };
     let raw = String::from_utf8_lossy(&request.raw).to_ascii_lowercase();
     let fields = [("host", HOST), ("content-type", "application/json")];
-    let is_whole = fields.iter().all(|(name, value)| request.field(name) == Some(value)) && raw.contains(r#""order":7"#);
+    let is_whole =
+        fields.iter().all(|(name, value)| request.field(name) == Some(value)) && raw.contains(r#""order":7"#);
     let leaks = ["ann@", "example.com", "4111 1111", "41111111", "proxy-", "vendorgate"];
     if !is_whole || request.line() != "POST /v2/people HTTP/1.1" || leaks.iter().any(|word| raw.contains(word)) {
         faults.push_str(&format!("the vendor got {raw}"));

@@ -67,6 +67,37 @@ fn an_authority_is_private_and_replaced_only_on_demand() {
 }
 
 #[test]
+fn an_authority_is_made_for_the_hosts_of_contracts_that_intercept() {
+    let folder = configured();
+    let main = folder.path().join("vendorgate.yaml");
+    let (place, contract) = (folder.path().join("ca"), folder.path().join("acme.yaml"));
+    let plain = fs::read_to_string("tests/configs/good/acme.yaml").expect("a contract");
+    let here = fs::read_to_string(&main).expect("there");
+    let at = here.find("contracts:").expect("a key");
+    fs::write(&main, format!("{}contracts: acme.yaml\n", &here[..at])).expect("written");
+    let ordered = |more: &[&str]| {
+        let paths = ["--out", place.to_str().expect("text"), "--config", main.to_str().expect("text")];
+        ended(vendorgate(&["ca", "generate", "--force"]).args(paths).args(more))
+    };
+    fs::write(&contract, &plain).expect("written");
+    let (code, said) = ordered(&[]);
+    assert!(code == Some(2) && said.contains("write tunnel: intercept"), "{said}");
+    // The authority that is there may sign for api.acme.example alone, so that a gateway would not start.
+    let hosts = "egress:\n  tunnel: intercept\n  hosts: [eu.acme.example, \"us.acme.example:8443\", 192.0.2.7]\n  upstream: { url: \"https://eu.acme.example\" }\n  routes: [ { route: GET /v2/plain } ]\n";
+    fs::write(&contract, format!("{}\n{hosts}", plain.split("\negress:").next().expect("a part"))).expect("written");
+    let (code, said) = ended(&mut vendorgate(&["check", "--config", main.to_str().expect("text")]));
+    assert!(code == Some(1) && said.contains("may not sign"), "{said}");
+    let (code, said) = ordered(&["--host", "more.example"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("an authority for eu.acme.example, more.example, us.acme.example\n"), "{said}");
+    let (code, said) = ended(&mut vendorgate(&["check", "--config", main.to_str().expect("text")]));
+    assert_eq!(code, Some(0), "{said}");
+    fs::write(&contract, "vendor: [").expect("written");
+    let (code, said) = ordered(&[]);
+    assert!(code == Some(2) && said.contains("acme.yaml:"), "{said}");
+}
+
+#[test]
 fn a_shell_reads_back_what_the_variables_say() {
     let folder = configured();
     let arguments = ["--bundle", "/etc/vendor gate/$HOME.pem", "--no-proxy", "10.0.0.0/8"];
