@@ -95,7 +95,7 @@ impl CaGenerateArgs {
     }
 }
 
-/// The hosts of contracts that intercept. An address is none: no certificate is made for one.
+/// The hosts of contracts that intercept.
 ///
 /// Reads the contracts by themselves, because their gateway does not start before the authority is made for them.
 fn intercepted_hosts(main: &Path) -> Result<Vec<String>, CliError> {
@@ -103,13 +103,11 @@ fn intercepted_hosts(main: &Path) -> Result<Vec<String>, CliError> {
     let reaches = contracts.iter().map(|contract| &contract.reach);
     let hosts = reaches.filter(|reach| reach.tunnel == TunnelMode::Intercept).flat_map(|reach| &reach.hosts);
     let hosts: Vec<String> = hosts.map(|host| host.host.to_string()).collect();
-    let names: Vec<String> = hosts.into_iter().filter(|host| host.parse::<std::net::IpAddr>().is_err()).collect();
-    if names.is_empty() {
-        let why =
-            "none of its contracts intercepts a host: write tunnel: intercept under egress, and its hosts".to_owned();
+    if hosts.is_empty() {
+        let why = "none of its contracts intercepts: write tunnel: intercept under egress of one".to_owned();
         return Err(CliError::InvalidArgument { what: "--config", why });
     }
-    Ok(names)
+    Ok(hosts)
 }
 
 impl CaBundleArgs {

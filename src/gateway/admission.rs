@@ -175,7 +175,10 @@ fn evaluate(
 ) -> Result<Grant, AdmissionDenied> {
     let direction = record.direction();
     let client = caller.map(|caller| &caller.client);
-    let request = RegisteredRequest { direction, route: route.tag, client, proof, is_safe, is_websocket };
+    let is_intercepted = record.peer.tunnel().is_some_and(|tunnel| tunnel.is_tls);
+    let route_tag = route.tag;
+    let request =
+        RegisteredRequest { direction, route: route_tag, client, proof, is_safe, is_websocket, is_intercepted };
     let in_flight = vendor.kill_gate.register_request(&request);
     if record.is_stale() {
         record.gateway.recheck(vendor.id(), &request).map_err(AdmissionDenied::authority_lost)?;

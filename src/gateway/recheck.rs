@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use super::snapshot::{Snapshot, VendorRuntime};
 use super::state::Gateway;
-use crate::config::Contract;
+use crate::config::{Contract, TunnelMode};
 use crate::identity::{CredentialName, SecretFingerprint, VerifiedCaller};
 use crate::kill::{AdmissionProof, RegisteredRequest, RouteTag, SeveredRequests};
 use crate::meter::ContractState;
@@ -81,6 +81,9 @@ impl<'a> Rechecker<'a> {
             return Err(denied(Reason::VendorUnknown, "its contract was taken away"));
         };
         self.check_calendar(request)?;
+        if request.is_intercepted && vendor.contract.reach.tunnel != TunnelMode::Intercept {
+            return Err(denied(Reason::DestinationUnknown, "the contract no longer lets it be intercepted"));
+        }
         let observes = vendor.observes();
         if observes && request.direction == Direction::Ingress {
             // A contract that observes takes no route and no scope away.
@@ -182,6 +185,7 @@ mod tests {
                 proof: None,
                 is_safe: true,
                 is_websocket: false,
+                is_intercepted: false,
             };
             let enter = || {
                 let before = epoch.current();

@@ -62,8 +62,15 @@ fn check_handshake(
     record.set_route(route);
     let caller = Caller { vendor: vendor.id().clone(), client: ClientId::new(WEBHOOK_CLIENT), claims: None };
     let client = Some(&caller.client);
-    let request =
-        RegisteredRequest { direction, route: route.tag, client, proof: None, is_safe: true, is_websocket: false };
+    let request = RegisteredRequest {
+        direction,
+        route: route.tag,
+        client,
+        proof: None,
+        is_safe: true,
+        is_websocket: false,
+        is_intercepted: false,
+    };
     let in_flight = vendor.kill_gate.register_request(&request);
     let facts = RequestFacts {
         now: record.started,

@@ -64,6 +64,7 @@ impl VendorGate {
             proof: None,
             is_safe: false,
             is_websocket: false,
+            is_intercepted: false,
         })
     }
 

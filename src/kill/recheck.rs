@@ -35,6 +35,8 @@ pub struct RegisteredRequest<'a> {
     pub is_safe: bool,
     /// Whether it goes on as a WebSocket.
     pub is_websocket: bool,
+    /// Whether it came under TLS that the gateway has ended in the vendor's name.
+    pub is_intercepted: bool,
 }
 
 /// The requests that were severed because their proof no longer held.

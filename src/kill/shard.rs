@@ -39,6 +39,7 @@ struct ShardEntry {
     proof: Option<AdmissionProof>,
     is_safe: bool,
     is_websocket: bool,
+    is_intercepted: bool,
     slot: Arc<SeverSignal>,
     /// The kill that severed it.
     cause: Option<Arc<Kill>>,
@@ -201,6 +202,7 @@ impl ShardEntry {
             proof: None,
             is_safe: false,
             is_websocket: false,
+            is_intercepted: false,
             slot: Arc::new(SeverSignal::default()),
             cause: None,
             lost: None,
@@ -214,6 +216,7 @@ impl ShardEntry {
         self.route = held.route;
         self.is_safe = held.is_safe;
         self.is_websocket = held.is_websocket;
+        self.is_intercepted = held.is_intercepted;
         if self.client.as_ref() != held.client {
             self.client = held.client.cloned();
         }
@@ -235,6 +238,7 @@ impl ShardEntry {
             proof: self.proof.as_ref(),
             is_safe: self.is_safe,
             is_websocket: self.is_websocket,
+            is_intercepted: self.is_intercepted,
         }
     }
 

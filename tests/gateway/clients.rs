@@ -19,6 +19,7 @@ use crate::support::fixture::GatewayFixture;
 use crate::support::process::Process;
 use crate::support::python;
 use crate::support::upstream::{ReceivedRequest, Upstream};
+use crate::tls_tunnels::authority;
 
 const HOST: &str = "api.acme.example";
 const BODY: &str = r#"{"order":7,"email":"ann@example.com","note":"of ann@example.com, card 4111 1111 1111 1111"}"#;
@@ -53,17 +54,7 @@ impl World {
         let vendor = tempfile::tempdir().expect("a folder");
         Certificates::write_for(vendor.path(), HOST);
         let terms = terms(under_tls(vendor.path(), recorder.address));
-        let fixture = GatewayFixture::of_acme(recorder.address, &terms).listeners(
-            "  ingress: { bind: \"127.0.0.1:0\" }
-  egress: { bind: \"127.0.0.1:0\", anonymous: true, interception: { ca: ca/egress.pem, key: ca/egress.key } }
-  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n",
-        );
-        let made = vendorgate()
-            .args(["ca", "generate", "--host", HOST, "--out"])
-            .arg(fixture.path().join("ca"))
-            .output()
-            .expect("it runs");
-        assert!(made.status.success(), "{made:?}");
+        let fixture = authority(GatewayFixture::of_acme(recorder.address, &terms), HOST);
         let mut command = vendorgate();
         command.env("SSL_CERT_FILE", vendor.path().join("ca.pem"));
         let gateway = Process::start_by(command, &fixture);

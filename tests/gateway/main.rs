@@ -43,6 +43,7 @@ mod http2_hostile_upstream;
 mod http2_upstream;
 mod identity;
 mod in_flight_rechecks;
+mod interception;
 mod journey;
 mod kill;
 mod kill_persistence;

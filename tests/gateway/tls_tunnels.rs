@@ -220,16 +220,22 @@ fn intercepting(vendor: &Upstream) -> TestGateway {
     let terms = clear_terms(vendor.address).replace(&format!(", \"{}\"", vendor.address), "");
     let fixture =
         GatewayFixture::of_acme(vendor.address, &terms.replace("egress:\n", "egress:\n  tunnel: intercept\n"));
-    let folder = fixture.path().join("ca");
+    TestGateway::start(authority(fixture, "api.acme.example"))
+}
+
+/// Lets the egress listener of a fixture intercept by an authority for this host.
+pub(crate) fn authority(fixture: GatewayFixture, host: &str) -> GatewayFixture {
     let made = Command::new(env!("CARGO_BIN_EXE_vendorgate"))
-        .args(["ca", "generate", "--host", "api.acme.example", "--out"])
-        .arg(folder)
+        .args(["ca", "generate", "--host", host, "--out"])
+        .arg(fixture.path().join("ca"))
         .output()
         .expect("it runs");
     assert!(made.status.success(), "{made:?}");
-    let egress = "  egress: { bind: \"127.0.0.1:0\", anonymous: true, interception: { ca: ca/egress.pem, key: ca/egress.key } }\n";
-    let admin = "  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
-    TestGateway::start(fixture.listeners(&format!("{egress}{admin}")))
+    fixture.listeners(
+        "  ingress: { bind: \"127.0.0.1:0\" }
+  egress: { bind: \"127.0.0.1:0\", anonymous: true, interception: { ca: ca/egress.pem, key: ca/egress.key } }
+  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n",
+    )
 }
 
 #[test]

@@ -27,6 +27,7 @@ use super::peer::Peer;
 use super::snapshot::{Snapshot, VendorRuntime};
 use super::state::Gateway;
 use super::target::authority;
+use crate::config::TunnelMode;
 use crate::http::HostPort;
 use crate::model::{Denial, Reason};
 
@@ -85,6 +86,10 @@ fn in_tunnel<'s, 'p>(
     }
     let vendor = snapshot.vendor_at(target);
     let vendor = vendor.ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract has this host any more"))?;
+    if tunnel.is_tls && vendor.contract.reach.tunnel != TunnelMode::Intercept {
+        let text = "The contract no longer lets tunnels to its vendor be intercepted.";
+        return Err(Denial::with_public_text(Reason::DestinationUnknown, text));
+    }
     Ok(FoundVendor { vendor, path, way: CallerWay::by_host(head, peer) })
 }
 
