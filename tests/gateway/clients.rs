@@ -1,5 +1,5 @@
-//! Clients as services have them, unmodified, in every way of calling a vendor: what the vendor receives is read byte by
-//! byte. The test prints a table; a client that is not installed is named in it as not run.
+//! Clients as services have them, unmodified, in every way of calling a vendor. What the vendor receives is read byte
+//! by byte. The test prints a table; a client that is not installed is named in it as not run.
 //!
 //! Python is `VENDORGATE_TEST_PYTHON`, or `python3`; Node needs `npm ci --prefix tests/clients`. Where
 //! `VENDORGATE_TEST_CLIENTS` is `all`, a client that is not installed is a failure.

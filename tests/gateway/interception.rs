@@ -1,5 +1,5 @@
-//! What an intercepted tunnel keeps of the gateway's promises: kills and reloads end what runs in it, trailers pass, and
-//! a client that asks for no name, or for another, is served nothing.
+//! What an intercepted tunnel keeps of the gateway's promises: kills and reloads end what runs in it, trailers pass,
+//! and a client that asks for no name, or for another, is served nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
