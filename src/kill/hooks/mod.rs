@@ -141,7 +141,8 @@ impl HookDispatcher {
     }
 
     /// How many events at least one hook has not been notified of yet.
-    pub fn queued(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn queued(&self) -> usize {
         self.state().events.len()
     }
 
