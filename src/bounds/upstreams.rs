@@ -32,8 +32,6 @@ pub const HEALTH_TICK: Duration = Duration::from_millis(100);
 pub const HEALTH_CHECKS_MAX: usize = 64;
 /// Retries of one request, unless the config says otherwise: Envoy's figure.
 pub const RETRY_ATTEMPTS: u32 = 1;
-/// Most retries of one request that the config may ask for: more multiply an outage.
-pub const RETRY_ATTEMPTS_MAX: u32 = 5;
 /// Share of requests that may be sent again, in percent, unless the config says otherwise: Linkerd's figure.
 pub const RETRY_BUDGET_PERCENT: u32 = 20;
 /// Retries in a second that there may be whatever the share is, unless the config says otherwise: Linkerd's figure.

@@ -11,7 +11,8 @@ use super::request_outcome::RequestBodyOutcome;
 use crate::http::GatewayBody;
 use crate::model::{Denial, Reason, with_causes};
 use crate::upstream::{
-    AttemptOutcome, CircuitOpen, ConnectError, SendError, TargetLease, TriedTargets, UpstreamBody, UpstreamRequest,
+    AttemptOutcome, ChosenTarget, CircuitOpen, ConnectError, SendError, TargetLease, TriedTargets, UpstreamBody,
+    UpstreamRequest,
 };
 
 /// The answer to an attempt, or why there is none.
@@ -45,7 +46,7 @@ pub(super) async fn attempt(
 ) -> Attempt {
     let (record, upstream) = (admitted.record(), &admitted.route().upstream);
     let now = record.gateway.clock.now();
-    let target = match upstream.choose(tried, now) {
+    let target: ChosenTarget<'_> = match upstream.choose(tried, now) {
         Ok(target) => target,
         Err(open) => return Attempt { outcome: Err(AttemptError::Circuit(open)), tried, was_sent: false },
     };

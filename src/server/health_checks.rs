@@ -11,7 +11,7 @@ use crate::bounds::{HEALTH_CHECKS_MAX, HEALTH_TICK};
 use crate::gateway::VendorRuntime;
 use crate::meter::ContractState;
 use crate::model::{Direction, Moment};
-use crate::upstream::UpstreamGroup;
+use crate::upstream::{HealthCheck, UpstreamGroup};
 
 /// An upstream whose targets are asked.
 type CheckedUpstream = (Arc<VendorRuntime>, Direction, Arc<UpstreamGroup>);
@@ -53,7 +53,7 @@ fn start_due(control: &GatewayControl, checked: &[CheckedUpstream], places: &Arc
             // One that finds no place is asked the next time that it is due.
             let Ok(place) = Arc::clone(places).try_acquire_owned() else { return };
             tokio::spawn(async move {
-                check.run().await;
+                HealthCheck::run(check).await;
                 drop(place);
             });
         }

@@ -21,7 +21,7 @@ use super::{approvers, budgets, carry_over, descriptors, egress_authority, maint
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
-use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, assemble};
+use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, LastGoodStore, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::interception::InterceptionError;
 use crate::listener::{self, BoundSocket, ConnectionTimeouts, ListenerState, TlsError, UnixSocketFile, Worker};
@@ -178,7 +178,7 @@ impl Server {
             tls: upstream_tls()?,
             sockets: SocketBudget::new(shares.upstreams, descriptors),
             own_addresses: Arc::default(),
-            last_good: Arc::default(),
+            last_good: Arc::new(LastGoodStore::default()),
             workers: options.workers,
             credentials: Arc::new(StoredCredentials(store.clone())),
             clock: clock.clone(),
