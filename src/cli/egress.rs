@@ -111,7 +111,7 @@ impl ProxyArgs {
         if let (Some(name), Some(path)) = (&self.caller, &self.token_file) {
             let unreadable = |error: std::io::Error| CliError::invalid_argument("--token-file", error);
             let token = zeroize::Zeroizing::new(std::fs::read_to_string(path).map_err(unreadable)?);
-            proxy = proxy.as_caller(name, token.trim());
+            proxy = proxy.of_caller(name, token.trim());
         }
         let text = |what, path: Option<&Path>| {
             let text = |path: &Path| path.to_str().filter(|text| is_plain(text)).map(str::to_owned);

@@ -91,7 +91,7 @@ impl ProxyAddress {
     }
 
     /// The same for a service that is known by a token.
-    pub(super) fn as_caller(self, name: &str, token: &str) -> Self {
+    pub(super) fn of_caller(self, name: &str, token: &str) -> Self {
         let encode = |text| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         Self { userinfo: format!("{}:{}@", encode(name), encode(token)), ..self }
     }
@@ -213,7 +213,7 @@ mod tests {
 
     #[test]
     fn a_token_is_encoded_so_that_it_cannot_end_the_name_of_the_proxy() {
-        let proxy = ProxyAddress::parse("https://[::1]:8081/").expect("an address").as_caller("checkout", "a@b:c/d");
+        let proxy = ProxyAddress::parse("https://[::1]:8081/").expect("an address").of_caller("checkout", "a@b:c/d");
         assert_eq!(proxy.url(), "https://checkout:a%40b%3Ac%2Fd@[::1]:8081");
         for bad in
             ["", "8081", "127.0.0.1:8081", "ftp://a:1", "http://a", "http://a:0", "http://u:p@a:1", "http://a:1/x"]

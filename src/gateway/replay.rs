@@ -58,7 +58,7 @@ impl Replay {
             let kept = BytesMut::new();
             Arc::new(Mutex::new(ReplayedBody { source: Some(body), kept, is_whole: true, attempt: 0 }))
         });
-        let first = body.as_ref().map_or_else(|| GatewayBody::full(""), |shared| AttemptBody::new(shared, 0));
+        let first = body.as_ref().map_or_else(|| GatewayBody::full(""), |shared| AttemptBody::stream(shared, 0));
         let replay = Self { method: head.method.clone(), uri: head.uri.clone(), headers: head.headers.clone(), body };
         (replay, Request::from_parts(head, first))
     }
@@ -76,7 +76,7 @@ impl Replay {
                 state.attempt += 1;
                 let attempt = state.attempt;
                 drop(state);
-                AttemptBody::new(shared, attempt)
+                AttemptBody::stream(shared, attempt)
             }
         };
         let mut request = Request::new(body);
@@ -124,7 +124,7 @@ impl ReplayedBody {
 }
 
 impl AttemptBody {
-    fn new(shared: &Arc<Mutex<ReplayedBody>>, attempt: u32) -> GatewayBody {
+    fn stream(shared: &Arc<Mutex<ReplayedBody>>, attempt: u32) -> GatewayBody {
         GatewayBody::stream(Self { shared: Arc::clone(shared), attempt, given: 0 })
     }
 }
