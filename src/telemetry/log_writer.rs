@@ -112,8 +112,9 @@ impl LogBuffers {
             }
             if !ended && self.wake_bytes > 1 {
                 std::thread::park_timeout(LOG_FLUSH_INTERVAL);
-            } else if !ended {
-                // Every line into an empty buffer wakes the thread: an idle gateway does not.
+            } else if !ended && !wrote {
+                // Every line into an empty buffer wakes the thread. After a write it looks once more before it sleeps,
+                // since the sink may have slept in the same way, and so have used up the waking.
                 std::thread::park();
             }
         }

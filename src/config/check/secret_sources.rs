@@ -13,6 +13,9 @@ use crate::identity::{WebhookSecretEncoding, inspect_secret};
 /// The folder that systemd makes for the credentials of a service.
 const SYSTEMD_FOLDER: &str = "CREDENTIALS_DIRECTORY";
 
+/// Looks at the content of a secret: a warning, or what is wrong with it.
+type SecretJudge<'a> = &'a dyn Fn(&[u8]) -> Result<Option<String>, String>;
+
 /// A secret that is a text or bytes.
 pub(super) fn secret(at: &Cursor<'_>, written: &written::SecretConfig) -> Option<SecretSettings> {
     let encoding = written.encoding.unwrap_or(WebhookSecretEncoding::Raw);
@@ -24,7 +27,7 @@ pub(super) fn secret(at: &Cursor<'_>, written: &written::SecretConfig) -> Option
 pub(super) fn secret_of(
     at: &Cursor<'_>,
     written: &written::SecretConfig,
-    judge: &dyn Fn(&[u8]) -> Result<Option<String>, String>,
+    judge: SecretJudge<'_>,
 ) -> Option<SecretSettings> {
     let there = [written.file.is_some(), written.env.is_some(), written.systemd.is_some(), written.vault.is_some()];
     if there.into_iter().filter(|is_there| *is_there).count() != 1 {
@@ -50,7 +53,7 @@ pub(super) fn secret_of(
 }
 
 /// Faults show the variable's name, never its value.
-fn variable(at: &Cursor<'_>, name: &str, judge: &dyn Fn(&[u8]) -> Result<Option<String>, String>) {
+fn variable(at: &Cursor<'_>, name: &str, judge: SecretJudge<'_>) {
     let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if !is_name {
         at.fault_without_line("must be the name of an environment variable", "write env: ACME_CLIENT_SECRET");
@@ -66,7 +69,7 @@ fn variable(at: &Cursor<'_>, name: &str, judge: &dyn Fn(&[u8]) -> Result<Option<
     }
 }
 
-fn systemd(at: &Cursor<'_>, name: &str, judge: &dyn Fn(&[u8]) -> Result<Option<String>, String>) -> Option<PathBuf> {
+fn systemd(at: &Cursor<'_>, name: &str, judge: SecretJudge<'_>) -> Option<PathBuf> {
     let is_name = !name.is_empty() && !name.starts_with('.') && !name.contains('/');
     if !is_name {
         at.invalid("must be the name of a credential, as in LoadCredential=", "acme-client");

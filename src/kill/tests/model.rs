@@ -74,7 +74,8 @@ impl Model {
 
     fn kill(&mut self, vendor: Option<usize>, selector: &KillSelector) -> usize {
         self.last += 1;
-        for of in vendor.map_or(0..VENDORS.len(), |of| of..of + 1) {
+        // An order for everything is also one for the vendors still to come, which the last place is for.
+        for of in vendor.map_or(0..VENDORS.len() + 1, |of| of..of + 1) {
             let everything = vendor.is_none();
             self.orders.push(Ordered { id: self.last, of, selector: selector.clone(), everything, drill: false });
             let hit =
