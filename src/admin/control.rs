@@ -12,6 +12,7 @@ use super::reload::ReloadControl;
 use super::restores::RestoreControl;
 use super::reveal::RevealControl;
 use super::revocations::RevocationControl;
+use super::shadow::ShadowControl;
 use super::status::StatusControl;
 use crate::bounds::SCHEDULED_KILLS_EACH_MAX;
 use crate::config::OperatorRole;
@@ -28,6 +29,7 @@ impl<T, F: Future<Output = ControlResult<T>> + Send> ControlFuture<T> for F {}
 pub trait AdminControl:
     StatusControl
     + RecordControl
+    + ShadowControl
     + KillControl
     + RestoreControl
     + RevocationControl

@@ -192,6 +192,7 @@ impl<C: AdminControl> AdminApi<C> {
             Self::STATUS,
             Self::JOURNEY,
             Self::RECORDS,
+            Self::SHADOW,
             Self::KILLS,
             Self::REVOCATIONS,
             Self::RESTORES,

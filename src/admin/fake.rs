@@ -280,6 +280,14 @@ impl RecordControl for FakeControl {
     }
 }
 
+impl ShadowControl for FakeControl {
+    fn shadow(&self) -> ShadowReport {
+        typed(json!({ "asked": 20, "unlisted": 3, "destinations": [{ "destination": "api.other.example:443",
+            "caller": "checkout", "count": 17, "first_seen": UnixTime::from_secs(0).to_string(),
+            "last_seen": UnixTime::from_secs(60).to_string() }] }))
+    }
+}
+
 /// An admin listener on a port of its own, with an operator per role whose token is `ROLE-token`.
 pub(crate) struct FakeListener {
     pub(crate) address: SocketAddr,

@@ -27,6 +27,7 @@ mod restores;
 mod reveal;
 mod revocations;
 mod serve;
+mod shadow;
 mod spare_descriptors;
 mod status;
 #[cfg(test)]
@@ -52,4 +53,5 @@ pub use reload::*;
 pub use restores::*;
 pub use reveal::*;
 pub use revocations::*;
+pub use shadow::*;
 pub use status::*;

@@ -27,6 +27,7 @@ mod revoke;
 mod run;
 mod scheduled;
 mod schema;
+mod shadow;
 mod status;
 mod supervise;
 mod upstream_tables;

@@ -4,8 +4,9 @@ use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::{ago, duration, key_values, section, table};
 use super::scheduled::{self, selector_text};
+use super::shadow::shadow_text;
 use super::upstream_tables;
-use crate::admin::{CredentialAnswer, IssuerStatus, JourneyReport, Traffic, VendorList, VendorStatus};
+use crate::admin::{CredentialAnswer, IssuerStatus, JourneyReport, ShadowReport, Traffic, VendorList, VendorStatus};
 use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
@@ -14,6 +15,7 @@ use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 Examples:
   vendorgate status
   vendorgate status acme-analytics
+  vendorgate status --shadow
   vendorgate status --journey
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
@@ -25,6 +27,9 @@ pub(super) struct StatusArgs {
     /// The stages of the customers' journey instead, and which of them are degraded
     #[arg(long, conflicts_with = "vendor")]
     pub(super) journey: bool,
+    /// The destinations that our services asked for and no contract lists
+    #[arg(long, conflicts_with = "vendor")]
+    pub(super) shadow: bool,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
@@ -35,6 +40,11 @@ pub(super) async fn execute(args: &StatusArgs, call: &mut RemoteCall<'_>) -> Res
     if args.journey {
         let report: JourneyReport = call.get("/v1/journey").await?;
         call.print(&report, upstream_tables::journey)?;
+        return Ok(Exit::Yes);
+    }
+    if args.shadow {
+        let report: ShadowReport = call.get("/v1/shadow").await?;
+        call.print(&report, |report| shadow_text(report, now))?;
         return Ok(Exit::Yes);
     }
     match &args.vendor {

@@ -102,7 +102,7 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
         }
         Direction::Egress => {
             let service = egress::identify_service(snapshot, head, record)?;
-            let found = egress::find_vendor((&record.gateway, &record.peer), snapshot, head, &target.path)?;
+            let found = egress::find_vendor((&record.gateway, &record.peer, service), snapshot, head, &target.path)?;
             let (caller, path) = (found.caller(service), found.path);
             let rewritten = Some(path).filter(|path| *path != head.uri.path());
             let grant = authorize(found.vendor, (caller.as_ref(), None), head, path, rewritten, record)?;

@@ -134,7 +134,11 @@ pub(super) fn send_denial(error: &SendError) -> Denial {
         SendError::Connect(ConnectError::Forbidden) => Reason::DestinationUnknown,
         SendError::Connect(ConnectError::OwnAddress) => Reason::LoopDetected,
         SendError::Connect(
-            ConnectError::ServerName | ConnectError::Resolve(_) | ConnectError::Http2 | ConnectError::Connect(_),
+            ConnectError::ServerName
+            | ConnectError::TlsFiles
+            | ConnectError::Resolve(_)
+            | ConnectError::Http2
+            | ConnectError::Connect(_),
         )
         | SendError::Ended(_)
         | SendError::Reset(_)

@@ -54,7 +54,7 @@ mod websocket_messages;
 mod withheld;
 
 pub use assemble::{AssembleError, GatewayServices, assemble};
-pub use egress::{EnteredTunnel, GrantedTunnel};
+pub use egress::{EnteredTunnel, GrantedTunnel, UnknownDestinations};
 pub use explain::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 pub use last_good::LastGoodStore;
 pub use peer::Peer;

@@ -157,7 +157,9 @@ const fn has_not_left(error: &AttemptError) -> bool {
     match error {
         AttemptError::Send(SendError::Connect(error)) => match error {
             ConnectError::Resolve(_) | ConnectError::Http2 | ConnectError::Connect(_) | ConnectError::Deadline => true,
-            ConnectError::ServerName | ConnectError::Forbidden | ConnectError::OwnAddress => false,
+            ConnectError::ServerName | ConnectError::Forbidden | ConnectError::OwnAddress | ConnectError::TlsFiles => {
+                false
+            }
         },
         AttemptError::Send(SendError::Unprocessed(_)) => true,
         AttemptError::Send(

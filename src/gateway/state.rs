@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 
+use super::egress::UnknownDestinations;
 use super::snapshot::Snapshot;
 use crate::audit::AuditTrail;
 use crate::http::SlotPool;
@@ -35,6 +36,8 @@ pub struct Gateway {
     pub spools: Arc<SlotPool>,
     /// The config in force.
     pub snapshot: ArcSwap<Snapshot>,
+    /// The destinations that our services asked for and no contract lists.
+    pub unknown_destinations: Arc<UnknownDestinations>,
     /// The addresses that the gateway listens on.
     pub own_addresses: Arc<OwnAddresses>,
     /// The authority for hosts whose tunnels are intercepted; empty where the config names none.

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
 use super::audit_trail::AuditOpenError;
-use super::control::{GatewayControl, TlsHandles};
+use super::control::{GatewayControl, TlsHandles, shadow};
 use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
@@ -202,6 +202,7 @@ impl Server {
             switch,
             spools: SlotPool::new(bounds::WEBHOOK_SPOOLS_MAX),
             snapshot: ArcSwap::from_pointee(snapshot),
+            unknown_destinations: Arc::default(),
             own_addresses: Arc::clone(&rooms.own_addresses),
             interception: ArcSwapOption::from(interceptor),
             authority_epoch: AuthorityEpoch::default(),
@@ -224,6 +225,7 @@ impl Server {
         maintenance::report_to(&metrics, &control);
         maintenance::start(&control, &closing);
         report_slots(&metrics, ListenerGroup::Data, &slots);
+        shadow::report_to(&metrics, &control.gateway.unknown_destinations);
         let threads = admin.serve(&control, &metrics, &clock, &closing, shares.operators).await?;
         Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline, _socket })
     }

@@ -129,6 +129,10 @@ families! {
         "1 while a vendor of the stage is killed, its circuit is open, or fallbacks answer for it";
     TOKEN_CACHE = "vendorgate_token_cache_total" Counter ["result"]
         "Look-ups of verified tokens";
+    UNKNOWN_LISTED = "vendorgate_unknown_destinations" Gauge []
+        "Destinations of no contract that our services asked for, as status --shadow lists them";
+    UNKNOWN_ASKED = "vendorgate_unknown_destination_requests_total" Counter []
+        "Requests of our services for a destination of no contract";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]

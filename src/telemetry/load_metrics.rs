@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::families::{self, ScrapePage};
+use super::metrics::Metrics;
 
 /// A log, as the label of `vendorgate_log_dropped_total`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,10 +42,29 @@ pub struct ConnectionCounts {
     pub late: u64,
 }
 
+impl Metrics {
+    /// Sets the number of lines that a log has dropped so far.
+    pub fn log_dropped(&self, log: LogLabel, total: u64) {
+        self.values.load.log_dropped(log, total);
+    }
+
+    /// Sets the numbers of connections of a group of listeners.
+    pub fn connections(&self, listeners: ListenerGroup, counts: ConnectionCounts) {
+        self.values.load.connections(listeners, counts);
+    }
+
+    /// Sets how many destinations of no contract are listed, and how often one was asked for.
+    pub fn unknown_destinations(&self, listed: u64, asked: u64) {
+        self.values.load.unknown_destinations(listed, asked);
+    }
+}
+
 #[derive(Debug, Default)]
 pub(super) struct LoadMetrics {
     dropped: [AtomicU64; 2],
     connections: [[AtomicU64; 5]; 3],
+    /// How many destinations of no contract are listed, and how often one was asked for.
+    unknown: [AtomicU64; 2],
 }
 
 const LOGS: [(LogLabel, &str); 2] = [(LogLabel::Events, "events"), (LogLabel::Exchanges, "exchanges")];
@@ -63,11 +83,19 @@ impl LoadMetrics {
         }
     }
 
+    pub(super) fn unknown_destinations(&self, listed: u64, asked: u64) {
+        for (cell, number) in self.unknown.iter().zip([listed, asked]) {
+            cell.store(number, Ordering::Relaxed);
+        }
+    }
+
     pub(super) fn read(&self, page: &mut ScrapePage) {
         let load = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as f64;
         for (log, word) in LOGS {
             page.counter(&families::LOG_DROPPED, &[word], load(&self.dropped[log as usize]));
         }
+        page.gauge(&families::UNKNOWN_LISTED, &[], load(&self.unknown[0]));
+        page.counter(&families::UNKNOWN_ASKED, &[], load(&self.unknown[1]));
         for (listeners, word) in LISTENERS {
             let [open, most, shed @ ..] = &self.connections[listeners as usize];
             page.gauge(&families::CONNECTIONS, &[word], load(open));

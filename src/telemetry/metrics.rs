@@ -16,7 +16,7 @@ use super::cells::{HistogramCells, ShardedCells};
 use super::exposition::{self, ExpositionFormat};
 use super::families::{self, FAMILIES, ScrapePage};
 use super::labels::{CacheResult, LimitLabel, StoreLabel};
-use super::load_metrics::{ConnectionCounts, ListenerGroup, LoadMetrics, LogLabel};
+use super::load_metrics::LoadMetrics;
 use super::process;
 use super::upstream_metrics::JourneyMetrics;
 use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
@@ -60,17 +60,17 @@ const NUMBERS: usize = STATE + StoreLabel::ALL.len();
 /// All metrics of one gateway; cloning shares them.
 #[derive(Clone)]
 pub struct Metrics {
-    values: Arc<MetricValues>,
+    pub(super) values: Arc<MetricValues>,
     registry: Registry,
 }
 
 type ScrapeHook = Box<dyn Fn() + Send + Sync>;
 
-struct MetricValues {
+pub(super) struct MetricValues {
     clock: Clock,
     cells: ShardedCells,
     generation: AtomicU64,
-    load: LoadMetrics,
+    pub(super) load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
     journey: JourneyMetrics,
@@ -149,16 +149,6 @@ impl Metrics {
     /// Counts failed reads and writes of state.
     pub fn state_errors(&self, store: StoreLabel, errors: u64) {
         self.values.cells.of_this_thread().add(STATE + store as usize, errors);
-    }
-
-    /// Sets the number of lines that a log has dropped so far.
-    pub fn log_dropped(&self, log: LogLabel, total: u64) {
-        self.values.load.log_dropped(log, total);
-    }
-
-    /// Sets the numbers of connections of a group of listeners.
-    pub fn connections(&self, listeners: ListenerGroup, counts: ConnectionCounts) {
-        self.values.load.connections(listeners, counts);
     }
 
     /// Sets for each stage of the journey whether it is degraded.

@@ -15,7 +15,9 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_util::either::Either;
 
-use super::{AllowedNetworks, HttpProtocol, OwnAddresses, UpstreamSettings};
+use super::resolver::NameResolver;
+use super::tls::{HTTP2, TlsSource};
+use super::{AllowedNetworks, OwnAddresses, UpstreamSettings};
 use crate::bounds;
 use crate::http::{Url, UrlScheme};
 
@@ -27,16 +29,9 @@ pub struct UpstreamConnector {
     target: Option<Url>,
     deadline: Duration,
     networks: AllowedNetworks,
-    tls: Option<(UpstreamTls, ServerName<'static>)>,
+    tls: Option<(TlsSource, ServerName<'static>)>,
     own: Arc<OwnAddresses>,
-}
-
-/// The TLS settings of one upstream, for each choice of protocols that it can be given.
-#[derive(Debug)]
-struct UpstreamTls {
-    plain: Arc<ClientConfig>,
-    /// Offers HTTP/2 alone, or both versions; made only where HTTP/2 may be spoken.
-    http2: Option<[Arc<ClientConfig>; 2]>,
+    resolver: NameResolver,
 }
 
 /// Which versions of HTTP an upstream may choose from (ALPN, RFC 7301).
@@ -68,6 +63,9 @@ pub enum ConnectError {
     /// The upstream does not speak HTTP/2, although it must.
     #[error("the upstream does not speak HTTP/2")]
     Http2,
+    /// The files of the TLS settings could never be used.
+    #[error("the files of the TLS settings cannot be used")]
+    TlsFiles,
     /// No connection was accepted, or the TLS handshake failed.
     #[error("the connection failed")]
     Connect(#[source] io::Error),
@@ -87,7 +85,7 @@ impl UpstreamConnector {
             UrlScheme::Http => None,
             UrlScheme::Https => {
                 let name = ServerName::try_from(base.bare_host().to_owned()).map_err(|_| ConnectError::ServerName)?;
-                Some((UpstreamTls::new(tls, settings.protocol), name))
+                Some((TlsSource::new(settings.id.as_str(), &settings.tls, tls, settings.protocol), name))
             }
         };
         Ok(Self {
@@ -97,6 +95,7 @@ impl UpstreamConnector {
             networks: settings.networks.clone(),
             tls,
             own: Arc::default(),
+            resolver: NameResolver::default(),
         })
     }
 
@@ -130,7 +129,8 @@ impl UpstreamConnector {
         let stream = self.dial_ready().await?;
         match &self.tls {
             None => Ok((Either::Left(stream), offer == AlpnOffer::Http2)),
-            Some((tls, name)) => {
+            Some((source, name)) => {
+                let tls = source.current().ok_or(ConnectError::TlsFiles)?;
                 let connector = TlsConnector::from(Arc::clone(tls.offering(offer)));
                 let stream = connector.connect(name.clone(), stream).await.map_err(ConnectError::Connect)?;
                 let is_http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
@@ -189,31 +189,7 @@ impl UpstreamConnector {
         if let Some(address) = target.address() {
             return Ok(vec![SocketAddr::new(address, port)]);
         }
-        Ok(tokio::net::lookup_host((target.bare_host(), port)).await.map_err(ConnectError::Resolve)?.collect())
-    }
-}
-
-/// The names of the versions in ALPN (RFC 9113 section 3.1, RFC 7301 section 6).
-const HTTP2: &[u8] = b"h2";
-const HTTP1: &[u8] = b"http/1.1";
-
-impl UpstreamTls {
-    fn new(plain: &Arc<ClientConfig>, protocol: HttpProtocol) -> Self {
-        let offering = |names: &[&[u8]]| {
-            let mut config = ClientConfig::clone(plain);
-            config.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
-            Arc::new(config)
-        };
-        let http2 = (protocol != HttpProtocol::Http1).then(|| [offering(&[HTTP2]), offering(&[HTTP2, HTTP1])]);
-        Self { plain: Arc::clone(plain), http2 }
-    }
-
-    fn offering(&self, offer: AlpnOffer) -> &Arc<ClientConfig> {
-        match (&self.http2, offer) {
-            (Some([only, _]), AlpnOffer::Http2) => only,
-            (Some([_, both]), AlpnOffer::Both) => both,
-            (Some(_) | None, AlpnOffer::Nothing) | (None, AlpnOffer::Http2 | AlpnOffer::Both) => &self.plain,
-        }
+        self.resolver.resolve(target.bare_host(), port).await.map_err(ConnectError::Resolve)
     }
 }
 
@@ -228,4 +204,66 @@ pub(super) fn reset_on_close(stream: &UpstreamStream) {
     };
     // Where this fails the connection is closed without a reset.
     let _ = tcp.set_zero_linger();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+    use crate::model::UpstreamId;
+    use crate::upstream::HttpProtocol;
+    use crate::upstream::{BodyLimits, MinRate};
+
+    fn connector(allowed: &str, answers: Vec<Vec<SocketAddr>>) -> UpstreamConnector {
+        let limits = BodyLimits { idle: Duration::MAX, min_rate: MinRate { bytes: 1, per: Duration::MAX } };
+        let settings = UpstreamSettings {
+            id: UpstreamId::parse("acme").expect("an id"),
+            base: Url::parse_base("http://api.acme.example").expect("a URL"),
+            connect_deadline: Duration::from_secs(5),
+            response_deadline: Duration::from_secs(5),
+            body: limits,
+            networks: AllowedNetworks::PublicAnd(Box::new([allowed.parse().expect("a network")])),
+            protocol: HttpProtocol::default(),
+            tls: super::super::UpstreamTlsSettings::default(),
+            group: super::super::GroupSettings::default(),
+        };
+        let tls = Arc::new(crate::http::client_tls(crate::http::native_roots(), None).expect("TLS"));
+        let resolver = NameResolver::Double(answers.into());
+        UpstreamConnector { resolver, ..UpstreamConnector::new(&settings, &tls).expect("a connector") }
+    }
+
+    /// A name that is public when it is checked and private when it is dialled gains nothing: it is asked for once, and
+    /// what was checked is what is dialled.
+    #[tokio::test]
+    async fn a_name_that_changes_its_address_reaches_no_private_one() {
+        let inside = TcpListener::bind("127.0.0.2:0").expect("a port");
+        let port = inside.local_addr().expect("an address").port();
+        let outside = TcpListener::bind(("127.0.0.1", port)).expect("the same port");
+        inside.set_nonblocking(true).expect("set");
+        let [public, private] = ["127.0.0.1", "127.0.0.2"].map(|ip| SocketAddr::new(ip.parse().expect("an IP"), port));
+        // As if 127.0.0.1 were public.
+        let connector =
+            connector("127.0.0.1/32", vec![vec![public], vec![private], vec![private, public], vec![public, private]]);
+        let reached = || async { connector.connect_in_clear().await.map(|stream| stream.peer_addr().ok()) };
+        assert_eq!(reached().await.expect("public"), Some(public));
+        assert!(matches!(reached().await, Err(ConnectError::Forbidden)), "private");
+        assert_eq!(reached().await.expect("the public one of both"), Some(public));
+        drop(outside);
+        assert!(matches!(reached().await, Err(ConnectError::Connect(_))), "the private one is no second choice");
+        assert!(inside.accept().is_err(), "nobody came to the private one");
+    }
+
+    #[tokio::test]
+    async fn a_metadata_address_is_dialled_in_no_spelling_and_for_no_network() {
+        for address in
+            ["169.254.169.254:80", "[::ffff:169.254.169.254]:80", "[fd00:ec2::254]:80", "[64:ff9b::a9fe:a9fe]:80"]
+        {
+            for allowed in ["169.254.0.0/16", "fd00::/8", "0.0.0.0/1"] {
+                let connector = connector(allowed, vec![vec![address.parse().expect("an address")]]);
+                let outcome = connector.connect_in_clear().await;
+                assert!(matches!(outcome, Err(ConnectError::Forbidden)), "{address} {allowed}: {outcome:?}");
+            }
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::GroupSettings;
+use super::UpstreamTlsSettings;
+use super::public_address::{is_metadata, is_public};
 use crate::http::Url;
 use crate::model::UpstreamId;
 
@@ -25,6 +27,8 @@ pub struct UpstreamSettings {
     pub networks: AllowedNetworks,
     /// Which version of HTTP is spoken.
     pub protocol: HttpProtocol,
+    /// What is particular about TLS with it.
+    pub tls: UpstreamTlsSettings,
     /// Its targets, and what stands above their connections.
     pub group: GroupSettings,
 }
@@ -75,28 +79,8 @@ impl AllowedNetworks {
         let address = address.to_canonical();
         match self {
             Self::Any => true,
+            Self::PublicAnd(_) if is_metadata(address) => false,
             Self::PublicAnd(listed) => is_public(address) || listed.iter().any(|net| net.contains(&address)),
-        }
-    }
-}
-
-/// Addresses of the public Internet: none that RFC 6890 and its heirs keep for a host, a link or a site.
-fn is_public(address: std::net::IpAddr) -> bool {
-    match address {
-        std::net::IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            let shared = a == 100 && (64..128).contains(&b);
-            let benchmark = a == 198 && (b == 18 || b == 19);
-            let protocol = a == 192 && b == 0 && c == 0;
-            !(a == 0 || a >= 224 || shared || benchmark || protocol)
-                && !(v4.is_private() || v4.is_loopback() || v4.is_link_local() || v4.is_documentation())
-        }
-        std::net::IpAddr::V6(v6) => {
-            let [first, second, ..] = v6.segments();
-            let documentation = first == 0x2001 && second == 0xdb8;
-            let teredo_or_protocol = first == 0x2001 && second < 0x200;
-            let six_to_four = first == 0x2002;
-            (first & 0xe000) == 0x2000 && !(documentation || teredo_or_protocol || six_to_four)
         }
     }
 }

@@ -29,6 +29,7 @@ mod routes;
 mod rules;
 mod secret_sources;
 mod upstream_group;
+mod upstream_tls;
 mod upstreams;
 mod values;
 mod vendors;

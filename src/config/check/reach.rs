@@ -62,6 +62,9 @@ fn check_opaque(at: &Cursor<'_>, reach: &ReachSettings, upstream: &Url, routes: 
         let wrong = format!("cannot be opaque: {} has limits, and nothing could tell its calls apart", route.pattern);
         at.fault(wrong, "write them as the contract's own limits");
     }
+    if routes.as_slice().first().is_some_and(|route| !route.upstream.group.targets.is_empty()) {
+        at.fault("cannot be opaque: the upstream has targets, and a tunnel leads to its url alone", "take targets out");
+    }
     if upstream.scheme() != UrlScheme::Https {
         at.fault("cannot be opaque: the upstream is not https, so that it speaks no TLS", "take it out");
     }
@@ -166,11 +169,16 @@ pub(in crate::config) fn check_own_addresses(
         }
     };
     for upstream in upstreams.into_iter().flat_map(Upstreams::values) {
-        report(at.key("upstreams").key(upstream.id.as_str()).key("url"), &upstream.base);
+        let at = at.key("upstreams").key(upstream.id.as_str());
+        report(at.key("url"), &upstream.base);
+        upstream.group.targets.iter().enumerate().for_each(|(i, target)| report(at.key("targets").item(i), target));
     }
     for (at, contract) in contracts {
         if let Some(route) = contract.egress.as_slice().first() {
-            report(at.key("egress").key("upstream").key("url"), &route.upstream.base);
+            let at = at.key("egress").key("upstream");
+            report(at.key("url"), &route.upstream.base);
+            let targets = route.upstream.group.targets.iter().enumerate();
+            targets.for_each(|(i, target)| report(at.key("targets").item(i), target));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::upstream_tls::upstream_tls;
 use super::{upstream_group, values};
 use crate::bounds::{
     BODY_IDLE_DEADLINE, BODY_PACE_BYTES, BODY_PACE_BYTES_MAX, BODY_PACE_PER, CONNECT_DEADLINE, RESPONSE_DEADLINE,
@@ -15,7 +16,9 @@ use crate::config::source::Cursor;
 use crate::config::{suggest, units};
 use crate::http::{Url, UrlError, UrlScheme};
 use crate::model::{UpstreamId, VendorId};
-use crate::upstream::{AllowedNetworks, BodyLimits, GroupSettings, HttpProtocol, MinRate, UpstreamSettings};
+use crate::upstream::{
+    AllowedNetworks, BodyLimits, GroupSettings, HttpProtocol, MinRate, UpstreamSettings, UpstreamTlsSettings,
+};
 
 /// The internal APIs by name.
 pub(in crate::config) type Upstreams = BTreeMap<String, Arc<UpstreamSettings>>;
@@ -73,6 +76,7 @@ fn defaults(id: UpstreamId, networks: AllowedNetworks) -> UpstreamSettings {
         body: BodyLimits { idle: BODY_IDLE_DEADLINE, min_rate: MinRate { bytes: BODY_PACE_BYTES, per: BODY_PACE_PER } },
         networks,
         protocol: HttpProtocol::default(),
+        tls: UpstreamTlsSettings::default(),
         group: GroupSettings::default(),
     }
 }
@@ -102,6 +106,9 @@ fn settings(
         }
         for (i, target) in settings.group.targets.iter().enumerate() {
             check_reachable(&at.key("targets").item(i), target, &settings.networks);
+        }
+        if let Some(tls) = &written.tls {
+            settings.tls = upstream_tls(&at.key("tls"), tls, base.scheme());
         }
         settings.base = base;
     }

@@ -17,6 +17,7 @@ mod treatments;
 use std::fmt::Display;
 
 use super::contract::{Contract, ContractRoutes};
+use super::reach::TunnelMode;
 use crate::credentials::CredentialSettings;
 use crate::meter::AfterEnd;
 use crate::model::{Direction, ScopeSet};
@@ -167,6 +168,9 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
     if let Some(own) = credentials.as_ref().filter(|own| old.credentials.as_ref() != Some(*own)) {
         let before = old.credentials.as_ref().map(CredentialSettings::describe);
         report.add("egress.credentials", before.unwrap_or_default(), own.describe());
+    }
+    if reach.tunnel == TunnelMode::Opaque && old.reach.tunnel != TunnelMode::Opaque {
+        report.add("egress.tunnel", "", "opaque: TLS that nothing reads");
     }
     for host in reach.hosts.iter().filter(|host| !old.reach.has(host)) {
         report.add("egress.hosts", "", host);

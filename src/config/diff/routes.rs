@@ -110,12 +110,29 @@ fn placed(rules: &Rules, pattern: &RoutePattern) -> Rules {
 
 /// Where requests go. How long it may take, and how slowly, lets nothing out.
 fn compare_upstream(report: &mut WideningReport<'_>, old: &UpstreamSettings, new: &UpstreamSettings) {
-    let UpstreamSettings { id, base, connect_deadline: _, response_deadline: _, body: _, networks, protocol: _, group } =
-        new;
+    let UpstreamSettings {
+        id,
+        base,
+        connect_deadline: _,
+        response_deadline: _,
+        body: _,
+        networks,
+        protocol: _,
+        group,
+        tls,
+    } = new;
     report.changed("upstream", &old.id, id, |id| id.as_str().to_owned());
     report.changed("upstream.url", &old.base, base, ToString::to_string);
     for target in group.targets.iter().filter(|target| !old.group.targets.contains(target)) {
         report.add("upstream.targets", "", target);
+    }
+    // Who else can be the upstream: other authorities, and keys that were not pinned.
+    let is_new = |pin| !old.tls.pins.is_empty() && !old.tls.pins.contains(pin);
+    if old.tls.ca != tls.ca {
+        report.add("upstream.tls.ca", "", "other authorities");
+    }
+    if tls.pins.iter().any(is_new) || tls.pins.is_empty() && !old.tls.pins.is_empty() {
+        report.add("upstream.tls.pins", "", "other keys");
     }
     if old.networks != *networks {
         report.add("upstream.allow_networks", "", "other addresses");

@@ -262,6 +262,27 @@ fn a_vendor_that_is_new_or_no_draft_any_more_is_listed_with_its_routes() {
     assert_eq!(widenings(&[load(BASE)], &[]), [], "what is taken away lets nothing out");
 }
 
+#[test]
+fn a_tunnel_that_nothing_reads_and_other_authorities_of_an_upstream_are_found() {
+    const PLAIN: &str = "vendor: acme
+owner: o@example.com
+security_contact: s@acme.example
+starts: 2026-01-01
+ends: 2027-03-31
+egress:
+  upstream: { url: \"https://api.acme.example\" }
+  routes: [ { route: GET /v2/plain } ]
+";
+    let found = |from: &str, to: &str| {
+        let keys = widenings(&[load(PLAIN)], &[load(&PLAIN.replace(from, to))]).into_iter();
+        keys.map(|widening| widening.key).collect::<Vec<_>>()
+    };
+    assert_eq!(found("egress:\n", "egress:\n  tunnel: opaque\n"), ["egress.tunnel"]);
+    assert_eq!(found("egress:\n", "egress:\n  tunnel: refuse\n"), [""; 0]);
+    let pin = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    assert_eq!(found("example\" }", &format!("example\", tls: {{ pins: [\"{pin}\"] }} }}")), [""; 0]);
+}
+
 /// The keys of a contract in which nothing can be let out, each with what else it says.
 const CANNOT_WIDEN: &[&str] = &[
     "name",
@@ -281,6 +302,8 @@ const CANNOT_WIDEN: &[&str] = &[
     "response",
     "decode_charsets",
     "fallback",
+    // Only a contract without rules may be opaque: it has a test of its own.
+    "tunnel",
 ];
 
 /// A new key at the top of a contract must get a knob here, or be said to let nothing out.

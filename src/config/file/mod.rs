@@ -12,6 +12,7 @@ pub(in crate::config) mod fallback;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod route;
 pub(in crate::config) mod upstream;
+pub(in crate::config) mod upstream_tls;
 pub(in crate::config) mod webhook;
 pub(in crate::config) mod websocket;
 
@@ -163,6 +164,8 @@ pub(in crate::config) struct UpstreamConfig {
     pub(in crate::config) body_pace: Option<PaceText>,
     /// Which version of HTTP is spoken: http1 (default), http2, or auto, where the upstream chooses under TLS.
     pub(in crate::config) protocol: Option<HttpProtocol>,
+    /// What is particular about TLS with it.
+    pub(in crate::config) tls: Option<upstream_tls::UpstreamTlsConfig>,
     /// Where connections go instead of the URL's host: URLs of the same scheme. Host, path, and the name that
     /// certificates must have stay those of the URL.
     #[schemars(extend("examples" = [["http://10.0.0.1:9000", "http://10.0.0.2:9000"]]))]

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::contract::LimitsConfig;
 use super::fallback::FallbackConfig;
+use super::upstream_tls::UpstreamTlsConfig;
 use super::websocket::WebSocketConfig;
 use super::{DurationText, PaceText, UpstreamConfig, upstream};
 use crate::config::reach::TunnelMode;
@@ -88,6 +89,8 @@ pub(in crate::config) struct VendorUpstreamConfig {
     pub(in crate::config) body_pace: Option<PaceText>,
     /// Which version of HTTP is spoken: http1 (default), http2, or auto, where the upstream chooses under TLS.
     pub(in crate::config) protocol: Option<HttpProtocol>,
+    /// What is particular about TLS with it.
+    pub(in crate::config) tls: Option<UpstreamTlsConfig>,
     /// Networks that its name may resolve to although they are not public.
     #[schemars(extend("examples" = [["10.2.0.0/16"]]))]
     pub(in crate::config) allow_networks: Option<Vec<String>>,
@@ -128,6 +131,7 @@ impl VendorUpstreamConfig {
             body_idle_timeout: self.body_idle_timeout.clone(),
             body_pace: self.body_pace.clone(),
             protocol: self.protocol,
+            tls: self.tls.clone(),
             targets: self.targets.clone(),
             balance: self.balance,
             outlier_detection: self.outlier_detection.clone(),

@@ -18,6 +18,7 @@ use super::super::snapshot::{Snapshot, VendorRuntime};
 use super::super::state::Gateway;
 use super::granted::{GrantedTunnel, OpaqueTunnel, TunnelContent};
 use super::identify_service;
+use super::unknown_host;
 use crate::config::TunnelMode;
 use crate::http::{GatewayBody, HostPort, UrlScheme, screen_connect};
 use crate::kill::RouteTag;
@@ -97,7 +98,7 @@ fn find_tunnel<'s>(
     let destination = screen_connect(head)?;
     let service = identify_service(snapshot, head, record)?.cloned();
     let Some(vendor) = snapshot.vendor_at(&destination) else {
-        return Err(unknown(&record.gateway, &destination));
+        return Err(unknown(&record.gateway, &destination, service.as_ref()));
     };
     record.set_vendor(vendor, service.as_ref());
     if let Some(listed) = &vendor.contract.callers
@@ -111,7 +112,7 @@ fn find_tunnel<'s>(
 }
 
 /// Why a destination without a contract is refused, in words that say what to do.
-fn unknown(gateway: &Gateway, destination: &HostPort<'_>) -> Denial {
+fn unknown(gateway: &Gateway, destination: &HostPort<'_>, service: Option<&ClientId>) -> Denial {
     if gateway.own_addresses.are_named(destination) {
         return Denial::new(Reason::LoopDetected, "a tunnel to the gateway itself");
     }
@@ -122,7 +123,8 @@ fn unknown(gateway: &Gateway, destination: &HostPort<'_>) -> Denial {
         }
         _ => "No contract lists this host and port. Have egress.hosts of the vendor's contract list it.",
     };
-    Denial::with_public_text(Reason::DestinationUnknown, text)
+    let public_text = Some(text);
+    Denial { public_text, ..unknown_host(gateway, destination, service) }
 }
 
 /// What the contract lets a tunnel to this destination carry.

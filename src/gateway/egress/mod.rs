@@ -9,6 +9,7 @@ mod hosts;
 mod opaque;
 mod references;
 mod service;
+mod unknown;
 mod way;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ pub(super) use self::hosts::HostIndex;
 pub(super) use self::opaque::tunnel_runtime;
 pub(super) use self::references::{VendorPlace, rewrite_references};
 pub(super) use self::service::identify_service;
+pub use self::unknown::UnknownDestinations;
 pub(super) use self::way::CallerWay;
 use super::peer::Peer;
 use super::snapshot::{Snapshot, VendorRuntime};
@@ -29,7 +31,7 @@ use super::state::Gateway;
 use super::target::authority;
 use crate::config::TunnelMode;
 use crate::http::HostPort;
-use crate::model::{Denial, Reason};
+use crate::model::{ClientId, Denial, Reason, VendorId};
 
 /// The vendor that a request calls.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub(super) struct FoundVendor<'s, 'p> {
 /// # Errors
 /// [`Reason::DestinationUnknown`] when no contract has the host or the path's first segment.
 pub(super) fn find_vendor<'s, 'p>(
-    (gateway, peer): (&Gateway, &Peer),
+    (gateway, peer, service): (&Gateway, &Peer, Option<&ClientId>),
     snapshot: &'s Snapshot,
     head: &request::Parts,
     path: &'p str,
@@ -63,12 +65,31 @@ pub(super) fn find_vendor<'s, 'p>(
     let is_proxied = head.version < Version::HTTP_2 && head.uri.authority().is_some();
     let is_own = || destination.as_ref().is_some_and(|destination| gateway.own_addresses.are_named(destination));
     if is_proxied && !is_own() {
-        return Err(Denial::new(Reason::DestinationUnknown, "no contract has this host"));
+        return Err(match &destination {
+            Some(destination) => unknown_host(gateway, destination, service),
+            None => Denial::new(Reason::DestinationUnknown, "the host cannot be read"),
+        });
     }
     let (name, path) = split_vendor(path)?;
-    let vendor =
-        snapshot.vendor(name).ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract for this vendor"))?;
+    let vendor = snapshot.vendor(name).ok_or_else(|| unknown_name(gateway, name, service))?;
     Ok(FoundVendor { vendor, path, way: CallerWay::by_path(head, peer) })
+}
+
+/// The denial of a destination that no contract has, which is noted.
+fn unknown_host(gateway: &Gateway, destination: &HostPort<'_>, service: Option<&ClientId>) -> Denial {
+    let named = destination.to_string();
+    let detail = format!("no contract has the host {named}");
+    gateway.unknown_destinations.note(named, service.map(ClientId::as_str), gateway.clock.now().wall);
+    Denial::new(Reason::DestinationUnknown, detail)
+}
+
+/// The denial of a path whose first segment is no vendor's name. What could not be a name is not noted: it may be
+/// anything, and someone's address too.
+fn unknown_name(gateway: &Gateway, name: &str, service: Option<&ClientId>) -> Denial {
+    if VendorId::parse(name).is_ok() {
+        gateway.unknown_destinations.note(format!("/{name}"), service.map(ClientId::as_str), gateway.clock.now().wall);
+    }
+    Denial::new(Reason::DestinationUnknown, "no contract for this vendor")
 }
 
 /// The vendor of a request in a tunnel, which has one destination from its start to its end.

@@ -32,6 +32,8 @@ words! {
         IntrospectionSecret = "introspection_secret",
         /// The signing keys of the vendor's issuer.
         Keys = "jwks",
+        /// The authorities that vouch for an upstream, and what the gateway shows it.
+        UpstreamTls = "upstream_tls",
     }
 }
 

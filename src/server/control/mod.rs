@@ -10,6 +10,7 @@ mod reload;
 mod restores;
 mod reveal;
 mod revocations;
+pub(super) mod shadow;
 mod status;
 mod unseen;
 pub(super) mod upstreams;

@@ -59,6 +59,16 @@ impl Certificates {
         }
     }
 
+    /// Writes the client's certificate and key, `client.pem` and `client.key`, into a folder.
+    pub(crate) fn write_client(&self, folder: &Path) {
+        let pem = |label: &str, der: &[u8]| {
+            let text = base64::engine::general_purpose::STANDARD.encode(der);
+            format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+        };
+        fs::write(folder.join("client.pem"), pem("CERTIFICATE", &self.client.0)).expect("written");
+        private(&folder.join("client.key"), &pem("PRIVATE KEY", &self.client.1));
+    }
+
     /// A client that trusts the authority, in these versions, with these protocols.
     pub(crate) fn client(
         &self,
