@@ -3,14 +3,15 @@
 //! The folder is removed when the demo ends, so nothing of a demo can be used afterwards.
 
 use std::fs;
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::issuer::AUDIENCE;
 use super::{DemoError, random_hex};
 use crate::admin::mint;
+use crate::interception::{AuthorityFiles, AuthorityOrder};
 use crate::model::{Clock, Secret};
 use crate::pii::keys::generate_key_file;
 
@@ -22,6 +23,11 @@ const FILES: [(&str, &str); 4] = [
     ("contracts/acme-analytics.yaml", include_str!("files/acme-analytics.yaml")),
     ("contracts/swift-parcel.yaml", include_str!("files/swift-parcel.yaml")),
 ];
+
+/// The host by which our services call the vendor.
+pub(super) const VENDOR_HOST: &str = "api.acme.example";
+/// The certificate of the authority of interception, within the folder.
+pub(super) const AUTHORITY: &str = "ca/egress.pem";
 
 /// A private folder, removed when dropped.
 #[derive(Debug)]
@@ -46,6 +52,14 @@ impl DemoFolder {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// Writes the credential by which the vendor knows us, and returns it.
+    pub(super) fn write_credential(&self) -> Result<Secret<String>, DemoError> {
+        let (credential, path) = (Secret::new(format!("acme-live-{}", random_hex()?)), self.0.join("vendor.token"));
+        let file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        file.and_then(|mut file| file.write_all(credential.expose().as_bytes())).map_err(not_made(&path))?;
+        Ok(credential)
     }
 
     /// The main file of the config.
@@ -75,6 +89,10 @@ impl DemoFolder {
             fs::write(&path, text).map_err(not_made(&path))?;
         }
         generate_key_file(&self.0.join("master.key")).map_err(DemoError::because("the master key cannot be made"))?;
+        let order = AuthorityOrder { hosts: vec![VENDOR_HOST.to_owned()], days: 1 };
+        AuthorityFiles::generate(&order, today)
+            .and_then(|files| files.write(&self.0.join("ca"), false))
+            .map_err(DemoError::because("the authority of interception cannot be made"))?;
         Ok(OperatorTokens { operator, admin })
     }
 }

@@ -14,6 +14,7 @@ mod people;
 mod services;
 mod stage;
 mod story;
+mod tunnel;
 
 use std::error::Error;
 use std::future::Future;

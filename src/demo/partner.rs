@@ -31,9 +31,13 @@ impl Partner {
         self.received.locked().clone()
     }
 
-    /// Answers one request, and keeps it.
+    /// Answers one request, and keeps it. `/received` shows the last one, to whoever tries the demo.
     pub(super) async fn answer(&self, request: Request<Incoming>) -> SampleResponse {
         let (head, body) = request.into_parts();
+        if head.uri.path() == "/received" {
+            let last = self.received().pop().unwrap_or_default();
+            return json(StatusCode::OK, format!("{}\n\n{}\n", last.head, String::from_utf8_lossy(&last.body)));
+        }
         let mut text = format!("{} {}", head.method, head.uri);
         for (name, value) in &head.headers {
             text += &format!("\n{name}: {}", String::from_utf8_lossy(value.as_bytes()));

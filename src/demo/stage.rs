@@ -7,7 +7,7 @@ use super::DemoError;
 use super::folder::{DemoFolder, OperatorTokens};
 use super::services::SampleServices;
 use crate::config::{ConfigLoader, Contract, FaultSeverity};
-use crate::model::{Clock, UnixTime};
+use crate::model::{Clock, Secret, UnixTime};
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::ExchangeLog;
 
@@ -22,6 +22,8 @@ pub(super) struct DemoStage {
     pub(super) egress: SocketAddr,
     pub(super) admin: SocketAddr,
     pub(super) tokens: OperatorTokens,
+    /// By what the vendor knows us; the gateway alone uses it.
+    pub(super) vendor_credential: Secret<String>,
     /// The contract that the story is about, as the gateway reads it.
     pub(super) contract: Arc<Contract>,
     pub(super) folder: DemoFolder,
@@ -35,11 +37,12 @@ impl DemoStage {
         let [crm, partner] = [services.crm_at, services.partner_at].map(|address| address.to_string());
         let names = [("ISSUER", services.issuer.url()), ("PARTNER", &partner), ("CRM", &crm)];
         let tokens = folder.write_files(names, &clock)?;
-        let (server, contract) = start(&folder).await?;
+        let vendor_credential = folder.write_credential()?;
+        let (server, contract) = start(&folder, clock.now().wall).await?;
         let addresses = server.addresses();
         let open = |address: Option<SocketAddr>| address.ok_or(DemoError::new("the demo's config lacks a listener"));
         let (ingress, egress, admin) = (open(addresses.ingress)?, open(addresses.egress)?, open(addresses.admin)?);
-        Ok(Self { clock, services, ingress, egress, admin, tokens, contract, folder, server })
+        Ok(Self { clock, services, ingress, egress, admin, tokens, vendor_credential, contract, folder, server })
     }
 
     /// Stops the gateway as SIGTERM would, and removes every file.
@@ -50,10 +53,9 @@ impl DemoStage {
     }
 }
 
-async fn start(folder: &DemoFolder) -> Result<(Server, Arc<Contract>), DemoError> {
+async fn start(folder: &DemoFolder, now: UnixTime) -> Result<(Server, Arc<Contract>), DemoError> {
     let main = folder.main();
-    let loader =
-        ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now: UnixTime::default() };
+    let loader = ConfigLoader { environment: &|_| None, missing_secrets: FaultSeverity::Fault, now };
     let config = loader.load(&main).map_err(DemoError::because("the demo's config has faults"))?.config;
     let acme = config.contracts.iter().find(|contract| contract.vendor.as_str() == "acme-analytics");
     let contract = Arc::clone(acme.ok_or(DemoError::new("the demo's config lacks a contract"))?);

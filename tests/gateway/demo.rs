@@ -21,8 +21,8 @@ fn every_step_and_check_of_the_demo_holds() {
     let output = demo(&["--once"], temporary.path()).output().expect("the demo runs");
     let text = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(0), "{text}{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.contains("All went as told: 8 steps, "), "{text}");
-    for step in 1..=8 {
+    assert!(text.contains("All went as told: 9 steps, "), "{text}");
+    for step in 1..=9 {
         assert!(text.contains(&format!("\n{step}  ")), "no step {step}: {text}");
     }
     assert!(!text.contains('\u{1b}'), "colour in a pipe");

@@ -1,4 +1,4 @@
-//! Step 6: our own service calls the vendor, through the gateway.
+//! Step 6: our own service calls the vendor, through the gateway, by a base URL.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ impl Story<'_, '_> {
     }
 }
 
-fn event(number: u64) -> Value {
+pub(super) fn event(number: u64) -> Value {
     let customer = customer(number);
     let known = ["id", "name", "email", "phone"].map(|name| (name, customer[name].clone()));
     json!({

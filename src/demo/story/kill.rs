@@ -1,4 +1,4 @@
-//! Step 7: four downloads are cut by one command.
+//! Step 8: four downloads are cut by one command.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -5,6 +5,7 @@
 mod allowed;
 mod egress;
 mod exfiltration;
+mod interception;
 mod kill;
 mod metrics;
 mod refused;
@@ -52,6 +53,8 @@ impl<'a> Story<'a, '_> {
         self.step("Exfiltration: everything is asked for at once, and cut at the budget", Self::exfiltration).await;
         self.step("Egress: our own service reports to the vendor, and the vendor learns nobody's name", Self::egress)
             .await;
+        self.step("Egress: a service that knows nothing of the gateway, by HTTPS_PROXY alone", Self::interception)
+            .await;
         self.step("The kill switch: cut off in the middle of four downloads", Self::kill).await;
         self.step("What has left, and what has not", Self::summary).await;
     }
@@ -86,8 +89,15 @@ impl<'a> Story<'a, '_> {
     pub(super) async fn invite(&mut self, program: &str) {
         let token = self.token(ACME, "customers:read+customers:export").await.unwrap_or_default();
         let Self { stage, page } = self;
-        let (crm, ingress, admin) = (stage.services.crm_at, stage.ingress, stage.admin);
-        let places = [("CRM", crm), ("INGRESS", ingress), ("ADMIN", admin)].map(|(word, at)| (word, at.to_string()));
+        let (crm, vendor) = (stage.services.crm_at, stage.services.partner_at);
+        let places = [
+            ("CRM", crm),
+            ("INGRESS", stage.ingress),
+            ("EGRESS", stage.egress),
+            ("ADMIN", stage.admin),
+            ("VENDOR", vendor),
+        ]
+        .map(|(word, at)| (word, at.to_string()));
         let fill = |text: String, (word, value): &(&str, String)| text.replace(word, value);
         let lines = places.iter().fold(include_str!("../files/invitation.txt").to_owned(), fill);
         page.gap();
@@ -101,11 +111,12 @@ impl<'a> Story<'a, '_> {
         let (olga, adam) = (stage.tokens.operator.expose(), stage.tokens.admin.expose());
         page.line(Colour::Plain, format!("OLGA={olga}; ADAM={adam}"));
         page.gap();
-        for line in lines.replace("PROGRAM", program).lines() {
+        let main = stage.folder.main();
+        for line in lines.replace("PROGRAM", program).replace("MAIN", &main.display().to_string()).lines() {
             page.line(if line.starts_with('#') { Colour::Dim } else { Colour::Plain }, line);
         }
         page.gap();
-        page.line(Colour::Bold, format!("Admin: http://{admin}/    Files: {}", stage.folder.path().display()));
+        page.line(Colour::Bold, format!("Admin: http://{}/    Files: {}", stage.admin, stage.folder.path().display()));
         page.line(Colour::Plain, "Ctrl-C ends it and removes them.");
     }
 

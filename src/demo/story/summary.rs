@@ -1,4 +1,4 @@
-//! Step 8: what has left to the vendor, by the gateway's own counts.
+//! Step 9: what has left to the vendor, by the gateway's own counts.
 
 use http::StatusCode;
 use serde_json::Value;
