@@ -31,6 +31,16 @@ fn every_step_and_check_of_the_demo_holds() {
     assert!(is_empty(temporary.path()), "files are left behind");
 }
 
+/// Runs the lines of a service that calls by `HTTPS_PROXY`, as somebody who copies them would.
+fn try_the_way_out(invitation: &[String]) {
+    let lines = invitation.iter().skip_while(|line| !line.starts_with("# a service"));
+    let lines: String = lines.take_while(|line| !line.is_empty()).map(|line| format!("{line}\n")).collect();
+    let output = Command::new("sh").args(["-c", &lines]).output().expect("a shell");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    let received = ["{\"accepted\":true}", "POST /v2/events", "authorization: Bearer acme-live-"];
+    assert!(received.iter().all(|part| said.contains(part)) && !said.contains("ann@"), "{lines}{said}");
+}
+
 #[test]
 fn without_once_the_demo_runs_until_a_signal_ends_it() {
     let temporary = tempfile::tempdir().expect("folder");
@@ -39,6 +49,8 @@ fn without_once_the_demo_runs_until_a_signal_ends_it() {
     let invitation: Vec<_> = lines.by_ref().take_while(|line| !line.starts_with("Ctrl-C ends it")).collect();
     assert!(invitation.iter().any(|line| line.starts_with("TOKEN=ey")), "{invitation:#?}");
     assert!(invitation.iter().any(|line| line.starts_with("curl ")), "{invitation:#?}");
+    assert!(invitation.iter().any(|line| line.starts_with("VENDORGATE_TOKEN=$OLGA ")), "{invitation:#?}");
+    try_the_way_out(&invitation);
     assert!(!is_empty(temporary.path()) && child.try_wait().expect("alive").is_none());
     assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill").success());
     let code = child.wait().expect("ends").code();

@@ -48,7 +48,7 @@ impl Story<'_, '_> {
     async fn elsewhere(&mut self, service: &TunnelClient) -> Played {
         self.page.call(&format!("POST https://{ELSEWHERE}/upload"), WHO);
         let reply = service.post(ELSEWHERE, "/upload", PLACEHOLDER, &json!({})).await?;
-        self.page.answer(reply.status, &reply.outcome());
+        self.page.answer(reply.status, reply.body["reason"].as_str().unwrap_or_default());
         let claim = "a host without a contract is refused before a byte is sent: 403 destination_unknown";
         self.page.check(claim, reply.outcome() == "403 destination_unknown", reply.outcome());
         let ask = DemoRequest::get(self.stage.admin, "/v1/shadow").bearer(self.stage.tokens.operator.expose());

@@ -95,7 +95,7 @@ impl<'a> Story<'a, '_> {
             ("INGRESS", stage.ingress),
             ("EGRESS", stage.egress),
             ("ADMIN", stage.admin),
-            ("VENDOR", vendor),
+            ("PARTNER", vendor),
         ]
         .map(|(word, at)| (word, at.to_string()));
         let fill = |text: String, (word, value): &(&str, String)| text.replace(word, value);
