@@ -86,6 +86,13 @@ fn the_version_is_what_both_sides_speak() {
 "
     );
     std::fs::write(fixture.main(), main.replace("upstreams:\n", &upstreams)).expect("written");
+    let out = |port: u16, protocol: &str| {
+        format!(
+            "egress:\n  upstream: {{ url: \"https://localhost:{port}\", protocol: {protocol}, allow_networks: [\"127.0.0.0/8\"] }}\n  routes: [ {{ route: GET /v2/out }} ]\n"
+        )
+    };
+    fixture.write_contract("acme", &format!("{TERMS}{}", out(both, "auto")));
+    fixture.write_contract("old", &out(old, "auto"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
     command.env("SSL_CERT_FILE", fixture.path().join("ca.pem"));
     let gateway = Process::start_by(command, &fixture);
@@ -103,6 +110,11 @@ fn the_version_is_what_both_sides_speak() {
         let (spoken, connection) = said(path);
         assert_eq!(spoken, version, "{path}");
         assert_eq!(said(path), (spoken, connection), "{path}: the connection is used again");
+    }
+    // The same nginx as a vendor that our services call.
+    for (path, version) in [("/acme/v2/out", "HTTP/2.0"), ("/old/v2/out", "HTTP/1.1")] {
+        let answer = Client::to(gateway.egress.expect("a listener")).get(path, "");
+        assert!(answer.status == 200 && answer.text().starts_with(version), "{path}: {}", answer.text());
     }
     let refused = client.get("/v1/never", &reader());
     assert_eq!((refused.status, refused.reason().as_str()), (502, "upstream_refused"));
