@@ -42,7 +42,7 @@
 //! | floor | rooms |
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
-//! | 1 | [`pii`] treats personal data; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
+//! | 1 | [`pii`] treats personal data; [`parameters`] which parameters and fields a route allows; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us |
 //! | 4 | [`upstream`] the connection pools |
@@ -120,6 +120,7 @@ mod kill;
 mod listener;
 mod meter;
 mod model;
+mod parameters;
 pub mod pii;
 mod policy;
 mod route;

@@ -5,6 +5,7 @@
 mod credentials;
 mod edges;
 mod interception;
+mod parameters;
 mod reach;
 mod upstreams;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 pub use credentials::*;
 pub use edges::*;
 pub use interception::*;
+pub use parameters::*;
 pub use reach::*;
 pub use upstreams::*;
 

@@ -15,6 +15,7 @@ use crate::credentials::CredentialSettings;
 use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
 use crate::model::{ClientId, Direction, ScopeSet, UnixTime, VendorId};
+use crate::parameters::ParameterRules;
 use crate::pii::Rules;
 use crate::route::{Captures, RouteConflict, RouteIndex, RoutePattern, RouteTable};
 use crate::upstream;
@@ -106,6 +107,8 @@ pub struct ContractRoute {
     pub allow_encoded_slash: bool,
     /// What a caller gets where the upstream gives no answer; `None` for a refusal.
     pub fallback: Option<FallbackSettings>,
+    /// Which parameters and header fields of a request pass, and in which form.
+    pub parameters: ParameterRules,
     /// The rules of the request.
     pub request: Rules,
     /// The rules of the response.

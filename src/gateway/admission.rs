@@ -18,6 +18,7 @@ use super::consequence::AdmittedRequest;
 use super::denied::AdmissionDenied;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
+use super::parameters::check_parameters;
 use super::refusal::{self, Authority};
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
 use super::target::{MatchedPath, asks_websocket, authority};
@@ -151,9 +152,20 @@ fn authorize(
             false => return Err(egress::encoded_slash().into()),
         }
     }
+    let query = match &route.parameters {
+        None => None,
+        Some(rules) => match check_parameters(rules, route, (head, path), &captures) {
+            Ok(query) => query.filter(|_| !vendor.observes()),
+            Err(denial) if vendor.observes() => {
+                record.would_deny(&denial);
+                None
+            }
+            Err(denial) => return Err(denial.into()),
+        },
+    };
     let is_websocket = route.websocket && asks_websocket(head);
     let flags = RequestFlags { is_safe: head.method.is_safe() && !is_websocket, is_websocket };
-    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures };
+    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures, query };
     evaluate(vendor, route, (caller, proof), flags, path, record)
 }
 

@@ -230,6 +230,7 @@ impl VendorBuilder<'_> {
                 websocket: route.websocket,
                 allow_encoded_slash: route.allow_encoded_slash,
                 fallback: route.fallback.clone().and_then(|settings| self.fallback(settings)),
+                parameters: Some(&route.parameters).filter(|rules| !rules.is_empty()).cloned().map(Box::new),
                 request,
                 response,
                 observed,

@@ -8,6 +8,7 @@ use ::http::{HeaderValue, Method, Request, Uri};
 
 use super::assemble::identities;
 use super::egress;
+use super::parameters::captured;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::snapshot::unknown_route;
 use crate::config::{Contract, ContractRoute, GatewaySettings};
@@ -16,7 +17,9 @@ use crate::identity::{Directory, DirectoryError, IdentitySettings, IdentityState
 use crate::kill::{KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
 use crate::model::{Caller, ClientId, Denial, Direction, Moment, Reason, Secret, SubjectKey};
+use crate::parameters::{AllowList, ForbiddenParameter, OtherNames};
 use crate::policy::{PolicyChain, PolicyStep, RequestFacts};
+use crate::route::Captures;
 
 /// Explains requests under one config.
 #[derive(Debug)]
@@ -170,7 +173,7 @@ impl<'a> Explainer<'a> {
             let text = format!("until {} what follows is only reported, but for kills and days", observe.until);
             Explanation::note("observe", "mode", text)
         }));
-        let Some((index, route, _)) = contract.routes(direction).find(method, &target.path) else {
+        let Some((index, route, captures)) = contract.routes(direction).find(method, &target.path) else {
             let known = observed.and_then(|observe| observe.undeclared[direction.index()].as_ref());
             return steps.push(Explanation::denied_or_reported(
                 "route",
@@ -185,6 +188,7 @@ impl<'a> Explainer<'a> {
             steps.push(Explanation::denied_or_reported("route", key, egress::encoded_slash(), observed.is_some()));
         }
         steps.push(Explanation::allowed("route", place.clone(), route.pattern.as_str()));
+        steps.extend(explain_parameters(route, (target, &captures), &place, observed.is_some()));
         steps.extend(self.policies(query, route, caller, &place));
         steps.push(Explanation::note("limits", "limits", limits(contract, direction, route)));
         steps.push(Explanation::note("upstream", format!("{place}.upstream"), destination(route, target)));
@@ -232,6 +236,40 @@ impl<'a> Explainer<'a> {
         };
         steps.into_iter().filter(is_known).map(explanation).collect()
     }
+}
+
+/// What a route's lists and forms say of a request that is only explained, which has no header fields.
+fn explain_parameters(
+    route: &ContractRoute,
+    (target, captures): (&RequestTarget<'_>, &Captures),
+    place: &str,
+    is_observed: bool,
+) -> Vec<Explanation> {
+    let rules = &route.parameters;
+    if rules.is_empty() {
+        return Vec::new();
+    }
+    let values = captured(route.pattern.capture_names(), captures, &target.path);
+    let mut steps = vec![match rules.check_target(values, target.query) {
+        Ok(None) => Explanation::allowed("parameters", place, "those that it has are allowed"),
+        Ok(Some(_)) => {
+            Explanation::note("parameters", format!("{place}.query"), "those that are not listed are dropped")
+        }
+        Err(forbidden) => {
+            let ForbiddenParameter { key, .. } = &forbidden;
+            let key = format!("{place}.{key}");
+            Explanation::denied_or_reported("parameters", key, forbidden.into(), is_observed)
+        }
+    }];
+    steps.extend(rules.headers.as_ref().map(|AllowList { names, other }| {
+        let others = match other {
+            OtherNames::Refuse => "with any other the request is refused",
+            OtherNames::Drop => "any other is dropped",
+        };
+        let text = format!("[{}] go on beside those that HTTP needs; {others}", names.join(", "));
+        Explanation::note("headers", format!("{place}.headers"), text)
+    }));
+    steps
 }
 
 impl Explanation {

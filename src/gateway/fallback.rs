@@ -39,6 +39,7 @@ fn is_for_lack_of_an_answer(reason: Reason, direction: Direction) -> bool {
         | Reason::RouteUnknown
         | Reason::ScopeMissing
         | Reason::QueryForbidden
+        | Reason::ParameterForbidden
         | Reason::DestinationUnknown
         | Reason::LoopDetected
         | Reason::BodyTooLarge

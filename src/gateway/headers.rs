@@ -11,6 +11,7 @@ use hyper::ext::ReasonPhrase;
 
 use super::admission::Admitted;
 use super::egress::{VendorPlace, rewrite_references};
+use super::parameters::drop_unlisted;
 use super::rate_headers::add_rate_headers;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{self, HeadCounts};
@@ -31,6 +32,7 @@ pub(super) fn rewrite_request(
     rewrites_body: bool,
 ) -> Result<(), RewriteError> {
     let (record, route) = (admitted.record(), admitted.route());
+    drop_unlisted(route, &mut head.headers);
     join_cookies(&mut head.headers);
     treat(route.request.as_ref(), &mut head.headers, counts)?;
     prepare_request(

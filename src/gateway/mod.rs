@@ -26,6 +26,7 @@ mod last_good;
 mod observe;
 mod observed_body;
 mod observers;
+mod parameters;
 mod peer;
 mod policy_input;
 mod rate_headers;

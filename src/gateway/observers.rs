@@ -10,6 +10,7 @@ use super::body_pipeline::BodyPipeline;
 use super::body_stream::BodyObserver;
 use super::consequence::AdmittedRequest;
 use super::headers;
+use super::parameters::drop_unlisted;
 use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::state::Gateway;
@@ -155,7 +156,8 @@ impl BodyObserver for RequestObserver {
         self.outcome.finish(outcome.err().filter(|end| **end != BodyEnd::ReaderGone).cloned());
     }
 
-    fn trailers(&self, fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
+    fn trailers(&self, mut fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
+        drop_unlisted(&self.route, &mut fields);
         headers::rewrite_trailers(self.route.request.as_ref(), &self.route, fields, rewrites_body)
     }
 

@@ -19,6 +19,7 @@ use crate::identity::{Directory, ServiceDirectory};
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
 use crate::model::{ClientId, Denial, Direction, Reason, TreatmentKind, UnixTime, VendorId};
+use crate::parameters::ParameterRules;
 use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::{PolicyChain, RouteTerms};
 use crate::route::Captures;
@@ -107,6 +108,8 @@ pub struct RouteRuntime {
     pub(super) allow_encoded_slash: bool,
     /// What a caller gets where the upstream gives no answer.
     pub(super) fallback: Option<RouteFallback>,
+    /// Which parameters and header fields pass, also while the contract observes; `None` where all do.
+    pub(super) parameters: Option<Box<ParameterRules>>,
     pub(super) request: Option<MessageRules>,
     pub(super) response: Option<MessageRules>,
     /// While the contract observes: the rules that only count what they would do. Then the two above are `None`.

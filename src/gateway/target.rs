@@ -18,6 +18,14 @@ pub(super) struct MatchedPath {
     /// The path for the upstream, without the upstream's own base path; `None` where it is the request's, as it came.
     pub(super) rewritten: Option<String>,
     pub(super) captures: Captures,
+    /// The query without the parameters that the route drops; `None` where it goes on as it came.
+    pub(super) query: Option<String>,
+}
+
+impl MatchedPath {
+    fn query<'a>(&'a self, uri: &'a Uri) -> Option<&'a str> {
+        self.query.as_deref().or_else(|| uri.query())
+    }
 }
 
 /// The authority that a request is for: that of its target, else its `Host` field; empty where neither is given.
@@ -46,8 +54,8 @@ pub(super) fn upstream_uri(
     let rules = route.request.as_ref().filter(|rules| rules.plan.reads_head());
     let base = route.upstream.base_path();
     let path_and_query = match (&path.rewritten, uri.path_and_query(), rules) {
-        (None, Some(as_it_came), None) if base.is_empty() => as_it_came.clone(),
-        (_, _, None) => join(base, path.rewritten.as_deref().unwrap_or_else(|| uri.path()), uri.query())?,
+        (None, Some(as_it_came), None) if base.is_empty() && path.query.is_none() => as_it_came.clone(),
+        (_, _, None) => join(base, path.rewritten.as_deref().unwrap_or_else(|| uri.path()), path.query(uri))?,
         (_, _, Some(rules)) => treated_target(rules, route, path, uri, counts)?,
     };
     let mut parts = uri::Parts::default();
@@ -77,7 +85,7 @@ pub(super) fn treated_target(
     if !is_canonical(&path, route.allow_encoded_slash) {
         return Err(malformed("a treated segment would make another path of it"));
     }
-    let query = uri.query().map(|query| rewriter.query(query)).transpose().map_err(untreatable)?;
+    let query = matched.query(uri).map(|query| rewriter.query(query)).transpose().map_err(untreatable)?;
     join(route.upstream.base_path(), &path, query.as_deref())
 }
 

@@ -38,6 +38,7 @@ impl VendorBuilder<'_> {
             websocket: true,
             allow_encoded_slash: true,
             fallback: None,
+            parameters: None,
             request: None,
             response: None,
             observed: Some(ObservedRules::default()),

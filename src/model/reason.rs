@@ -139,6 +139,9 @@ reasons! {
     /// A GraphQL query goes around the rules of its answer, or cannot be judged.
     QueryForbidden = "query_forbidden" 403 Counts Never "Query not allowed"
         "Call each field by its own name: no alias or fragment may rename what the contract treats. Send the query itself, as JSON.";
+    /// A parameter or a header field is not one that the route allows, or not of its form.
+    ParameterForbidden = "parameter_forbidden" 403 Counts Never "Parameter not allowed"
+        "A parameter or a header field is not one that the contract allows, comes twice, or is not of its form.";
     /// An egress call named a host, vendor or route that no contract lists.
     DestinationUnknown = "destination_unknown" 403 Counts Never "Unknown destination"
         "No contract lists this vendor, route or host.";

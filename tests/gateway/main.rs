@@ -55,6 +55,7 @@ mod memory;
 mod nginx_upstream;
 mod observe;
 mod overload;
+mod parameters;
 mod personal;
 mod pii_test;
 mod reveal;

@@ -23,6 +23,7 @@ mod listeners;
 mod oauth;
 mod observe;
 mod operators;
+mod parameters;
 mod reach;
 mod reveal;
 mod routes;

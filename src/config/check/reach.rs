@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::egress_listener;
 use super::upstreams::Upstreams;
 use crate::bounds::EGRESS_HOSTS_MAX;
-use crate::config::contract::{Contract, ContractRoutes};
+use crate::config::contract::{Contract, ContractRoute, ContractRoutes};
 use crate::config::file::route::EgressConfig;
 use crate::config::reach::{DEFAULT_PORTS, ReachSettings, TunnelMode, is_bound_to};
 use crate::config::settings::{EgressSettings, ListenersSettings};
@@ -50,7 +50,9 @@ fn hosts(at: &Cursor<'_>, texts: &[String]) -> Box<[HostPort<'static>]> {
 /// calls.
 fn check_opaque(at: &Cursor<'_>, reach: &ReachSettings, upstream: &Url, routes: &ContractRoutes) {
     let reads = |rules: &Rules| rules.reads_body() || !rules.treat.is_empty();
-    let ruled = routes.as_slice().iter().find(|route| reads(&route.request) || reads(&route.response));
+    let has_rules =
+        |route: &&ContractRoute| reads(&route.request) || reads(&route.response) || !route.parameters.is_empty();
+    let ruled = routes.as_slice().iter().find(has_rules);
     if let Some(route) = ruled {
         let wrong = format!(
             "cannot be opaque: {} has rules, which nothing could apply to TLS that passes unread",

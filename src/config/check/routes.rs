@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::contract::ContractContext;
 use super::rules::{RuleSide, field, related, rules};
-use super::{body_format, fallback, graphql, limits, upstreams, values, websocket};
+use super::{body_format, fallback, graphql, limits, parameters, upstreams, values, websocket};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{ContractRoute, ContractRoutes};
 use crate::config::file::route::{EgressRouteConfig, IngressRouteConfig, MessageRulesConfig};
@@ -58,6 +58,8 @@ fn ingress_route(
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
+    let lists = (written.query.as_ref(), written.headers.as_ref(), written.params.as_ref());
+    let parameters = parameters::parameters(at, lists, pattern.as_ref(), &request);
     body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
     body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket =
@@ -72,6 +74,7 @@ fn ingress_route(
         websocket,
         allow_encoded_slash,
         fallback,
+        parameters,
         request,
         response,
     })
@@ -92,6 +95,8 @@ fn egress_route(
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
     graphql::judged(at, written.graphql, written.route.as_deref(), &mut request, &response);
+    let lists = (written.query.as_ref(), written.headers.as_ref(), written.params.as_ref());
+    let parameters = parameters::parameters(at, lists, pattern.as_ref(), &request);
     body_format::check_read(&at.key("request"), written.request.as_ref(), &request);
     body_format::check_read(&at.key("response"), written.response.as_ref(), &response);
     let websocket = websocket::judged(&at.key("websocket"), written.websocket, [&request, &response], Some(upstream));
@@ -106,6 +111,7 @@ fn egress_route(
         websocket,
         allow_encoded_slash,
         fallback,
+        parameters,
         request,
         response,
     })

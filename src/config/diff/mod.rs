@@ -9,6 +9,7 @@
 
 mod identity;
 mod limits;
+mod parameters;
 mod paths;
 mod routes;
 mod rules;

@@ -4,7 +4,7 @@
 //! method by method. Where an old and a new route share requests, the two are compared, unless a narrower route takes
 //! all of these in one of the versions.
 
-use super::{WideningReport, limits, rules};
+use super::{WideningReport, limits, parameters, rules};
 use crate::config::contract::{ContractRoute, ContractRoutes};
 use crate::model::Direction;
 use crate::pii::{Rules, ValueLocation};
@@ -72,6 +72,7 @@ fn compare_pair(report: &mut WideningReport<'_>, direction: Direction, old: &Con
         websocket,
         allow_encoded_slash,
         fallback: _,
+        parameters: allowed,
         request,
         response,
     } = new;
@@ -90,6 +91,7 @@ fn compare_pair(report: &mut WideningReport<'_>, direction: Direction, old: &Con
             report.add(key, "false", "true");
         }
     }
+    parameters::compare(report, old, (allowed, &new.pattern));
     let (before, after) = (placed(&old.request, &old.pattern), placed(request, &new.pattern));
     rules::compare(report, "request", &before, &after);
     rules::compare(report, "response", &old.response, response);

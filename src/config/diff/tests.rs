@@ -65,7 +65,10 @@ egress:
     - route: POST /v2/{kind}
       request:
         pii: [ { field: "$..email", as: hash }, { query: email, as: drop } ]
-    - route: GET /v2/forms
+    - route: GET /v2/forms/{form}
+      query: { allow: [page] }
+      headers: { allow: [x-tenant], other: drop }
+      params: { limit: { type: integer }, form: { max_length: 9 } }
       request: { pii: [ { field: "$.a", as: drop } ] }
     - route: POST /v2/graphql
       graphql: true
@@ -131,13 +134,21 @@ const KNOBS: &[(&str, &str, &str)] = &[
     ("response.detect.as", "card], as: mask", "card], as: report"),
     ("request.pii segment:3", "      pii: [ { segment: note, as: redact } ]\n", ""),
     ("request.reveal", "reveal: [\"$.author\"]", "reveal: [\"$.author\", \"$.reader\"]"),
-    (
-        "websocket",
-        "- route: GET /v2/forms\n      request: { pii: [ { field: \"$.a\", as: drop } ] }",
-        "- { route: GET /v2/forms, websocket: true }",
-    ),
+    ("websocket", "      request: { pii: [ { field: \"$.a\", as: drop } ] }\n", "      websocket: true\n"),
+    ("query.allow", "query: { allow: [page] }", "query: { allow: [page, email] }"),
+    ("query.allow", "      query: { allow: [page] }\n", ""),
+    ("query.allow", "limit: { type: integer }", "limit: { type: integer }, email: { type: date }"),
+    ("headers.allow", "allow: [x-tenant]", "allow: [x-tenant, x-person]"),
+    ("headers.allow", "      headers: { allow: [x-tenant], other: drop }\n", ""),
+    ("params.limit", "limit: { type: integer }", "limit: { type: number }"),
+    ("params.form", ", form: { max_length: 9 }", ""),
+    ("params.form", "max_length: 9", "max_length: 10"),
     ("graphql", "      graphql: true\n", ""),
-    ("allow_encoded_slash", "- route: GET /v2/forms", "- route: GET /v2/forms\n      allow_encoded_slash: true"),
+    (
+        "allow_encoded_slash",
+        "- route: GET /v2/forms/{form}",
+        "- route: GET /v2/forms/{form}\n      allow_encoded_slash: true",
+    ),
     ("request.allow_files", "as: drop } ] }\n", "as: drop } ], allow_files: true }\n"),
     ("request.as", "as: drop } ] }\n", "as: drop } ], as: csv }\n"),
     ("request.delimiter", "as: drop } ] }\n", "as: drop } ], delimiter: \";\" }\n"),
@@ -147,6 +158,11 @@ const KNOBS: &[(&str, &str, &str)] = &[
     ("request.pii query:email", ", { query: email, as: drop }", ""),
     ("upstream.url", "https://api.acme.example", "https://api.acme.org"),
     ("egress.hosts", "egress:\n", "egress:\n  hosts: [api.acme.example, eu.acme.example]\n"),
+    (
+        "egress.credentials",
+        "acme.example\" }\n",
+        "acme.example\" }\n  credentials: { bearer: { secret: { env: TOKEN } } }\n",
+    ),
     ("egress.callers", "  callers: [checkout]\n", ""),
     ("egress.callers", "callers: [checkout]", "callers: [checkout, billing]"),
     (
@@ -174,6 +190,11 @@ const HARMLESS: &[(&str, &str)] = &[
     ("owner: o@example.com", "owner: p@example.com"),
     ("approvals: 2", "approvals: 3"),
     ("mode: enforce", "mode: draft"),
+    ("query: { allow: [page] }", "query: { allow: [page, limit], other: drop }"),
+    ("query: { allow: [page] }", "query: { allow: [] }"),
+    ("max_length: 9", "max_length: 8, pattern: a+"),
+    ("limit: { type: integer }, ", ""),
+    ("other: drop", "other: refuse"),
 ];
 
 fn load(text: &str) -> Contract {
@@ -250,7 +271,7 @@ fn a_vendor_that_is_new_or_no_draft_any_more_is_listed_with_its_routes() {
         assert_eq!(
             routes,
             [
-                "egress GET /v2/forms",
+                "egress GET /v2/forms/{form}",
                 "egress POST /v2/graphql",
                 "egress POST /v2/{kind}",
                 "ingress GET /v1/people/{id}",

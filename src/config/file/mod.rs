@@ -10,6 +10,7 @@ pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
 pub(in crate::config) mod fallback;
 pub(in crate::config) mod identity;
+pub(in crate::config) mod parameters;
 pub(in crate::config) mod route;
 pub(in crate::config) mod upstream;
 pub(in crate::config) mod upstream_tls;

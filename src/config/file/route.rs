@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::contract::LimitsConfig;
 use super::fallback::FallbackConfig;
+use super::parameters::{AllowListConfig, ParameterConfigs};
 use super::upstream_tls::UpstreamTlsConfig;
 use super::websocket::WebSocketConfig;
 use super::{DurationText, PaceText, UpstreamConfig, upstream};
@@ -42,6 +43,13 @@ pub(in crate::config) struct IngressRouteConfig {
     pub(in crate::config) graphql: Option<bool>,
     /// What a caller gets where the upstream gives no answer (default: a refusal).
     pub(in crate::config) fallback: Option<FallbackConfig>,
+    /// The only parameters of the query that pass (default: all).
+    pub(in crate::config) query: Option<AllowListConfig>,
+    /// The only header fields of the request that go on, beside those that HTTP itself needs (default: all).
+    pub(in crate::config) headers: Option<AllowListConfig>,
+    /// The form of captures of the path and of parameters of the query, by name. Each parameter may come once.
+    #[schemars(extend("examples" = [{"id": {"type": "uuid"}, "limit": {"type": "integer"}}]))]
+    pub(in crate::config) params: Option<ParameterConfigs>,
     /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
     /// Rules for the response.
@@ -172,6 +180,13 @@ pub(in crate::config) struct EgressRouteConfig {
     pub(in crate::config) allow_encoded_slash: Option<bool>,
     /// What a caller gets where the upstream gives no answer (default: a refusal).
     pub(in crate::config) fallback: Option<FallbackConfig>,
+    /// The only parameters of the query that pass (default: all).
+    pub(in crate::config) query: Option<AllowListConfig>,
+    /// The only header fields of the request that go on, beside those that HTTP itself needs (default: all).
+    pub(in crate::config) headers: Option<AllowListConfig>,
+    /// The form of captures of the path and of parameters of the query, by name. Each parameter may come once.
+    #[schemars(extend("examples" = [{"id": {"type": "uuid"}, "limit": {"type": "integer"}}]))]
+    pub(in crate::config) params: Option<ParameterConfigs>,
     /// Rules for the request.
     pub(in crate::config) request: Option<MessageRulesConfig>,
     /// Rules for the response.

@@ -51,6 +51,7 @@ pub(in crate::gateway) fn tunnel_runtime(
         websocket: false,
         allow_encoded_slash: false,
         fallback: None,
+        parameters: None,
         request: None,
         response: None,
         observed: None,
