@@ -45,7 +45,7 @@ pub use request_id::{RequestId, RequestIds};
 pub use slots::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
 pub use tls::{client_tls, native_roots, pinned_client_tls};
 pub use url::{Url, UrlError, UrlScheme};
-pub use websocket_frames::{ControlFrame, FrameError, FramePart, FrameReader, FrameWriter, MessageKind, WebSocketSide};
+pub use websocket_frames::{FrameError, FramePart, FrameReader, FrameWriter, MessageKind, WebSocketSide};
 pub use write_stall::WriteStall;
 
 /// The denial of a request that can be read in more than one way, or in none. The caller gets the sentence.

@@ -108,6 +108,7 @@ impl Interceptor {
     }
 
     /// Why the files could not be used when they were last read.
+    #[cfg(test)]
     pub fn problem(&self) -> Option<String> {
         self.problem.locked().clone()
     }

@@ -56,7 +56,7 @@ pub enum EnteredTunnel {
     /// TLS that the listener ends, with these settings.
     Tls(Box<dyn ByteStream>, Arc<ServerConfig>),
     /// TLS that nothing reads.
-    Opaque(OpaqueRun),
+    Opaque(Box<OpaqueRun>),
 }
 
 /// An opaque tunnel, ready to pass bytes.
@@ -87,7 +87,8 @@ impl GrantedTunnel {
         let stream: Box<dyn ByteStream> = Box::new(PrefixedStream::new(vec![first], stream));
         match self.content {
             TunnelContent::Opaque(tunnel) if is_tls => {
-                Some(EnteredTunnel::Opaque(OpaqueRun { tunnel: *tunnel, host: self.destination, caller: stream }))
+                let run = OpaqueRun { tunnel: *tunnel, host: self.destination, caller: stream };
+                Some(EnteredTunnel::Opaque(Box::new(run)))
             }
             TunnelContent::Clear if is_tls => {
                 let detail = "TLS in a tunnel that the contract grants for HTTP in clear";
