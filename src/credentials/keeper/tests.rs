@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicU64;
 use super::*;
 use crate::model::UnixTime;
 
+/// The answer to the question of this number.
+type ScriptedAnswer = dyn Fn(u64) -> Result<FetchedValue<u64>, FetchFailure> + Send;
+
 /// A server that answers as it is told, and counts the questions.
 struct ScriptedServer {
     asked: AtomicU64,
     generation: AtomicU64,
-    answer: Mutex<Box<dyn Fn(u64) -> Result<FetchedValue<u64>, FetchFailure> + Send>>,
+    answer: Mutex<Box<ScriptedAnswer>>,
     delay: Duration,
 }
 
