@@ -37,6 +37,7 @@ fn plan() -> Plan {
         treatment: Treatment::Hash,
         class: class.clone(),
         only_type: None,
+        category: None,
     };
     let ring = MasterKeys::from_key(MasterKey::from_bytes([42; 32]));
     let vendor = VendorId::parse("acme").expect("a vendor");

@@ -188,8 +188,13 @@ fn keys(class: &TokenClass) -> Arc<VendorKeys> {
 fn tokens() -> Transformer {
     let class = TokenClass::from_name("value");
     let keys = keys(&class);
-    let rule =
-        Rule { location: ValueLocation::Query("value".into()), treatment: Treatment::Tokenize, class, only_type: None };
+    let rule = Rule {
+        location: ValueLocation::Query("value".into()),
+        treatment: Treatment::Tokenize,
+        class,
+        only_type: None,
+        category: None,
+    };
     Transformer::compile(&vec![rule; FIVE.len()], keys).expect("a treatment")
 }
 

@@ -34,6 +34,7 @@ fn treater(treatment: Treatment) -> Transformer {
         treatment,
         class: TokenClass::from_name("value"),
         only_type: None,
+        category: None,
     };
     Transformer::compile(&[rule], keys()).expect("a treatment")
 }

@@ -43,7 +43,7 @@ fn keys() -> Result<Arc<VendorKeys>, Box<dyn Error>> {
 fn outward(keys: &Arc<VendorKeys>) -> Result<Plan, Box<dyn Error>> {
     let rule = |path, treatment| -> Result<Rule, Box<dyn Error>> {
         let location = ValueLocation::Field(FieldPath::parse(path)?);
-        Ok(Rule { location, treatment, class: TokenClass::parse("email")?, only_type: None })
+        Ok(Rule { location, treatment, class: TokenClass::parse("email")?, only_type: None, category: None })
     };
     let rules = Rules {
         treat: vec![

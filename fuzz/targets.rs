@@ -292,7 +292,7 @@ fn run<'a>(
 
 fn rule(path: &str, treatment: Treatment) -> Rule {
     let place = ValueLocation::Field(FieldPath::parse(path).expect("a path"));
-    Rule { location: place, treatment, class: TokenClass::from_name("email"), only_type: None }
+    Rule { location: place, treatment, class: TokenClass::from_name("email"), only_type: None, category: None }
 }
 
 fn rules() -> Rules {

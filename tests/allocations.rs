@@ -78,6 +78,7 @@ fn treating() -> Plan {
         treatment,
         class: TokenClass::from_name("value"),
         only_type: None,
+        category: None,
     };
     let treat = vec![
         rule("$..email", Treatment::Tokenize),

@@ -26,6 +26,8 @@ enum SchemaFile {
     Contract,
     /// The operators' file
     Operators,
+    /// The residency policy
+    Residency,
 }
 
 impl SchemaArgs {
@@ -34,6 +36,7 @@ impl SchemaArgs {
             SchemaFile::Config => ConfigFileKind::Config,
             SchemaFile::Contract => ConfigFileKind::Contract,
             SchemaFile::Operators => ConfigFileKind::Operators,
+            SchemaFile::Residency => ConfigFileKind::Residency,
         };
         writeln!(out, "{:#}", schema(document))?;
         Ok(Exit::Yes)

@@ -35,6 +35,8 @@ pub struct Contract {
     pub journey: Vec<String>,
     /// Where the vendor processes data; empty when the contract does not say.
     pub region: String,
+    /// What the vendor uses data for.
+    pub purpose: Vec<String>,
     /// Whether the contract is only a draft: nothing passes under it.
     pub is_draft: bool,
     /// With `Some`, the contract only reports what it would do, for a time.

@@ -9,6 +9,7 @@ use super::contract::Contract;
 use super::environment::{Environment, interpolate_tree, report_unset};
 use super::fault::{ConfigFaults, FaultSeverity};
 use super::file;
+use super::residency::ResidencyPolicy;
 use super::schema::{ConfigFileKind, schema};
 use super::settings::{
     ClientCertificateSettings, EgressSettings, GatewaySettings, ListenerSettings, ListenersSettings, Operator,
@@ -133,7 +134,9 @@ impl ConfigLoader<'_> {
             listeners: Some([listeners.ingress.is_some(), listeners.egress.is_some()]),
             now: self.now,
         };
-        let contracts = contracts(&files, &at, (&listeners, &egress, &context), keys.master.is_some());
+        let residency = self.read_residency(&at, written.residency.as_deref(), report);
+        let from = (&listeners, &egress, &context);
+        let contracts = contracts(&files, &at, from, keys.master.is_some(), residency.as_ref());
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = check::state(&at.key("state"), written.state.as_ref());
@@ -265,13 +268,22 @@ fn contracts(
     at: &Cursor<'_>,
     (listeners, egress, context): (&ListenersSettings, &EgressSettings, &ContractContext<'_>),
     has_master_key: bool,
+    residency: Option<&(SourceFile, ResidencyPolicy)>,
 ) -> Vec<std::sync::Arc<Contract>> {
     let mut placed: Vec<(Cursor<'_>, Contract)> = Vec::new();
     for file in files {
         let at = file.source.root(at.report());
-        if let Some(contract) = check::contract(&at, &file.written, context) {
+        let faults = at.report().fatal_count();
+        if let Some(mut contract) = check::contract(&at, &file.written, context) {
+            // What is proven of a contract with faults would be about other rules than are written.
+            if let Some((_, policy)) = residency.filter(|_| at.report().fatal_count() == faults) {
+                check::prove_residency(&at, &mut contract, policy, context.now);
+            }
             placed.push((at, contract));
         }
+    }
+    if let Some((source, policy)) = residency {
+        check::check_named(&source.root(at.report()), policy, &placed);
     }
     check::check_own_addresses(at, listeners, context.upstreams, &placed);
     if listeners.egress.is_some() {

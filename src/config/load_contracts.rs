@@ -5,13 +5,35 @@ use std::path::{Path, PathBuf};
 use super::check::{self, ContractContext};
 use super::contract::Contract;
 use super::fault::ConfigFaults;
+use super::file::residency::ResidencyConfig;
 use super::file;
 use super::load::{ConfigLoader, ContractFile, finish, is_contract};
 use super::schema::ConfigFileKind;
-use super::source::FaultReport;
+use super::residency::ResidencyPolicy;
+use super::schema::ConfigFileKind;
+use super::source::{Cursor, FaultReport, SourceFile};
 use crate::bounds::CONTRACTS_MAX;
 
 impl ConfigLoader<'_> {
+    /// The residency policy that the main file names, with its file; `None` also where it has a fault.
+    pub(super) fn read_residency(
+        &self,
+        at: &Cursor<'_>,
+        text: Option<&str>,
+        report: &FaultReport,
+    ) -> Option<(SourceFile, ResidencyPolicy)> {
+        let path = at.file_path(text?);
+        if !path.is_file() {
+            let wrong = format!("no such file: {}", path.display());
+            at.key("residency").fault(wrong, "see `vendorgate schema residency` for what it can hold");
+            return None;
+        }
+        let (source, written) = self.read::<ResidencyConfig>(&path, ConfigFileKind::Residency, report)?;
+        let faults = report.fatal_count();
+        let policy = check::residency_policy(&source.root(report), &written, path.display().to_string());
+        (report.fatal_count() == faults && written.otherwise.is_some()).then_some((source, policy))
+    }
+
     /// Reads one contract, or all contracts of a folder, by themselves, as [`Self::load_contract`] does.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ mod load_contracts;
 mod nearest;
 mod planned;
 mod reach;
+mod residency;
 mod schema;
 mod secrecy;
 mod settings;

@@ -17,6 +17,8 @@ pub enum ConfigFileKind {
     Contract,
     /// The operators' file, `operators.yaml`.
     Operators,
+    /// The residency policy, `residency.yaml`.
+    Residency,
 }
 
 /// The schema of a kind of file.
@@ -25,6 +27,7 @@ pub fn schema(document: ConfigFileKind) -> Value {
         ConfigFileKind::Config => generate::<file::MainConfig>("vendorgate config"),
         ConfigFileKind::Contract => generate::<file::contract::ContractConfig>("vendorgate contract"),
         ConfigFileKind::Operators => generate::<file::OperatorsConfig>("vendorgate operators"),
+        ConfigFileKind::Residency => generate::<file::residency::ResidencyConfig>("vendorgate residency policy"),
     }
 }
 
@@ -63,7 +66,8 @@ mod tests {
 
     #[test]
     fn every_schema_refuses_unknown_keys_and_null() {
-        for document in [ConfigFileKind::Config, ConfigFileKind::Contract, ConfigFileKind::Operators] {
+        use ConfigFileKind::{Config, Contract, Operators, Residency};
+        for document in [Config, Contract, Operators, Residency] {
             let text = schema(document).to_string();
             assert!(!text.contains("\"null\""), "{document:?}: {text}");
             let objects = text.matches("\"properties\":").count();

@@ -4,6 +4,7 @@
 
 mod algorithm;
 mod caller;
+mod category;
 mod causes;
 mod confirmed_clock;
 mod denial;
@@ -23,6 +24,7 @@ mod treatment;
 
 pub use algorithm::{Algorithm, AlgorithmError};
 pub use caller::{Caller, Claims, ClientId};
+pub use category::{Category, CategoryError};
 pub use causes::with_causes;
 pub use confirmed_clock::ConfirmedClock;
 pub use denial::Denial;

@@ -28,7 +28,13 @@ const LENGTHS: [usize; 8] =
 fn of(treatment: Treatment) -> Plan {
     let location = ValueLocation::Field(path("$..email"));
     plan(&Rules {
-        treat: vec![Rule { location, treatment, class: TokenClass::from_name("email"), only_type: None }],
+        treat: vec![Rule {
+            location,
+            treatment,
+            class: TokenClass::from_name("email"),
+            only_type: None,
+            category: None,
+        }],
         ..Rules::default()
     })
 }

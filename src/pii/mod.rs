@@ -38,6 +38,7 @@
 //!     treatment: Treatment::Tokenize,
 //!     class: TokenClass::parse("email")?,
 //!     only_type: None,
+//!     category: None,
 //! };
 //! let outward = Rules { treat: vec![email], ..Rules::default() };
 //! let keys = Arc::new(master.vendor_keys(&VendorId::parse("acme")?, &salt, outward.token_classes()));
@@ -124,7 +125,7 @@ mod url;
 mod utf8;
 mod xml;
 
-pub use crate::model::{FieldPath, FieldPathError, IdError, TreatmentKind, VendorId};
+pub use crate::model::{Category, CategoryError, FieldPath, FieldPathError, IdError, TreatmentKind, VendorId};
 pub use body::BodyFormat;
 pub use body_settings::{BodySettings, FileHandling};
 pub use clear::{ClearList, ClearPathCounts};

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{BodySettings, DetectRule, FieldRules, FileHandling, Treatment};
-use crate::model::FieldPath;
+use crate::model::{Category, FieldPath};
 
 /// One rule: a row of a contract's `pii:` list.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct Rule {
     pub class: TokenClass,
     /// Selects only values of this JSON type. `None` selects values of all types.
     pub only_type: Option<ValueType>,
+    /// The category of personal data that the value is of, where it is known. Changes nothing in a body.
+    pub category: Option<Category>,
 }
 
 /// Where in a message a value is.
@@ -125,6 +127,9 @@ pub struct Rules {
     /// Fields of which a person has decided that they may leave in clear: see [`super::ClearList`]. Changes nothing in
     /// a body.
     pub clear: Vec<FieldPath>,
+    /// Fields whose category is not what their name leads to; `None` for one that is no personal data. Changes nothing
+    /// in a body.
+    pub categories: Vec<(FieldPath, Option<Category>)>,
     /// Fields in which tokens of this vendor become values again.
     pub reveal: Vec<FieldPath>,
     /// Detectors for every text of a body that no other rule selects, and what is done about their finds. Names of

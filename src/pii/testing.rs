@@ -44,7 +44,13 @@ pub(super) fn path(text: &str) -> FieldPath {
 }
 
 pub(super) fn rule(place: ValueLocation) -> Rule {
-    Rule { location: place, treatment: Treatment::Hash, class: TokenClass::from_name("test"), only_type: None }
+    Rule {
+        location: place,
+        treatment: Treatment::Hash,
+        class: TokenClass::from_name("test"),
+        only_type: None,
+        category: None,
+    }
 }
 
 /// Replaces a value by `~` and its hash, or, for the rules of these numbers, drops it.

@@ -52,7 +52,7 @@ fn check(at: &Cursor<'_>, path: &FieldPath, earlier: &Rules) {
 }
 
 /// Whether `above` selects every value that `path` selects, or one that contains it. False where that is not certain.
-fn covers_all(above: &FieldPath, path: &FieldPath) -> bool {
+pub(super) fn covers_all(above: &FieldPath, path: &FieldPath) -> bool {
     let (above, path) = (above.steps(), path.steps());
     let same = |(above, step): (&PathStep, &PathStep)| (above.is_wildcard() && !step.descends) || above == step;
     let below = above.len() <= path.len() && above.iter().zip(path).all(same);

@@ -2,7 +2,7 @@
 
 use super::upstreams::Upstreams;
 use super::{
-    callers, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values,
+    callers, category, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values,
 };
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
@@ -44,6 +44,7 @@ pub(in crate::config) fn contract(
     let security_contact = line("security_contact", &written.security_contact);
     let (name, region) = (line("name", &written.name), line("region", &written.region));
     let journey = journey(&at.key("journey"), written.journey.as_deref().unwrap_or_default());
+    let purpose = category::purposes(&at.key("purpose"), written.purpose.as_deref().unwrap_or_default());
     let (starts, ends) = days(at, written);
     let scopes = values::scopes(&at.key("scopes"), written.scopes.as_deref().unwrap_or_default());
     let has_services = context.callers.is_none_or(|callers| !callers.is_empty());
@@ -70,6 +71,7 @@ pub(in crate::config) fn contract(
         security_contact,
         journey,
         region,
+        purpose,
         is_draft: matches!(written.mode, Some(written::ContractMode::Draft)),
         observe,
         starts: starts?,

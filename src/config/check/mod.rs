@@ -5,6 +5,7 @@
 
 mod body_format;
 mod callers;
+mod category;
 mod certificate;
 mod claims;
 mod clear;
@@ -25,6 +26,7 @@ mod observe;
 mod operators;
 mod parameters;
 mod reach;
+mod residency;
 mod reveal;
 mod routes;
 mod rules;
@@ -45,6 +47,7 @@ pub(super) use files::count_authorities;
 pub(super) use listeners::listeners;
 pub(super) use operators::operators;
 pub(super) use reach::{check_hosts, check_interception, check_own_addresses};
+pub(super) use residency::{check_named, policy as residency_policy, prove as prove_residency};
 pub(super) use upstreams::upstreams;
 pub(super) use vendors::{check_retries, check_vendors};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use super::{body_format, clear, reveal};
+use super::{body_format, category, clear, reveal};
 use crate::config::file::route::{
     EncryptedFormatConfig as WrittenFormat, GeneralizeConfig, MessageRulesConfig, PiiRuleConfig,
 };
@@ -67,6 +67,10 @@ pub(super) fn rules(
         }
     }
     rules.clear = clear::build(&at.key("clear"), written.clear.as_deref(), &rules, side);
+    for (text, key) in written.categories.iter().flatten() {
+        let at = at.key("categories").key(text);
+        rules.categories.extend(category::of_listed(&at, text, key));
+    }
     rules.reveal = reveal::reveal(&at.key("reveal"), written.reveal.as_deref(), &rules, side);
     rules.detect = written.detect.as_ref().and_then(|detect| reveal::detect(&at.key("detect"), detect));
     if written.allow_files == Some(true) {
@@ -145,8 +149,9 @@ fn rule(at: &Cursor<'_>, line: &PiiRuleConfig, pattern: Option<&RoutePattern>, s
             "write redact, or tokenize where the value must come back",
         );
     }
+    let category = category::of_rule(&at.key("category"), line.category.as_deref(), line.class.as_deref(), &place);
     let class = class(at, line, &place)?;
-    Some(Rule { location: place, treatment, class, only_type })
+    Some(Rule { location: place, treatment, class, only_type, category })
 }
 
 fn place(

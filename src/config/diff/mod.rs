@@ -101,6 +101,7 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
         security_contact: _,
         journey: _,
         region,
+        purpose,
         is_draft: _,
         observe,
         starts,
@@ -120,6 +121,9 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
         callers,
     } = new;
     report.changed("region", &old.region, region, Clone::clone);
+    for purpose in purpose.iter().filter(|purpose| !old.purpose.contains(purpose)) {
+        report.add("purpose", "", purpose);
+    }
     if let Some(observe) = observe {
         match &old.observe {
             None => report.add("mode", "enforce", "observe"),

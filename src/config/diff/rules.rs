@@ -2,7 +2,7 @@
 
 use super::paths::{any_covers, covers, overlaps};
 use super::{WideningReport, treatments};
-use crate::model::FieldPath;
+use crate::model::{Category, FieldPath};
 use crate::pii::{
     BodySettings, DetectAction, DetectRule, FileHandling, OnUnexpectedShape, PiiKind, Rule, Rules, ValueLocation,
 };
@@ -13,6 +13,7 @@ pub(super) fn compare(report: &mut WideningReport<'_>, side: &str, old: &Rules, 
         treat,
         only,
         clear,
+        categories,
         reveal,
         detect,
         files,
@@ -36,6 +37,12 @@ pub(super) fn compare(report: &mut WideningReport<'_>, side: &str, old: &Rules, 
     }
     for path in clear.iter().filter(|path| !any_covers(&old.clear, path)) {
         report.add(format!("{side}.clear"), "", path);
+    }
+    for (path, category) in categories.iter().filter(|line| !old.categories.contains(line)) {
+        let was = old.categories.iter().find(|(before, _)| before == path);
+        let shown = |category: &Option<Category>| category.as_ref().map_or("none", Category::as_str).to_owned();
+        let now = shown(category);
+        report.add(format!("{side}.categories {path}"), was.map(|(_, was)| shown(was)).unwrap_or_default(), now);
     }
     for path in reveal.iter().filter(|path| !any_covers(&old.reveal, path)) {
         report.add(format!("{side}.reveal"), "", path);
@@ -118,18 +125,9 @@ fn compare_detectors(report: &mut WideningReport<'_>, side: &str, old: Option<&D
         report.add(format!("{side}.detect.find"), kind.as_str(), "");
     }
     if let Some(new) = new
-        && leaves(new.action()) > leaves(old.action())
+        && new.action().leaves() > old.action().leaves()
     {
         report.add(format!("{side}.detect.as"), word(old.action()), word(new.action()));
-    }
-}
-
-/// How much of a find is left.
-const fn leaves(action: DetectAction) -> u8 {
-    match action {
-        DetectAction::Redact => 0,
-        DetectAction::Mask => 1,
-        DetectAction::Report => 2,
     }
 }
 

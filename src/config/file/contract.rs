@@ -29,6 +29,9 @@ pub(in crate::config) struct ContractConfig {
     pub(in crate::config) journey: Option<Vec<String>>,
     /// Where the vendor processes data.
     pub(in crate::config) region: Option<String>,
+    /// What the vendor uses data for: data uses of fideslang, or of your own that begin with `x.`.
+    #[schemars(extend("examples" = [["analytics"]]))]
+    pub(in crate::config) purpose: Option<Vec<String>>,
     /// The first day, UTC.
     #[schemars(required)]
     pub(in crate::config) starts: Option<DateText>,

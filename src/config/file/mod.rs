@@ -11,6 +11,7 @@ pub(in crate::config) mod evidence;
 pub(in crate::config) mod fallback;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod parameters;
+pub(in crate::config) mod residency;
 pub(in crate::config) mod route;
 pub(in crate::config) mod upstream;
 pub(in crate::config) mod upstream_tls;
@@ -45,6 +46,10 @@ pub(in crate::config) struct MainConfig {
     /// A folder with one file per vendor, or one such file.
     #[schemars(required, example = "contracts/")]
     pub(in crate::config) contracts: Option<String>,
+    /// The residency policy: which category of personal data may leave to which region (default: all that contracts let
+    /// out).
+    #[schemars(example = "policy/residency.yaml")]
+    pub(in crate::config) residency: Option<String>,
     /// How the audit trail is kept.
     pub(in crate::config) audit: Option<evidence::AuditConfig>,
     /// Webhooks and commands that are called at a kill or a restore.

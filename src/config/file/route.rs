@@ -1,5 +1,7 @@
 //! Routes and their rules as they are written in YAML.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -207,6 +209,10 @@ pub(in crate::config) struct MessageRulesConfig {
     /// other field that does. It treats nothing and lets nothing pass.
     #[schemars(extend("examples" = [["$.id", "$.orders[*].shipTo"]]), length(max = 1_000))]
     pub(in crate::config) clear: Option<Vec<String>>,
+    /// Categories of fields that leave in clear, where their names do not tell, for the residency policy; `none` for
+    /// a field that is no personal data.
+    #[schemars(extend("examples" = [{ "$.products[*].name": "none", "$.tier": "x.loyalty" }]))]
+    pub(in crate::config) categories: Option<BTreeMap<String, String>>,
     /// Fields whose tokens become values again, on the way in: requests of ingress, responses of egress.
     #[schemars(extend("examples" = [["$.accepted[*].email"]]))]
     pub(in crate::config) reveal: Option<Vec<String>>,
@@ -267,6 +273,10 @@ pub(in crate::config) struct PiiRuleConfig {
     /// The token class: equal values of one class give equal tokens (default the field's last name).
     #[schemars(example = &"email")]
     pub(in crate::config) class: Option<String>,
+    /// The category of personal data, a key of fideslang or one of your own that begins with `x.` (default what the
+    /// class or the field's name leads to).
+    #[schemars(example = &"user.contact.email")]
+    pub(in crate::config) category: Option<String>,
     /// Whether a table may lack the field's column (default false: the table is refused).
     pub(in crate::config) optional: Option<bool>,
     /// Only values of this type.

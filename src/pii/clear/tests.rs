@@ -159,6 +159,7 @@ fn rules() -> impl Strategy<Value = Rules> {
         treatment,
         class: TokenClass::from_name("email"),
         only_type,
+        category: None,
     });
     let only = prop::option::weighted(0.4, prop::collection::vec(a_path(), 1..3));
     (prop::collection::vec(rule, 0..3), only).prop_map(|(treat, only)| Rules { treat, only, ..Rules::default() })

@@ -16,6 +16,8 @@ pub(super) use number::whole_number;
 pub(super) use rule::DetectStream;
 pub use rule::{DetectAction, DetectRule};
 
+use crate::model::Category;
+
 /// Bytes that decide whether something begins at an offset: the longest local part, `@` and domain fit.
 pub(super) const LOOKAHEAD_BYTES: usize = 320;
 
@@ -54,6 +56,11 @@ impl PiiKind {
             Self::Ssn => "ssn",
             Self::Phone => "phone",
         }
+    }
+
+    /// The category of personal data that a find is of.
+    pub fn category(self) -> Option<Category> {
+        Category::of_detector(self.as_str())
     }
 }
 

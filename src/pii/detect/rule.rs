@@ -26,13 +26,27 @@ pub enum DetectAction {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DetectRule {
     detector: Detector,
-    action: DetectAction,
+    /// By the number of the kind.
+    actions: [DetectAction; PiiKind::ALL.len()],
 }
 
 impl DetectRule {
     /// Does `action` about what `detector` finds.
     pub const fn new(detector: Detector, action: DetectAction) -> Self {
-        Self { detector, action }
+        Self { detector, actions: [action; PiiKind::ALL.len()] }
+    }
+
+    /// The same rule that looks for this kind too, and does `action` about what it finds of it.
+    #[must_use]
+    pub fn with(mut self, kind: PiiKind, action: DetectAction) -> Self {
+        self.detector = Detector::new(self.kinds().chain([kind]));
+        self.actions[kind as usize] = action;
+        self
+    }
+
+    /// What happens to a find of this kind.
+    pub const fn action_for(&self, kind: PiiKind) -> DetectAction {
+        self.actions[kind as usize]
     }
 
     /// The kinds that it looks for.
@@ -40,14 +54,17 @@ impl DetectRule {
         PiiKind::ALL.into_iter().filter(|kind| self.detector.looks_for(*kind))
     }
 
-    /// What happens to a find.
-    pub const fn action(&self) -> DetectAction {
-        self.action
+    /// What happens to finds; where kinds differ, what leaves the most of one.
+    pub fn action(&self) -> DetectAction {
+        self.kinds()
+            .map(|kind| self.action_for(kind))
+            .max_by_key(|action| action.leaves())
+            .unwrap_or(DetectAction::Redact)
     }
 
     /// The name of the rule's treatment in metrics and in the exposure report.
-    pub(in crate::pii) const fn treatment_kind(&self) -> TreatmentKind {
-        match self.action {
+    pub(in crate::pii) fn treatment_kind(&self) -> TreatmentKind {
+        match self.action() {
             DetectAction::Mask => TreatmentKind::Mask,
             DetectAction::Redact => TreatmentKind::Redact,
             DetectAction::Report => TreatmentKind::Report,
@@ -60,10 +77,11 @@ impl DetectRule {
         let mut copied = 0;
         self.detector.scan(text, |span| {
             found(span.kind);
-            if self.action != DetectAction::Report {
+            let action = self.action_for(span.kind);
+            if action != DetectAction::Report {
                 out.extend_from_slice(&text[copied..span.start]);
-                self.begin_replacement(out);
-                self.replace_piece(&text[span.start..span.end], out);
+                action.begin_replacement(out);
+                action.replace_piece(&text[span.start..span.end], out);
                 copied = span.end;
             }
         });
@@ -72,20 +90,31 @@ impl DetectRule {
         }
         copied > 0
     }
+}
+
+impl DetectAction {
+    /// How much of a find is left: more for a greater number.
+    pub(crate) const fn leaves(self) -> u8 {
+        match self {
+            Self::Redact => 0,
+            Self::Mask => 1,
+            Self::Report => 2,
+        }
+    }
 
     /// Appends what replaces the start of a find.
-    fn begin_replacement(&self, out: &mut Vec<u8>) {
-        if self.action == DetectAction::Redact {
+    fn begin_replacement(self, out: &mut Vec<u8>) {
+        if self == Self::Redact {
             out.extend_from_slice(b"[redacted]");
         }
     }
 
     /// Appends what replaces a piece of a find.
-    fn replace_piece(&self, piece: &[u8], out: &mut Vec<u8>) {
-        match self.action {
-            DetectAction::Mask => out.extend(piece.iter().filter(|b| !matches!(b, 0x80..=0xbf)).map(|_| b'*')),
-            DetectAction::Redact => {}
-            DetectAction::Report => out.extend_from_slice(piece),
+    fn replace_piece(self, piece: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Mask => out.extend(piece.iter().filter(|b| !matches!(b, 0x80..=0xbf)).map(|_| b'*')),
+            Self::Redact => {}
+            Self::Report => out.extend_from_slice(piece),
         }
     }
 }
@@ -100,8 +129,8 @@ pub(crate) struct DetectStream {
     pending: Zeroizing<Vec<u8>>,
     /// Offset in `pending` of the first byte that has not left.
     from: usize,
-    /// With `Some`, the last find continues.
-    tail: Option<SecretTail>,
+    /// With `Some`, the last find continues, and this is done about it.
+    tail: Option<(SecretTail, DetectAction)>,
 }
 
 impl DetectStream {
@@ -131,7 +160,7 @@ impl DetectStream {
     /// Treats all finds that begin before `limit`, and appends all bytes before it.
     fn read(&mut self, limit: usize, observer: &mut dyn RewriteObserver, out: &mut Vec<u8>) {
         let Self { detect, rule, pending: held, from, tail: rest } = self;
-        replace_tail(detect, rest, held, from, out);
+        replace_tail(rest, held, from, out);
         let mut search = if rest.is_none() { DetectSearch::new(&detect.detector, held, *from) } else { None };
         while rest.is_none()
             && let Some(search) = &mut search
@@ -139,11 +168,12 @@ impl DetectStream {
         {
             observer.on_treated(*rule);
             out.extend_from_slice(&held[*from..hit.span.start]);
-            detect.begin_replacement(out);
-            detect.replace_piece(&held[hit.span.start..hit.span.end], out);
+            let action = detect.action_for(hit.span.kind);
+            action.begin_replacement(out);
+            action.replace_piece(&held[hit.span.start..hit.span.end], out);
             *from = hit.span.end;
-            *rest = hit.tail;
-            replace_tail(detect, rest, held, from, out);
+            *rest = hit.tail.map(|tail| (tail, action));
+            replace_tail(rest, held, from, out);
             search.skip_to(*from);
         }
         if *from < limit {
@@ -157,10 +187,10 @@ impl DetectStream {
 }
 
 /// Replaces the bytes that continue the last find.
-fn replace_tail(detect: &DetectRule, rest: &mut Option<SecretTail>, held: &[u8], from: &mut usize, out: &mut Vec<u8>) {
-    if let Some(open) = rest {
+fn replace_tail(rest: &mut Option<(SecretTail, DetectAction)>, held: &[u8], from: &mut usize, out: &mut Vec<u8>) {
+    if let Some((open, action)) = rest {
         let (taken, ends) = open.read(&held[*from..]);
-        detect.replace_piece(&held[*from..*from + taken], out);
+        action.replace_piece(&held[*from..*from + taken], out);
         *from += taken;
         if ends {
             *rest = None;

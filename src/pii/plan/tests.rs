@@ -5,7 +5,7 @@ use crate::pii::testing::{RecordingObserver, feed_chunks, path, plan};
 use crate::pii::{Generalization, Rule, TokenClass, Treatment, ValueLocation};
 
 fn rule(place: ValueLocation, treatment: Treatment, class: &str) -> Rule {
-    Rule { location: place, treatment, class: TokenClass::from_name(class), only_type: None }
+    Rule { location: place, treatment, class: TokenClass::from_name(class), only_type: None, category: None }
 }
 
 fn field(field: &str, treatment: Treatment) -> Rule {

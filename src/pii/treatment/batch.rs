@@ -192,6 +192,7 @@ mod tests {
             treatment,
             class: TokenClass::from_name("x"),
             only_type: None,
+            category: None,
         };
         let rules: Vec<_> = treatments.into_iter().map(rule).collect();
         Transformer::compile(&rules, testing::keys("acme", [TokenClass::from_name("x")])).unwrap()

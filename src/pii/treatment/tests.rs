@@ -20,7 +20,7 @@ fn keys(classes: &[&str]) -> Arc<VendorKeys> {
 
 fn transformer(treatment: Treatment) -> Result<Transformer, TreatmentError> {
     let location = ValueLocation::Field(testing::path("$.x"));
-    let rule = Rule { location, treatment, class: TokenClass::from_name("card"), only_type: None };
+    let rule = Rule { location, treatment, class: TokenClass::from_name("card"), only_type: None, category: None };
     Transformer::compile(&[rule], keys(&["card", "email"]))
 }
 
@@ -119,7 +119,13 @@ fn a_rule_that_cannot_be_carried_out_is_refused_when_it_is_compiled() {
     let prefix = transformer(Treatment::Generalize(Generalization::Prefix(0))).err();
     assert_eq!(prefix, Some(TreatmentError::EmptyPrefix { rule: 0 }));
     let location = ValueLocation::Query("q".into());
-    let rule = Rule { location, treatment: Treatment::Hash, class: TokenClass::from_name("other"), only_type: None };
+    let rule = Rule {
+        location,
+        treatment: Treatment::Hash,
+        class: TokenClass::from_name("other"),
+        only_type: None,
+        category: None,
+    };
     let error = Transformer::compile(&[rule], keys(&["card"])).unwrap_err();
     assert_eq!(error.to_string(), "the keys of acme have no class 'other'");
 }

@@ -333,6 +333,7 @@ fn the_fields_of_a_routes_rules_become_treated_paths() {
         treatment: Treatment::Hash,
         class: TokenClass::from_name("x"),
         only_type: None,
+        category: None,
     };
     let treat = vec![rule(ValueLocation::Query("q".into())), rule(ValueLocation::Field(path("$.a")))];
     let rules = Rules { treat, records: Some(path("$[*]")), ..Rules::default() };
