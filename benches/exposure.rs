@@ -64,8 +64,8 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
         direction: Direction::Ingress,
         route: format!("GET /v{at}/customers").into(),
         rules: vec![
-            RuleName { location: "$.email".into(), treatment: TreatmentKind::Tokenize },
-            RuleName { location: "$.ssn".into(), treatment: TreatmentKind::Redact },
+            RuleName { location: "$.email".into(), treatment: TreatmentKind::Tokenize, category: None },
+            RuleName { location: "$.ssn".into(), treatment: TreatmentKind::Redact, category: None },
         ],
         listed: ClearList::default(),
         clear: None,

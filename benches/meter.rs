@@ -166,8 +166,8 @@ fn exposure(c: &mut Criterion<CpuTime>) {
         direction: Direction::Ingress,
         route: "GET /v1/customers".into(),
         rules: vec![
-            RuleName { location: "$..email".into(), treatment: TreatmentKind::Tokenize },
-            RuleName { location: "$..ssn".into(), treatment: TreatmentKind::Redact },
+            RuleName { location: "$..email".into(), treatment: TreatmentKind::Tokenize, category: None },
+            RuleName { location: "$..ssn".into(), treatment: TreatmentKind::Redact, category: None },
         ],
         clear: None,
         listed: ClearList::default(),

@@ -221,7 +221,8 @@ impl PiiTestSummary {
             writeln!(out, "{:>8}  subjects named", self.subjects)?;
         }
         for (rule, count) in plan.rules().iter().zip(&self.treated) {
-            writeln!(out, "{count:>8}  {}  {}", rule.treatment.as_str(), rule.location)?;
+            let category = rule.category.as_ref().map(|category| format!("  {category}")).unwrap_or_default();
+            writeln!(out, "{count:>8}  {}  {}{category}", rule.treatment.as_str(), rule.location)?;
         }
         for (result, count) in plan.reveal_counts().results().filter(|(_, count)| *count > 0) {
             let left = if result == "opened" { "" } else { "left: " };

@@ -53,6 +53,9 @@ pub struct FieldCount {
     pub field: String,
     /// How it was treated.
     pub treatment: String,
+    /// The category of personal data, where one is known; `None` also where an earlier version counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// How many values.
     pub values: u64,
 }
@@ -101,10 +104,18 @@ impl ExposureBucket {
     }
 
     /// Adds values of a field.
-    pub fn add_field(&mut self, field: &str, treatment: &str, values: u64) {
-        match self.fields.iter_mut().find(|line| line.field == field && line.treatment == treatment) {
+    pub fn add_field(&mut self, field: &str, treatment: &str, category: Option<&str>, values: u64) {
+        let same = |line: &&mut FieldCount| {
+            line.field == field && line.treatment == treatment && line.category.as_deref() == category
+        };
+        match self.fields.iter_mut().find(same) {
             Some(line) => line.values += values,
-            None => self.fields.push(FieldCount { field: field.to_owned(), treatment: treatment.to_owned(), values }),
+            None => self.fields.push(FieldCount {
+                field: field.to_owned(),
+                treatment: treatment.to_owned(),
+                category: category.map(str::to_owned),
+                values,
+            }),
         }
     }
 }
@@ -229,8 +240,8 @@ mod tests {
     #[test]
     fn a_bucket_is_read_back_as_it_was_written() {
         let mut bucket = bucket("GET /a", 49, 1, 5..9);
-        bucket.add_field("$.email", "tokenize", 3);
-        bucket.add_field("$.email", "tokenize", 4);
+        bucket.add_field("$.email", "tokenize", None, 3);
+        bucket.add_field("$.email", "tokenize", None, 4);
         assert_eq!(bucket.fields.len(), 1);
         let text = serde_json::to_string(&bucket).unwrap();
         assert!(text.len() < 400, "{text}");

@@ -15,7 +15,7 @@ use super::clear::{self, InClear};
 use super::distinct::LiveSketch;
 use super::{DistinctSketch, ExposureBucket};
 use crate::bounds::{CLEAR_BODIES, CLEAR_EVERY};
-use crate::model::{Direction, Lock as _, Moment, SubjectHash, UnixTime, VendorId};
+use crate::model::{Category, Direction, Lock as _, Moment, SubjectHash, UnixTime, VendorId};
 use crate::pii::{ClearList, ClearPathCounts, RuleName};
 
 /// What left through this gateway since it started.
@@ -210,7 +210,8 @@ impl RouteCells {
         for (rule, cell) in self.profile.rules.iter().zip(&self.values) {
             let values = drain(cell);
             if values > 0 {
-                bucket.add_field(&rule.location, rule.treatment.as_str(), values);
+                let category = rule.category.as_ref().map(Category::as_str);
+                bucket.add_field(&rule.location, rule.treatment.as_str(), category, values);
             }
         }
         let paths = std::mem::replace(&mut *self.in_clear.locked(), clear::paths());
@@ -244,7 +245,7 @@ mod tests {
             route: "GET /v1/customers".into(),
             rules: rules
                 .iter()
-                .map(|field| RuleName { location: (*field).into(), treatment: TreatmentKind::Tokenize })
+                .map(|field| RuleName { location: (*field).into(), treatment: TreatmentKind::Tokenize, category: None })
                 .collect(),
             clear: None,
             listed: ClearList::of(&Rules { clear: vec![FieldPath::parse("$.id").unwrap()], ..Rules::default() }),

@@ -26,9 +26,9 @@ fn bucket(direction: Direction, route: &str, hour: u64, records: u64) -> Exposur
 
 fn customers(hour: u64, subjects: std::ops::Range<u64>) -> ExposureBucket {
     let mut bucket = bucket(Direction::Ingress, "GET /v1/customers", hour, 25_000);
-    bucket.add_field("$.customers[*].email", "tokenize", 25_000);
-    bucket.add_field("$.customers[*].phone", "mask", 24_100);
-    bucket.add_field("$..ssn", "redact", 901);
+    bucket.add_field("$.customers[*].email", "tokenize", Some("user.contact.email"), 25_000);
+    bucket.add_field("$.customers[*].phone", "mask", Some("user.contact.phone_number"), 24_100);
+    bucket.add_field("$..ssn", "redact", None, 901);
     bucket.subjects = SubjectSketch::InHour(seen(subjects));
     bucket
 }
@@ -36,7 +36,7 @@ fn customers(hour: u64, subjects: std::ops::Range<u64>) -> ExposureBucket {
 fn sample() -> ExposureReport {
     let mut events = bucket(Direction::Egress, "POST /v2/events", DAY_START + 1, 12);
     events.clear = Some(vec!["$.event".to_owned(), "$.at".to_owned()]);
-    events.add_field("$..email", "hash", 12);
+    events.add_field("$..email", "hash", Some("user.contact.email"), 12);
     let other = ExposureBucket { vendor: "other".to_owned(), ..customers(DAY_START + 1, 0..10) };
     let early = customers(DAY_START - 1, 50_000..60_000);
     let buckets = [early, other, events, customers(DAY_START, 0..8_000), customers(DAY_START + 5, 4_000..12_000)];
@@ -66,10 +66,10 @@ fn the_json_report_equals_its_golden_file() {
 #[test]
 fn what_left_raw_is_the_first_line_and_a_later_version_s_word_still_prints() {
     let mut raw = bucket(Direction::Ingress, "GET /v1/customers", DAY_START, 10);
-    raw.add_field("$.email", "tokenize", 9);
-    raw.add_field("detect", "report", 1_203);
-    raw.add_field("detect", "mask", 2);
-    raw.add_field("$.age", "blurred", 4);
+    raw.add_field("$.email", "tokenize", None, 9);
+    raw.add_field("detect", "report", None, 1_203);
+    raw.add_field("detect", "mask", None, 2);
+    raw.add_field("$.age", "blurred", None, 4);
     let report = ExposureReport::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),
@@ -138,7 +138,7 @@ fn a_report_of_nothing_says_that_nothing_left() {
 #[test]
 fn a_name_cannot_break_out_of_its_table() {
     let mut evil = bucket(Direction::Ingress, "GET /a|b`c\n# d", DAY_START, 1);
-    evil.add_field("$[\"x`|\n| y\"]", "hash", 1);
+    evil.add_field("$[\"x`|\n| y\"]", "hash", None, 1);
     let report = ExposureReport::of(
         &VendorId::parse("acme-analytics").unwrap(),
         UnixTime::from_secs(0),

@@ -16,4 +16,4 @@ pub use bucket::{ExposureBucket, SubjectSketch, fold_day};
 pub use clear::{ClearCount, InClear};
 pub use counters::{ExposureCounters, ExposureProfile, RouteCounters};
 pub use distinct::{DistinctSketch, STANDARD_ERROR};
-pub use report::{Approximate, ExposureReport, FieldExposure, RouteExposure};
+pub use report::{Approximate, CategoryExposure, ExposureReport, FieldExposure, RouteExposure};

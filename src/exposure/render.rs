@@ -4,8 +4,8 @@
 
 use std::fmt::Write as _;
 
-use super::{Approximate, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure};
-use crate::model::thousands;
+use super::{Approximate, CategoryExposure, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure};
+use crate::model::{Category, thousands};
 
 /// Adds a line to a `String`, which cannot fail.
 macro_rules! line {
@@ -30,6 +30,7 @@ impl ExposureReport {
         for (name, value) in self.totals() {
             line!(out, "  {name:<18}  {value}");
         }
+        text_categories(&mut out, &self.categories);
         for route in &self.routes {
             text_route(&mut out, route);
         }
@@ -49,7 +50,8 @@ impl ExposureReport {
         for (name, value) in self.totals() {
             line!(out, "| {name} | {value} |");
         }
-        out.push_str("\n## Categories of data, route by route\n");
+        markdown_categories(&mut out, &self.categories);
+        out.push_str("\n## Fields, route by route\n");
         for route in &self.routes {
             markdown_route(&mut out, route);
         }
@@ -125,6 +127,33 @@ fn text_route(out: &mut String, route: &RouteExposure) {
     }
     if let Some(in_clear) = &route.in_clear {
         text_clear(out, in_clear);
+    }
+}
+
+fn text_categories(out: &mut String, categories: &[CategoryExposure]) {
+    if categories.is_empty() {
+        return;
+    }
+    line!(out, "\nby category");
+    let width = |of: fn(&CategoryExposure) -> usize| categories.iter().map(of).max().unwrap_or(0);
+    let (category_width, treatment_width) = (width(|line| line.category.len()), width(|line| line.treatment.len()));
+    let values_width = width(|line| thousands(line.values).len());
+    for CategoryExposure { category, treatment, left_as, values } in categories {
+        let values = thousands(*values);
+        line!(out, "  {category:<category_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}");
+    }
+}
+
+fn markdown_categories(out: &mut String, categories: &[CategoryExposure]) {
+    out.push_str("\n## Categories of data (GDPR Article 33(3)(a))\n\n");
+    if categories.is_empty() {
+        out.push_str("No rule and no field in clear tells a category.\n");
+        return;
+    }
+    out.push_str("| category | key | treatment | left as | values |\n| --- | --- | --- | --- | ---: |\n");
+    for CategoryExposure { category, treatment, left_as, values } in categories {
+        let (name, key, values) = (code(Category::name_of(category)), code(category), thousands(*values));
+        line!(out, "| {name} | `{key}` | {} | {left_as} | {values} |", code(treatment));
     }
 }
 

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::bucket::{day_of, hour_of};
 use super::clear::ClearSum;
 use super::{DistinctSketch, ExposureBucket, InClear, STANDARD_ERROR, SubjectSketch};
-use crate::model::{UnixTime, VendorId};
+use crate::model::{Category, FieldPath, UnixTime, VendorId};
 use crate::pii::{DETECT, TreatmentKind};
 
 /// What left to a vendor.
@@ -42,8 +42,24 @@ pub struct ExposureReport {
     pub subjects: Option<Approximate>,
     /// Whether records left on routes that name no people, who are in no number here.
     pub subjects_incomplete: bool,
+    /// Category by category, over all routes; values of which no category is known are in none.
+    #[serde(default)]
+    pub categories: Vec<CategoryExposure>,
     /// Route by route, the most records first.
     pub routes: Vec<RouteExposure>,
+}
+
+/// What left of one category of personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CategoryExposure {
+    /// The key, such as `user.contact.email`.
+    pub category: String,
+    /// How it was treated; `none` for values that were seen to leave in clear.
+    pub treatment: String,
+    /// What the treatment makes of the value for its receiver.
+    pub left_as: Cow<'static, str>,
+    /// Values that left so; of those in clear, the ones in the bodies that were looked at.
+    pub values: u64,
 }
 
 /// A number, and the range in which it lies in 95 of 100 cases.
@@ -92,6 +108,9 @@ pub struct FieldExposure {
     pub field: String,
     /// How it was treated.
     pub treatment: String,
+    /// The category of personal data, where one is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub category: Option<String>,
     /// What the treatment makes of the value for its receiver.
     pub left_as: Cow<'static, str>,
     /// Values that left so.
@@ -144,6 +163,7 @@ impl ExposureReport {
             records: whole.records,
             bytes: whole.bytes,
             subjects: whole.seen.as_ref().map(approximate),
+            categories: by_category(&lines),
             subjects_incomplete: lines.iter().any(|line| line.records > 0 && line.subjects.is_none()),
             routes: lines,
         }
@@ -167,7 +187,7 @@ struct ExposureSum {
     first_ms: u64,
     last_ms: u64,
     seen: Option<DistinctSketch>,
-    fields: BTreeMap<(String, String), u64>,
+    fields: BTreeMap<(String, String, Option<String>), u64>,
     clear: BTreeSet<String>,
     all_clear: bool,
     in_clear: Option<ClearSum>,
@@ -190,7 +210,7 @@ impl ExposureSum {
         }
         self.count(bucket.records, bucket.bytes, bucket.first_ms, bucket.last_ms);
         for line in bucket.fields {
-            *self.fields.entry((line.field, line.treatment)).or_default() += line.values;
+            *self.fields.entry((line.field, line.treatment, line.category)).or_default() += line.values;
         }
         // What could leave in clear at any time could leave: lists are joined, and one hour without a list opens all.
         self.all_clear |= bucket.clear.is_none();
@@ -221,10 +241,11 @@ impl ExposureSum {
     }
 
     fn line(self, direction: String, route: String) -> RouteExposure {
-        let field = |((field, treatment), values): ((String, String), u64)| FieldExposure {
+        let field = |((field, treatment, category), values): ((String, String, Option<String>), u64)| FieldExposure {
             left_as: left_as(&field, &treatment).into(),
             field,
             treatment,
+            category,
             values,
         };
         let mut treated: Vec<_> = self.fields.into_iter().map(field).collect();
@@ -243,6 +264,32 @@ impl ExposureSum {
         }
     }
 }
+
+/// The treated fields and the paths in clear of all routes, by their categories. A path is of the category that its
+/// name leads to.
+fn by_category(routes: &[RouteExposure]) -> Vec<CategoryExposure> {
+    let mut sums: BTreeMap<(String, String, Cow<'static, str>), u64> = BTreeMap::new();
+    for route in routes {
+        for line in &route.treated {
+            if let Some(category) = &line.category {
+                *sums.entry((category.clone(), line.treatment.clone(), line.left_as.clone())).or_default() +=
+                    line.values;
+            }
+        }
+        for line in route.in_clear.iter().flat_map(|in_clear| &in_clear.paths) {
+            let path = FieldPath::parse(&line.path).ok();
+            if let Some(category) = path.as_ref().and_then(Category::of_path) {
+                let key = (category.as_str().to_owned(), "none".to_owned(), IN_CLEAR.into());
+                *sums.entry(key).or_default() += line.values;
+            }
+        }
+    }
+    let line = |((category, treatment, left_as), values)| CategoryExposure { category, treatment, left_as, values };
+    sums.into_iter().map(line).collect()
+}
+
+/// What a value in clear is to its receiver.
+const IN_CLEAR: &str = "IN CLEAR, in the bodies that were looked at";
 
 fn approximate(sketch: &DistinctSketch) -> Approximate {
     let about = sketch.estimate();

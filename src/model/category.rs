@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use super::{FieldPath, PathStep};
+
 /// One key of the taxonomy.
 struct CategoryRow {
     key: &'static str,
@@ -168,6 +170,14 @@ impl Category {
             None => name.strip_suffix(end).is_some_and(|before| before.is_empty() || before.ends_with('_')),
         });
         found.max_by_key(|(_, end)| end.trim_start_matches('=').len()).map(|(row, _)| Self(row.key.into()))
+    }
+
+    /// The category that the names of a field's path lead to: its own, or that of its parent and its own together, as in
+    /// `$.card.number`.
+    pub fn of_path(path: &FieldPath) -> Option<Self> {
+        let mut names = path.steps().iter().rev().filter_map(PathStep::name);
+        let own = names.next()?;
+        Self::of_field(own).or_else(|| Self::of_field(&format!("{}_{own}", names.next()?)))
     }
 
     /// The key.

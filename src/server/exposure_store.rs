@@ -105,7 +105,7 @@ mod tests {
             vendor: vendor.clone(),
             direction: Direction::Ingress,
             route: "GET /a".into(),
-            rules: vec![RuleName { location: "$.email".into(), treatment: TreatmentKind::Tokenize }],
+            rules: vec![RuleName { location: "$.email".into(), treatment: TreatmentKind::Tokenize, category: None }],
             clear: None,
             listed: ClearList::default(),
         };

@@ -58,6 +58,7 @@ mod overload;
 mod parameters;
 mod personal;
 mod pii_test;
+mod residency;
 mod reveal;
 mod revocation;
 mod scheduled_orders;

@@ -2,7 +2,7 @@
 
 use crate::config::nearest::nearest;
 use crate::config::source::Cursor;
-use crate::model::{Category, FieldPath, PathStep};
+use crate::model::{Category, FieldPath};
 use crate::pii::ValueLocation;
 
 /// The purposes of fideslang, each of which stands for those below it too.
@@ -44,13 +44,6 @@ pub(super) fn of_listed(at: &Cursor<'_>, path: &str, key: &str) -> Option<(Field
     Some((path, category))
 }
 
-/// What the names of a field lead to: its own, or that of its parent and its own, as in `$.card.number`.
-pub(super) fn of_path(path: &FieldPath) -> Option<Category> {
-    let mut names = path.steps().iter().rev().filter_map(PathStep::name);
-    let own = names.next()?;
-    Category::of_field(own).or_else(|| Category::of_field(&format!("{}_{own}", names.next()?)))
-}
-
 /// The category of a rule: as written, or that of its class or of the name of the place.
 pub(super) fn of_rule(
     at: &Cursor<'_>,
@@ -62,7 +55,7 @@ pub(super) fn of_rule(
         return parsed(at, text);
     }
     class.and_then(Category::of_field).or_else(|| match place {
-        ValueLocation::Field(path) => of_path(path),
+        ValueLocation::Field(path) => Category::of_path(path),
         ValueLocation::Query(name)
         | ValueLocation::Header(name)
         | ValueLocation::Cookie(name)

@@ -2,7 +2,8 @@
 
 use super::upstreams::Upstreams;
 use super::{
-    callers, category, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams, values,
+    callers, category, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams,
+    values,
 };
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};

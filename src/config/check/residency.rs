@@ -187,7 +187,7 @@ impl Proof<'_> {
     /// A listed field, of which all that no rule treats leaves in clear.
     fn in_clear(&self, at: &Cursor<'_>, path: &FieldPath, rules: &Rules) {
         let listed = rules.categories.iter().find(|(listed, _)| listed == path).map(|(_, category)| category.clone());
-        let Some(category) = listed.unwrap_or_else(|| category::of_path(path)) else { return };
+        let Some(category) = listed.unwrap_or_else(|| Category::of_path(path)) else { return };
         let may = self.verdict(&category);
         let treats = |rule: &Rule| rule.location.field().is_some_and(|treated| covers_all(treated, path));
         if may != MayLeave::Clear && !rules.treat.iter().any(treats) {

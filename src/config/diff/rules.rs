@@ -89,6 +89,11 @@ fn compare_rule(report: &mut WideningReport<'_>, side: &str, old: &Rule, new: &[
         if is_same && rule.treatment.kind().is_keyed() && rule.treatment == old.treatment && rule.class != old.class {
             report.add(format!("{}.class", key()), old.class.as_str(), rule.class.as_str());
         }
+        if rule.location == old.location && old.category.is_some() && rule.category != old.category {
+            let now = rule.category.as_ref().map(ToString::to_string).unwrap_or_default();
+            let was = old.category.as_ref().map(ToString::to_string).unwrap_or_default();
+            report.add(format!("{}.category", key()), was, now);
+        }
         let same_type = rule.only_type.is_none() || rule.only_type == old.only_type;
         if same_type && selects_all(&rule.location, &old.location) {
             return;

@@ -79,6 +79,17 @@ egress:
 const KNOBS: &[(&str, &str, &str)] = &[
     ("vendor", "vendor: acme", "vendor: bravo"),
     ("region", "region: eu", "region: us"),
+    ("purpose", "region: eu", "region: eu\npurpose: [marketing]"),
+    (
+        "request.categories $.a",
+        "request: { pii: [ { field: \"$.a\", as: drop } ] }",
+        "request: { pii: [ { field: \"$.a\", as: drop } ], categories: { \"$.a\": none } }",
+    ),
+    (
+        "request.pii $..email.category",
+        "{ field: \"$..email\", as: hash }",
+        "{ field: \"$..email\", as: hash, category: x.other }",
+    ),
     ("starts", "starts: 2026-02-01", "starts: 2026-01-31"),
     ("ends", "ends: 2026-06-30", "ends: 2026-07-01"),
     ("after_end", "grace: 7d", "grace: 8d"),

@@ -3,6 +3,7 @@
 //! Holds no more of a stream than is needed to recognize a find, and never lets the first bytes of a find leave.
 
 use super::{DetectSearch, Detector, LOOKAHEAD_BYTES, secrets::SecretTail};
+use crate::model::Category;
 use crate::pii::{PiiKind, RewriteObserver, TreatmentKind};
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -60,6 +61,13 @@ impl DetectRule {
             .map(|kind| self.action_for(kind))
             .max_by_key(|action| action.leaves())
             .unwrap_or(DetectAction::Redact)
+    }
+
+    /// The category of all its finds, where it looks for one kind or for kinds of one category.
+    pub(in crate::pii) fn category(&self) -> Option<Category> {
+        let mut all = self.kinds().map(PiiKind::category);
+        let first = all.next()??;
+        all.all(|other| other.as_ref() == Some(&first)).then_some(first)
     }
 
     /// The name of the rule's treatment in metrics and in the exposure report.

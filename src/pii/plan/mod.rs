@@ -22,7 +22,7 @@ use super::rule::{Rules, ValueType};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
 use super::url::{HeadRewriter, HeadRules};
-use crate::model::TreatmentKind;
+use crate::model::{Category, TreatmentKind};
 
 /// The compiled rules of one direction of one route, with the keys of its vendor. Share it by `Arc` between threads.
 pub struct Plan {
@@ -44,6 +44,8 @@ pub struct RuleName {
     pub location: Box<str>,
     /// What it does to a value.
     pub treatment: TreatmentKind,
+    /// The category of personal data that it treats, where it is one.
+    pub category: Option<Category>,
 }
 
 /// The location in the [`RuleName`] of the detectors.
@@ -297,10 +299,22 @@ fn json_spec(rules: &Rules) -> MatcherSpec<'_> {
 }
 
 fn rule_names(rules: &Rules) -> Box<[RuleName]> {
-    let treat = rules.treat.iter().map(|rule| (rule.location.to_string(), rule.treatment.kind()));
-    let reveal = rules.reveal.iter().map(|path| (path.to_string(), TreatmentKind::Reveal));
-    let detect = rules.detect.iter().map(|detectors| (DETECT.to_owned(), detectors.treatment_kind()));
-    treat.chain(reveal).chain(detect).map(|(place, treatment)| RuleName { location: place.into(), treatment }).collect()
+    let treat = rules.treat.iter().map(|rule| RuleName {
+        location: rule.location.to_string().into(),
+        treatment: rule.treatment.kind(),
+        category: rule.category.clone(),
+    });
+    let reveal = rules.reveal.iter().map(|path| RuleName {
+        location: path.to_string().into(),
+        treatment: TreatmentKind::Reveal,
+        category: None,
+    });
+    let detect = rules.detect.iter().map(|detectors| RuleName {
+        location: DETECT.into(),
+        treatment: detectors.treatment_kind(),
+        category: detectors.category(),
+    });
+    treat.chain(reveal).chain(detect).collect()
 }
 
 #[cfg(test)]
