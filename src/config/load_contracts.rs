@@ -7,7 +7,7 @@ use super::contract::Contract;
 use super::fault::ConfigFaults;
 use super::file;
 use super::file::residency::ResidencyConfig;
-use super::load::{ConfigLoader, ContractFile, finish, is_contract};
+use super::load::{ConfigLoader, ContractFile, finish};
 use super::residency::ResidencyPolicy;
 use super::schema::ConfigFileKind;
 use super::source::{Cursor, FaultReport, SourceFile};
@@ -85,5 +85,42 @@ impl ConfigLoader<'_> {
         let context =
             ContractContext { upstreams: None, client_ca: None, listeners: None, callers: None, now: self.now };
         files.iter().map(|file| check::contract(&file.source.root(report), &file.written, &context)).collect()
+    }
+}
+
+pub(super) fn is_contract(path: &Path) -> bool {
+    !is_hidden(path) && ["yaml", "yml"].contains(&extension(path).as_str()) && path.is_file()
+}
+
+fn extension(path: &Path) -> String {
+    path.extension().map(|it| it.to_string_lossy().to_lowercase()).unwrap_or_default()
+}
+
+/// Editors, version control and mounted volumes keep files of their own under names that begin with a dot.
+fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'))
+}
+
+/// Warns of an entry in the contracts' folder that is not read although its author may expect it.
+pub(super) fn warn_of_unread_file(at: &Cursor<'_>, path: &Path) {
+    let shown = path.display();
+    let readme = ["md", "txt"].contains(&extension(path).as_str()) || path.file_stem().is_some_and(|it| it == "README");
+    if is_hidden(path) || readme {
+        return;
+    }
+    if path.is_dir() {
+        let holds =
+            std::fs::read_dir(path).is_ok_and(|mut inner| inner.any(|it| it.is_ok_and(|it| !is_hidden(&it.path()))));
+        if holds {
+            at.warning(
+                format!("{shown} is a folder in the folder, and is not read"),
+                "move its contracts up, or remove it",
+            );
+        }
+    } else {
+        at.warning(
+            format!("{shown} is not read: a contract's file ends in .yaml or .yml"),
+            "rename it, or move it elsewhere",
+        );
     }
 }
