@@ -172,8 +172,8 @@ impl Category {
         found.max_by_key(|(_, end)| end.trim_start_matches('=').len()).map(|(row, _)| Self(row.key.into()))
     }
 
-    /// The category that the names of a field's path lead to: its own, or that of its parent and its own together, as in
-    /// `$.card.number`.
+    /// The category that the names of a field's path lead to: its own name, or that of its parent and its own together,
+    /// as in `$.card.number`.
     pub fn of_path(path: &FieldPath) -> Option<Self> {
         let mut names = path.steps().iter().rev().filter_map(PathStep::name);
         let own = names.next()?;
