@@ -43,7 +43,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] treats personal data; [`parameters`] which parameters and fields a route allows; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
-//! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom |
+//! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom; [`observation`] what calls looked like |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
@@ -79,11 +79,11 @@
 //! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`,
 //!   `telemetry/vendor_metrics.rs` or `telemetry/route_metrics.rs`.
 //! - **An admin call**: the file of its subject in `admin/` (`kills`, `restores`, `revocations`, `status`, `records`,
-//!   `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the same name in
-//!   `server/control/` carries it out; `admin/fake.rs` has a canned answer for tests. The type of the answer is in the
-//!   room that makes it, such as `KillReport` in `kill/answer.rs`. A call that fits none of these files gets a new one,
-//!   which also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles, the OpenAPI
-//!   description and the audit follow from the entry.
+//!   `suggestions`, `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the
+//!   same name in `server/control/` carries it out; `admin/fake.rs` has a canned answer for tests. The type of the
+//!   answer is in the room that makes it, such as `KillReport` in `kill/answer.rs`. A call that fits none of these
+//!   files gets a new one, which also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles,
+//!   the OpenAPI description and the audit follow from the entry.
 //! - **A verb**: its file in `cli/`, with its arguments and its help, and its line in `cli/mod.rs`.
 //! - **A config key**: its field in a file of `config/file/`, with the comment that becomes the schema; its check in
 //!   `config/check/`; its checked value in the `…Settings` type of the room that uses it.
@@ -120,6 +120,7 @@ mod kill;
 mod listener;
 mod meter;
 mod model;
+mod observation;
 mod parameters;
 pub mod pii;
 mod policy;

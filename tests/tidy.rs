@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
     &["pii", "parameters", "http", "store", "telemetry", "audit"],
-    &["identity", "interception", "meter", "kill", "exposure"],
+    &["identity", "interception", "meter", "kill", "exposure", "observation"],
     &["policy", "route", "credentials"],
     &["upstream"],
     &["config"],

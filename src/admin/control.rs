@@ -14,6 +14,7 @@ use super::reveal::RevealControl;
 use super::revocations::RevocationControl;
 use super::shadow::ShadowControl;
 use super::status::StatusControl;
+use super::suggestions::SuggestControl;
 use crate::bounds::SCHEDULED_KILLS_EACH_MAX;
 use crate::config::OperatorRole;
 
@@ -28,6 +29,7 @@ impl<T, F: Future<Output = ControlResult<T>> + Send> ControlFuture<T> for F {}
 /// What operators can have done. Every act is audited under the actor's name, by the implementation.
 pub trait AdminControl:
     StatusControl
+    + SuggestControl
     + RecordControl
     + ShadowControl
     + KillControl

@@ -190,6 +190,7 @@ impl<C: AdminControl> AdminApi<C> {
         let subjects = [
             Self::PROBES,
             Self::STATUS,
+            Self::SUGGESTIONS,
             Self::JOURNEY,
             Self::RECORDS,
             Self::SHADOW,

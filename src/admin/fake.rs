@@ -130,6 +130,13 @@ fn audited(seq: u64) -> Value {
 
 impl AdminControl for FakeControl {}
 
+impl SuggestControl for FakeControl {
+    async fn suggestion(&self, vendor: &VendorId, direction: Option<Direction>) -> ControlResult<ContractSuggestion> {
+        let contract = format!("vendor: {vendor}\nmode: enforce # {direction:?}\n");
+        Ok(ContractSuggestion { vendor: vendor.to_string(), contract })
+    }
+}
+
 impl StatusControl for FakeControl {
     fn vendors(&self) -> Vec<VendorStatus> {
         vec![acme()]

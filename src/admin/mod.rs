@@ -30,6 +30,7 @@ mod serve;
 mod shadow;
 mod spare_descriptors;
 mod status;
+mod suggestions;
 #[cfg(test)]
 mod tests;
 
@@ -55,3 +56,4 @@ pub use reveal::*;
 pub use revocations::*;
 pub use shadow::*;
 pub use status::*;
+pub use suggestions::*;

@@ -84,6 +84,7 @@ fn filled(name: &str) -> (String, &'static str) {
     };
     let query = match name {
         "GET /v1/exposure" => "?vendor=acme&since=1h",
+        "GET /v1/suggestion" => "?vendor=acme&direction=egress",
         "GET /v1/requests" => "?id=0af7651916cd43dd8448eb211c80319c",
         _ => "",
     };

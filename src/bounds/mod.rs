@@ -5,6 +5,7 @@
 mod credentials;
 mod edges;
 mod interception;
+mod observation;
 mod parameters;
 mod reach;
 mod upstreams;
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub use credentials::*;
 pub use edges::*;
 pub use interception::*;
+pub use observation::*;
 pub use parameters::*;
 pub use reach::*;
 pub use upstreams::*;

@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
-use super::loader;
+use super::{loader, suggest};
 use crate::config::{FaultSeverity, Widening, widenings};
 
-/// Compare contracts
+/// Compare contracts, or suggest one
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  vendorgate contract diff main/contracts contracts")]
 pub(super) enum ContractCommand {
     Diff(DiffArgs),
+    Suggest(suggest::SuggestArgs),
 }
 
 /// Say what the contracts NEW let out that the contracts OLD do not
@@ -41,16 +42,8 @@ pub(super) struct DiffArgs {
     md: bool,
 }
 
-impl ContractCommand {
-    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
-        match self {
-            Self::Diff(diff) => diff.run(out),
-        }
-    }
-}
-
 impl DiffArgs {
-    fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
+    pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let load = |path| loader(FaultSeverity::Warning).load_contracts(path).map_err(CliError::Config);
         let found = widenings(&load(&self.old)?, &load(&self.new)?);
         if self.json {

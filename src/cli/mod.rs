@@ -29,6 +29,7 @@ mod scheduled;
 mod schema;
 mod shadow;
 mod status;
+mod suggest;
 mod supervise;
 mod upstream_tables;
 mod why;
@@ -100,7 +101,10 @@ impl CliCommand {
             Self::Demo(demo) => demo.run(out),
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
-            Self::Contract(contract) => contract.run(out),
+            Self::Contract(ContractCommand::Diff(diff)) => diff.run(out),
+            Self::Contract(ContractCommand::Suggest(args)) => {
+                with_gateway(&args.connection, out, async |call| suggest::execute(args, call).await)
+            }
             Self::Pii(pii) => pii.run(out),
             Self::Kill(args) if args.offline => kill::leave_offline_order(args, out),
             Self::Kill(args) => with_gateway(&args.connection, out, async |call| kill::execute(args, call).await),

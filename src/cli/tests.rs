@@ -5,7 +5,7 @@ use clap::Command;
 use super::client::{AdminClient, ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::layout::PrintableWriter;
-use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status, why};
+use super::{audit, drill, exposure, health, kill, restore, reveal, revoke, status, suggest, why};
 use crate::admin::fake::FakeListener;
 use crate::model::{UnixTime, is_printable};
 
@@ -165,6 +165,16 @@ async fn exposure_is_text_markdown_or_json() {
 }
 
 #[tokio::test]
+async fn a_suggested_contract_is_text_or_json() {
+    let listener = FakeListener::start().await;
+    let (ended, said) = check!(listener, "viewer-token", suggest::execute, "acme|--direction|egress");
+    assert_eq!((ended.unwrap(), said.as_str()), (Exit::Yes, "vendor: acme\nmode: enforce # Some(Egress)\n"));
+    let (_, said) = check!(listener, "viewer-token", suggest::execute, "acme|--json");
+    assert!(said.contains("\"vendor\": \"acme\"") && said.contains("# None"), "{said}");
+    listener.stop().await;
+}
+
+#[tokio::test]
 async fn audit_tail_prints_every_entry_without_control_characters() {
     let listener = FakeListener::start().await;
     let (ended, said) = check!(listener, "viewer-token", audit::execute, "--once");
@@ -294,6 +304,7 @@ fn every_verb_has_help_with_an_example_and_refuses_what_it_cannot_use() {
         help::<revoke::RevokeArgs>(),
         help::<status::StatusArgs>(),
         help::<exposure::ExposureArgs>(),
+        help::<suggest::SuggestArgs>(),
         help::<audit::AuditTailArgs>(),
         help::<health::HealthArgs>(),
     ];

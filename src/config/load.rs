@@ -102,21 +102,26 @@ impl ConfigLoader<'_> {
         finish(report, named, main).map(|(path, _)| path)
     }
 
-    /// The trees of the contracts that a main file names. A file that cannot be read is left out, without a report.
-    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, YamlNode)> {
+    /// The files of the contracts that a main file names; none where it cannot be read, without a report.
+    pub(super) fn contract_files(&self, main: &Path) -> Vec<PathBuf> {
         let report = FaultReport::new(self.missing_secrets);
-        let Some(written) = self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report) else {
+        let Some((source, written)) = self.read::<file::MainConfig>(main, ConfigFileKind::Config, &report) else {
             return Vec::new();
         };
-        let (source, written) = written;
         let Some(text) = written.contracts else { return Vec::new() };
-        let paths = contract_paths(&source.root(&report).key("contracts"), &text);
+        let mut paths = contract_paths(&source.root(&report).key("contracts"), &text);
+        paths.truncate(CONTRACTS_MAX);
+        paths
+    }
+
+    /// The trees of the contracts that a main file names. A file that cannot be read is left out, without a report.
+    pub(super) fn contract_trees(&self, main: &Path) -> Vec<(String, YamlNode)> {
         let tree = |path: &PathBuf| {
-            let mut root = tree::parse(&text_of(path, &report, "")?).ok()?;
+            let mut root = tree::parse(&self.contract_text(path)?).ok()?;
             interpolate_tree(&mut root, self.environment);
             Some((path.display().to_string(), root))
         };
-        paths.iter().take(CONTRACTS_MAX).filter_map(tree).collect()
+        self.contract_files(main).iter().filter_map(tree).collect()
     }
 
     fn read_main(&self, path: &Path, report: &FaultReport) -> Option<GatewaySettings> {
@@ -316,7 +321,7 @@ fn check_operators(at: &Cursor<'_>, listeners: &ListenersSettings, operators: Op
     }
 }
 
-fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Option<String> {
+pub(super) fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Option<String> {
     match std::fs::metadata(path) {
         Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
             report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");

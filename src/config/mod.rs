@@ -4,6 +4,7 @@
 
 mod check;
 mod contract;
+mod contract_head;
 mod diff;
 mod environment;
 mod fault;

@@ -22,6 +22,7 @@ use crate::identity::{self, DirectoryError, IdentityState};
 use crate::kill::{DenialBurst, KillSwitch, RouteTag};
 use crate::meter::VendorLedgers;
 use crate::model::{Clock, Direction, FieldPath, Moment, Secret, SubjectKey, TreatmentKind, VendorId};
+use crate::observation::Observations;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::pii::{ClearList, MasterKeys, Plan, PlanError, RevealCounts, Rules, TokenClass, VendorKeys};
 use crate::policy::PolicyChain;
@@ -37,6 +38,8 @@ pub struct GatewayServices {
     pub metrics: Metrics,
     /// The counters of what left.
     pub exposure: Arc<exposure::ExposureCounters>,
+    /// What was seen of the vendors' calls.
+    pub observations: Arc<Observations>,
     /// The keys of issuers, verified tokens, revocations.
     pub authority: IdentityState,
     /// The folder with the salt of each vendor.
@@ -187,6 +190,7 @@ impl VendorBuilder<'_> {
             header: HeaderValue::try_from(id.as_str()).unwrap_or(HeaderValue::from_static("")),
             burst: self.burst(before),
             observe_until: self.observed().map(|observe| observe.until),
+            seen: self.services.observations.vendor(id),
             directions,
         })
     }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use super::body_end::{AbortReason, HttpMessage};
 use super::clear_sample::ClearSample;
 use super::observed_body::{ObservedBody, ObservedPiece};
+use super::seen_body::SeenBody;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::HeadCounts;
 use crate::exposure;
@@ -26,6 +27,8 @@ pub(super) struct BodyPipeline {
     rewriter: Option<(Box<dyn Rewriter>, RecordMeter)>,
     /// What the rules of a contract that observes would do with the body, which passes as it is.
     observed: Option<Box<ObservedBody>>,
+    /// Reads the body for the fields in it, where the contract observes and it is the body's turn.
+    seen: Option<Box<SeenBody>>,
     /// Whether the contract observes, so that a spent budget is only reported.
     observes: bool,
     bytes: Option<ByteMeter>,
@@ -76,6 +79,7 @@ impl BodyPipeline {
             metrics: rules.is_some().then(|| Arc::clone(&route.metrics)),
             rewriter: rules.map(|(rules, rewriter)| (rewriter, record_meter(route, rules, exposure.as_ref(), now))),
             observed: None,
+            seen: None,
             observes: route.observed.is_some(),
             bytes: leaves.then(|| route.ledger.byte_meter(route.terms.ledger_index)),
             counters: BodyCounters::default(),
@@ -106,6 +110,12 @@ impl BodyPipeline {
             }
             Err(error) => self.counters.would_deny.insert(AbortReason::Untreatable(error).denial(message).reason),
         }
+        self
+    }
+
+    /// Has the body read for the fields in it.
+    pub(super) fn with_seen(mut self, seen: Option<Box<SeenBody>>) -> Self {
+        self.seen = seen;
         self
     }
 
@@ -156,6 +166,7 @@ impl BodyPipeline {
                 sample.observe(|scanner, report| scanner.feed(&input, report));
             }
             self.observe(|observed| observed.feed(&input, now));
+            self.seen.iter_mut().for_each(|seen| seen.feed(&input));
             return self.charge(input, None, now);
         }
         let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
@@ -187,6 +198,9 @@ impl BodyPipeline {
         if self.counters.bytes_in > 0 {
             let now = self.now;
             self.observe(|observed| observed.finish(now));
+            if let Some(seen) = self.seen.take() {
+                seen.finish();
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use super::state::Gateway;
 use crate::audit::DeniedRequest;
 use crate::http::{RequestId, RequestIds};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, ReasonSet};
+use crate::observation::SeenRoute;
 use crate::telemetry::{EarlyEnd, ExchangeLine, RouteMetrics, TrafficMetrics};
 
 /// What is known of one exchange, from the head of its request to the last byte of its response.
@@ -47,6 +48,8 @@ pub(super) struct ExchangeRecord {
     cause: Option<Cow<'static, str>>,
     /// What the contract would have denied, where it only observes.
     would_deny: Option<Box<WouldDeny>>,
+    /// The entry that the call counts in, where it is looked at.
+    seen: Option<Box<SeenRoute>>,
     /// Whether a kill has severed the exchange in the middle of its response.
     severed: bool,
     /// Time spent waiting for others: issuers, the upstream, bodies.
@@ -100,6 +103,7 @@ impl ExchangeRecord {
             ended: None,
             cause: None,
             would_deny: None,
+            seen: None,
             severed: false,
             awaited: Duration::ZERO,
             overhead: Duration::ZERO,
@@ -219,6 +223,16 @@ impl ExchangeRecord {
     pub(super) fn set_denial(&mut self, denial: &Denial) {
         self.reason = Some(denial.reason);
         self.cause = Some(denial.detail.clone());
+    }
+
+    /// The call counts in this entry.
+    pub(super) fn set_seen(&mut self, seen: Option<SeenRoute>) {
+        self.seen = seen.map(Box::new);
+    }
+
+    /// The entry that the call counts in, where it is looked at.
+    pub(super) fn seen(&self) -> Option<&SeenRoute> {
+        self.seen.as_deref()
     }
 
     /// The contract would have denied the exchange, or a part of it, if it were enforced.
@@ -345,6 +359,9 @@ impl Drop for ExchangeRecord {
             traffic.leave(took);
         }
         let would_deny = self.report_would_deny(request);
+        if let Some(seen) = &self.seen {
+            seen.ended(self.status, would_deny.iter());
+        }
         self.log(request, would_deny, took);
         self.peer.end_exchange(self.severed, self.started.monotonic_ns.saturating_add(took.as_nanos() as u64));
     }

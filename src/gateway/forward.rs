@@ -21,6 +21,7 @@ use super::credentialed::CredentialedRequest;
 use super::last_good::LastGoodKey;
 use super::observers::{RequestObserver, ResponseObserver};
 use super::request_outcome::RequestBodyOutcome;
+use super::seen_body::SeenBody;
 use super::send::send;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::{HeadCounts, upstream_uri};
@@ -98,6 +99,7 @@ async fn upstream_request(
             }
             None => pipeline,
         };
+        let pipeline = with_seen(pipeline, admitted, true, &head.headers);
         request_body(admitted, body, pipeline, credentialed.as_mut()).await?
     } else {
         GatewayBody::full("")
@@ -218,6 +220,8 @@ fn response_stream(
     };
     let pipeline = if head.status.is_success() { pipeline } else { pipeline.ignoring_shape() };
     let pipeline = if has_body { with_clear_sample(pipeline, &head.headers) } else { pipeline };
+    let is_read = has_body && head.status.is_success();
+    let pipeline = if is_read { with_seen(pipeline, &admitted, false, &head.headers) } else { pipeline };
     let last_byte_apart = record.is_h2() && rules.is_some_and(|rules| rules.counts_records);
     let body = (body.into(), response_rate(&head.headers, route));
     let in_flight = admitted.share_in_flight();
@@ -280,6 +284,13 @@ fn rewriter(
 fn with_clear_sample(pipeline: BodyPipeline, headers: &HeaderMap) -> BodyPipeline {
     let value = |name| single(headers, name).ok().flatten();
     pipeline.with_clear_sample(value(CONTENT_TYPE), value(CONTENT_ENCODING))
+}
+
+/// Has the fields of the body noted, where the call is looked at.
+fn with_seen(pipeline: BodyPipeline, admitted: &Admitted, is_request: bool, headers: &HeaderMap) -> BodyPipeline {
+    let Some(seen) = admitted.record().seen() else { return pipeline };
+    let value = |name| single(headers, name).ok().flatten();
+    pipeline.with_seen(SeenBody::begin(Some(seen), is_request, value(CONTENT_TYPE), value(CONTENT_ENCODING)))
 }
 
 /// The value of a field that describes the body: two of them could describe it in two ways.

@@ -37,6 +37,8 @@ mod request_outcome;
 mod retry;
 mod route_fallback;
 mod rule_matches;
+mod seen;
+mod seen_body;
 mod send;
 mod snapshot;
 mod stack;

@@ -19,6 +19,7 @@ use crate::identity::{Directory, ServiceDirectory};
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
 use crate::meter::{UsageLedger, VendorLedgers};
 use crate::model::{ClientId, Denial, Direction, Reason, TreatmentKind, UnixTime, VendorId};
+use crate::observation::VendorSeen;
 use crate::parameters::ParameterRules;
 use crate::pii::{OnUnexpectedShape, Plan, RevealCounts, VendorKeys};
 use crate::policy::{PolicyChain, RouteTerms};
@@ -63,6 +64,8 @@ pub struct VendorRuntime {
     pub(super) burst: Option<Arc<DenialBurst>>,
     /// With `Some`, this was made to observe until then.
     pub(super) observe_until: Option<UnixTime>,
+    /// What was seen of the vendor's calls, while it observes or refuses them.
+    pub(super) seen: Arc<VendorSeen>,
     pub(super) directions: [DirectionRuntime; Direction::ALL.len()],
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
 use super::control::{GatewayControl, credentials, drill_overdue, upstreams};
-use super::{audit_trail, egress_authority, exposure_store, health_checks, offline_kills};
+use super::{audit_trail, egress_authority, exposure_store, health_checks, observation_store, offline_kills};
 use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
@@ -103,6 +103,10 @@ impl Maintenance {
         }
         if self.looked_ns.is_none_or(|looked| is_due(now.monotonic_ns, looked, LOOK_INTERVAL)) {
             self.looked_ns = Some(now.monotonic_ns);
+            if let Some(ack) = observation_store::save(&control.services.observations, &control.store) {
+                // A failed write is shown by the store's own count of errors.
+                let _ = ack.await;
+            }
             snapshot.vendors().iter().for_each(|vendor| self.check_contract_end(vendor, now.wall));
         }
         // Deleted or folded data cannot be had back, so no single reading of the wall clock decides on it.
@@ -135,9 +139,10 @@ pub(super) async fn write_last(control: &GatewayControl) {
     let snapshot = control.gateway.snapshot.load_full();
     let kept = SavedBudgets::default().save(snapshot.vendors().iter(), &control.store, now);
     let rolled = exposure_store::roll(&control.services.exposure, &control.store, now);
+    let seen = observation_store::save(&control.services.observations, &control.store);
     drop(control.gateway.audit.record(audit_trail::by_gateway(AuditAct::Stopped, "", now.wall)));
     let all = async {
-        for ack in [kept, rolled].into_iter().flatten() {
+        for ack in [kept, rolled, seen].into_iter().flatten() {
             if let Err(error) = ack.await {
                 tracing::error!(%error, "what was used of limits, or what left, is not on disk");
             }

@@ -17,6 +17,7 @@ mod exposure_store;
 mod health_checks;
 mod identity_store;
 mod maintenance;
+mod observation_store;
 mod offline_kills;
 mod pending_audit;
 mod persistent_state;

@@ -17,7 +17,10 @@ use super::control::{GatewayControl, TlsHandles, shadow};
 use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
-use super::{approvers, budgets, carry_over, descriptors, egress_authority, maintenance, offline_kills, reconcile};
+use super::{
+    approvers, budgets, carry_over, descriptors, egress_authority, maintenance, observation_store, offline_kills,
+    reconcile,
+};
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
@@ -173,6 +176,7 @@ impl Server {
             switch: Arc::clone(&switch),
             metrics: metrics.clone(),
             exposure: Arc::new(exposure::ExposureCounters::new(clock.now().wall)),
+            observations: observation_store::load(&store),
             authority,
             salts: SaltFolder::new(config.state.path.join("salts")),
             tls: upstream_tls()?,

@@ -32,6 +32,8 @@ words! {
         Budgets = "budgets",
         /// Exposure by vendor, route, field and hour.
         Exposure = "exposure",
+        /// What was seen of each vendor's calls, by pattern.
+        Observations = "observations",
         /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a
         /// restore.
         Contracts = "contracts",

@@ -126,8 +126,9 @@ fn only_probes_need_no_token() {
     for path in ["/healthz", "/livez", "/readyz", "/readyz?verbose", "/metrics", "/openapi.json"] {
         assert_eq!(crate::support::client::admin(address, "", "GET", path, "").status, 200, "{path}");
     }
-    for path in ["/v1/vendors", "/v1/vendors/acme", "/v1/audit", "/v1/exposure?vendor=acme"] {
-        assert_eq!(crate::support::client::admin(address, "", "GET", path, "").status, 401, "{path}");
+    let calls = ["vendors", "vendors/acme", "audit", "exposure?vendor=acme", "suggestion?vendor=acme"];
+    for path in calls.map(|call| format!("/v1/{call}")) {
+        assert_eq!(crate::support::client::admin(address, "", "GET", &path, "").status, 401, "{path}");
     }
     assert_eq!(crate::support::client::admin(address, &reader(), "GET", "/v1/vendors", "").status, 401);
 }

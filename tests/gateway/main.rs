@@ -17,6 +17,7 @@ mod clients;
 mod command_line;
 mod configs;
 mod contract_diff;
+mod contract_suggest;
 mod contract_terms;
 mod credentials;
 mod deadlines;

@@ -20,6 +20,7 @@ use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
 use super::parameters::check_parameters;
 use super::refusal::{self, Authority};
+use super::seen;
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
 use super::target::{MatchedPath, asks_websocket, authority};
 use super::webhook::VerifiedMessage;
@@ -127,9 +128,26 @@ fn decide_webhook(
     authorize(vendor, (caller, proof.as_ref()), head, &target.path, path, record)
 }
 
+/// Decides on a request of a known vendor, and notes what it looked like where the contract observes, or refuses it.
+fn authorize(
+    vendor: &Arc<VendorRuntime>,
+    (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
+    head: &request::Parts,
+    path: &str,
+    rewritten: Option<&str>,
+    record: &mut ExchangeRecord,
+) -> Result<Grant, AdmissionDenied> {
+    let outcome = decide_for_vendor(vendor, (caller, proof), head, path, rewritten, record);
+    let refused = outcome.as_ref().err().map(|denied| denied.denial.reason);
+    if vendor.observes() || refused.is_some() {
+        seen::note_call(vendor, record, (head, path), caller, refused);
+    }
+    outcome
+}
+
 /// From a known vendor to a permit: the route, the registration, the policies. `path` is the path as routes see it;
 /// `rewritten` is the same where it is not the path of the request as it came.
-fn authorize(
+fn decide_for_vendor(
     vendor: &Arc<VendorRuntime>,
     (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
     head: &request::Parts,

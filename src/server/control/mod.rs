@@ -12,6 +12,7 @@ mod reveal;
 mod revocations;
 pub(super) mod shadow;
 mod status;
+mod suggestions;
 mod unseen;
 pub(super) mod upstreams;
 

@@ -113,6 +113,13 @@ impl TestGateway {
         String::from_utf8(self.lines.0.lock().expect("no panic").clone()).expect("text")
     }
 
+    /// The folder of a gateway that has stopped.
+    pub(crate) fn into_fixture(mut self) -> GatewayFixture {
+        self.begin_drain();
+        let empty = GatewayFixture::new("127.0.0.1:1".parse().expect("an address"));
+        std::mem::replace(&mut self.fixture, empty)
+    }
+
     /// Begins the drain without waiting for it.
     pub(crate) fn begin_drain(&mut self) {
         if let Some(stop) = self.stop.take() {

@@ -1,0 +1,171 @@
+//! Reads a body to report the paths of its values, and which kinds of personal data detectors find in each.
+//!
+//! As [`super::ClearScanner`], it never delays or changes the body, and stops where it cannot read on. Never reports a
+//! value.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use super::body::Engines;
+use super::encoding::{ContentCoding, DecodingRewriter};
+use super::json::MatcherSpec;
+use super::media::MediaType;
+use super::{
+    DetectAction, DetectRule, Detector, RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rules,
+    SelectedValue, Transform,
+};
+
+/// Reports the path of each value of one body, with a bit for each kind found in it; of a body that no engine reads,
+/// the path `$` once.
+pub struct FieldScanner {
+    engine: Option<Box<dyn Rewriter>>,
+    found: Arc<KindFinder>,
+    reported: bool,
+    out: Vec<u8>,
+}
+
+impl FieldScanner {
+    /// A scanner for one body with these header values.
+    pub fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+        let found = Arc::new(KindFinder { detector: Detector::default(), kinds: AtomicU8::new(0) });
+        let engine = engine(content_type, content_encoding, Arc::clone(&found) as Arc<dyn Transform>).ok();
+        Self { engine, found, reported: false, out: Vec::new() }
+    }
+
+    /// Reads the next bytes; `report` receives the path and the kinds of each value.
+    pub fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str, u8)) {
+        if !input.is_empty() && (self.engine.is_some() || !self.reported) {
+            self.run(report, |engine, observer, out| engine.feed(input, observer, out));
+        }
+    }
+
+    /// Takes the end of the body.
+    pub fn finish(&mut self, report: &mut dyn FnMut(&str, u8)) {
+        if self.engine.is_some() {
+            self.run(report, |engine, observer, out| engine.finish(observer, out));
+            self.engine = None;
+            self.reported = true;
+        }
+    }
+
+    fn run(
+        &mut self,
+        report: &mut dyn FnMut(&str, u8),
+        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> Result<(), RewriteError>,
+    ) {
+        let (found, reported) = (&self.found, &mut self.reported);
+        let mut observer = PathObserver(&mut |path| {
+            *reported = true;
+            report(path, found.kinds.swap(0, Ordering::Relaxed));
+        });
+        self.out.clear();
+        let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut observer, &mut self.out));
+        if !matches!(done, Some(Ok(()))) {
+            self.engine = None;
+            if !self.reported {
+                self.reported = true;
+                report("$", 0);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for FieldScanner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FieldScanner").field("reads", &self.engine.is_some()).finish_non_exhaustive()
+    }
+}
+
+fn engine(
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+    transform: Arc<dyn Transform>,
+) -> Result<Box<dyn Rewriter>, RewriteError> {
+    let rules = Rules { detect: Some(DetectRule::new(Detector::default(), DetectAction::Report)), ..Rules::default() };
+    let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
+    let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;
+    let engines = Engines::compile(&rules, &MatcherSpec::of(&rules), transform);
+    let engine = engines.map_err(|_| RewriteError::Opaque { what: "a body" })?.engine_for(&media)?;
+    Ok(match coding {
+        Some(coding) => Box::new(DecodingRewriter::new(coding, engine)),
+        None => engine,
+    })
+}
+
+/// Receives the paths of values, and nothing else.
+struct PathObserver<'a>(&'a mut dyn FnMut(&str));
+
+impl RewriteObserver for PathObserver<'_> {
+    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
+        Ok(())
+    }
+
+    fn on_treated(&mut self, _rule: usize) {}
+
+    fn on_subject(&mut self, _value: &[u8]) {}
+
+    fn wants_clear_paths(&self) -> bool {
+        true
+    }
+
+    fn on_clear_path(&mut self, path: &str) {
+        (self.0)(path);
+    }
+}
+
+/// Notes the kinds in the value that is read, and changes nothing.
+struct KindFinder {
+    detector: Detector,
+    kinds: AtomicU8,
+}
+
+impl Transform for KindFinder {
+    fn drops_member(&self, _rule: usize) -> bool {
+        false
+    }
+
+    fn transform(
+        &self,
+        _rule: usize,
+        value: SelectedValue<'_>,
+        _out: &mut Vec<u8>,
+    ) -> Result<Replacement, RewriteError> {
+        let mut kinds = 0;
+        self.detector.scan(value.text, |span| kinds |= 1 << span.kind as u8);
+        self.kinds.store(kinds, Ordering::Relaxed);
+        Ok(Replacement::Unchanged { counted: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pii::PiiKind;
+
+    fn reported(content_type: &str, body: &str) -> Vec<(String, u8)> {
+        let mut all = Vec::new();
+        let mut scanner = FieldScanner::new(Some(content_type), None);
+        let mut report = |path: &str, kinds| all.push((path.to_owned(), kinds));
+        body.as_bytes().chunks(3).for_each(|piece| scanner.feed(piece, &mut report));
+        scanner.finish(&mut report);
+        all.sort_unstable();
+        all
+    }
+
+    #[test]
+    fn each_path_has_the_kinds_of_its_own_values() {
+        let (email, card) = (1 << PiiKind::Email as u8, 1 << PiiKind::Card as u8);
+        let json = r#"{"a":"x","b":{"mail":"ann@example.com"},"c":[4111111111111111,true],"d":null}"#;
+        let expected = [("$.a", 0), ("$.b.mail", email), ("$.c[*]", 0), ("$.c[*]", card)];
+        assert_eq!(reported("application/json", json), expected.map(|(path, kinds)| (path.to_owned(), kinds)));
+        assert_eq!(
+            reported("text/csv", "id,mail\n1,ann@example.com\n"),
+            [("$[*].id".to_owned(), 0), ("$[*].mail".to_owned(), email)]
+        );
+        assert_eq!(
+            reported("application/x-www-form-urlencoded", "a=1&mail=ann%40example.com"),
+            [("$.a".to_owned(), 0), ("$.mail".to_owned(), email)]
+        );
+        assert_eq!(reported("image/png", "x"), [("$".to_owned(), 0)]);
+    }
+}
