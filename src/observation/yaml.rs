@@ -222,7 +222,7 @@ fn counts(reasons: &BTreeMap<String, u64>) -> String {
 fn callers(route: &RouteSeen) -> String {
     match route.callers.len() {
         0 => String::new(),
-        1 => format!(", by {}", route.callers.keys().next().map(|name| quoted(name)).unwrap_or_default()),
+        1 => format!(", by {}", route.callers.keys().next().map(quoted).unwrap_or_default()),
         more => format!(", by {more} callers"),
     }
 }
