@@ -11,8 +11,8 @@ pub const OBSERVED_SEGMENTS_MAX: usize = 16;
 pub const OBSERVED_NAMES_MAX: usize = 32;
 /// Most fields that are kept of the bodies of one message of a pattern.
 pub const OBSERVED_FIELDS_MAX: usize = 64;
-/// Bodies of a pattern that are looked at, and after those every one of this number: as [`super::CLEAR_BODIES`], but not by
-/// the hour, since the names of fields change with releases.
+/// Bodies of a pattern that are looked at, and after those every one of this number: as [`super::CLEAR_BODIES`], but not
+/// by the hour, since the names of fields change with releases.
 pub const OBSERVED_BODIES: u64 = 50;
 /// See [`OBSERVED_BODIES`].
 pub const OBSERVED_BODY_EVERY: u64 = 64;

@@ -1,8 +1,8 @@
 //! From a path to its pattern: what looks like data becomes a capture.
 //!
 //! What follows a plural, a word for a person or a word for a look-up is taken for a value, unless it is a word that
-//! APIs use for an action. A value that stands elsewhere and looks like a word of an API cannot be told from one, and is
-//! kept until the table of patterns has seen that there are many.
+//! APIs use for an action. A value that stands elsewhere and looks like a word of an API cannot be told from one, and
+//! is kept until the table of patterns has seen that there are many.
 
 use crate::bounds::OBSERVED_SEGMENTS_MAX;
 
