@@ -266,24 +266,6 @@ pub const EXPOSURE_RETENTION: Duration = Duration::from_secs(400 * 86_400);
 pub const EXPOSURE_ROLL_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long a day's sketches are joined.
 pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
-/// Bodies of a route that are sampled for fields in clear at the start of each hour: a rare field needs many.
-pub const CLEAR_BODIES: u64 = 100;
-/// After those, every body of this number is sampled: sampling one costs a few times as much as treating it.
-pub const CLEAR_EVERY: u64 = 256;
-/// Most different names of one container among the paths in clear of a route: a container with more is a map by id.
-pub const CLEAR_NAMES_MAX: usize = 100;
-/// Most different steps of all paths in clear of a route in an hour, at some 80 bytes each.
-pub const CLEAR_PLACES_MAX: usize = 400;
-/// The same two for `pii test`, which a person waits for.
-pub const CLEAR_TRIAL_NAMES_MAX: usize = 1_000;
-/// See [`CLEAR_TRIAL_NAMES_MAX`].
-pub const CLEAR_TRIAL_PLACES_MAX: usize = 20_000;
-/// Longest name in a path in clear: longer ones are data.
-pub const CLEAR_NAME_BYTES_MAX: usize = 64;
-/// Most steps of a path in clear, as of a path in a contract: a deeper value is reported under the path above it.
-pub const CLEAR_STEPS_MAX: usize = 32;
-/// Most paths of one `clear:` list.
-pub const CLEAR_LISTED_MAX: usize = 1_000;
 
 // upstream
 
