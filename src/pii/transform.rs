@@ -13,7 +13,7 @@ pub trait Transform: Send + Sync {
     /// Appends to `out` the text that takes the value's place: unquoted and unescaped, since that is the engine's task.
     ///
     /// # Errors
-    /// [`RewriteError::Untreatable`]; the raw value must then not leave.
+    /// [`crate::pii::RewriteError::Untreatable`]; the raw value must then not leave.
     fn transform(&self, rule: usize, value: SelectedValue<'_>, out: &mut Vec<u8>) -> RewriteResult<Replacement>;
 
     /// Begins the treatment of a value that comes piece by piece, with the same result as [`Transform::transform`] of

@@ -7,7 +7,8 @@ use super::{RewriteResult, bad_percent, not_utf8};
 /// Decodes a name or a value: `+` is a space.
 ///
 /// # Errors
-/// [`RewriteError::Malformed`] on a bad percent, NUL, or text that is not UTF-8; `base` is the offset of `raw`.
+/// [`crate::pii::RewriteError::Malformed`] on a bad percent, NUL, or text that is not UTF-8; `base` is the offset of
+/// `raw`.
 pub(in crate::pii) fn decode<'a>(raw: &[u8], base: u64, text: &'a mut Vec<u8>) -> RewriteResult<&'a str> {
     decode_with(b' ', raw, base, text)
 }

@@ -68,7 +68,7 @@ impl QueryChecker {
     /// Checks one query.
     ///
     /// # Errors
-    /// [`RewriteError::GraphqlQuery`] when the text is no query, or would go around a rule.
+    /// [`crate::pii::RewriteError::GraphqlQuery`] when the text is no query, or would go around a rule.
     pub(in crate::pii) fn check(&self, query: &str) -> RewriteResult {
         let document = document::parse(query)?;
         self.check_literals(&document)?;

@@ -109,7 +109,7 @@ impl Plan {
     /// a content coding, and with the content type that [`Plan::content_type`] gives.
     ///
     /// # Errors
-    /// [`RewriteError::Opaque`] when the rules must read the body and no engine can.
+    /// [`crate::pii::RewriteError::Opaque`] when the rules must read the body and no engine can.
     pub fn body_rewriter(
         &self,
         content_type: Option<&str>,
@@ -135,8 +135,8 @@ impl Plan {
     /// query may be in the body instead.
     ///
     /// # Errors
-    /// [`RewriteError`] when the query would return values that the rules of its answer do not select, cannot be
-    /// checked, or is missing.
+    /// [`crate::pii::RewriteError`] when the query would return values that the rules of its answer do not select,
+    /// cannot be checked, or is missing.
     pub fn check_graphql_query(&self, query: Option<&str>, has_body: bool) -> RewriteResult {
         let Some(checker) = &self.graphql else { return Ok(()) };
         let mut pairs = Vec::new();
