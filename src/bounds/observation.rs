@@ -27,6 +27,8 @@ pub const OBSERVED_SIBLINGS_MAX: usize = 20;
 pub const OBSERVED_SEGMENTS_MAX: usize = 16;
 /// Most names of one kind that are kept of a pattern: parameters, header fields, callers, scopes.
 pub const OBSERVED_NAMES_MAX: usize = 32;
+/// Longest path of a field that is kept: a deeper one is data, or is meant to fill the memory.
+pub const OBSERVED_PATH_BYTES_MAX: usize = 256;
 /// Most fields that are kept of the bodies of one message of a pattern.
 pub const OBSERVED_FIELDS_MAX: usize = 64;
 /// Bodies of a pattern that are looked at, and after those every one of [`OBSERVED_BODY_EVERY`]: as [`CLEAR_BODIES`],

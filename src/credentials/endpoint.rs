@@ -23,8 +23,8 @@ use super::keeper::FetchFailure;
 use super::secret::HeldSecret;
 use super::settings::{ClientAuthentication, OAuthSettings};
 use crate::bounds::{
-    ACCESS_TOKEN_BYTES_MAX, CREDENTIAL_ANSWER_BYTES_MAX, TOKEN_END_MARGIN_MAX, TOKEN_LIFETIME_MAX,
-    TOKEN_LIFETIME_UNSTATED, TOKEN_RENEWAL_AHEAD_MAX,
+    ACCESS_TOKEN_BYTES_MAX, CREDENTIAL_ANSWER_BYTES_MAX, CREDENTIAL_RETRY_MIN, TOKEN_END_MARGIN_MAX,
+    TOKEN_LIFETIME_MAX, TOKEN_LIFETIME_UNSTATED, TOKEN_RENEWAL_AHEAD_MAX,
 };
 use crate::http::{ClientOptions, Destination, HttpClient};
 use crate::model::{Moment, Secret, with_causes};
@@ -264,7 +264,8 @@ impl IssuedToken {
     pub(super) fn schedule(&self) -> (Option<Duration>, Duration) {
         let Some(lifetime) = self.lifetime else { return (None, TOKEN_LIFETIME_UNSTATED) };
         let lifetime = lifetime.min(TOKEN_LIFETIME_MAX);
-        let renew_after = lifetime - (lifetime / 5).min(TOKEN_RENEWAL_AHEAD_MAX);
+        // A server that issues tokens of no time at all is not asked without a pause.
+        let renew_after = (lifetime - (lifetime / 5).min(TOKEN_RENEWAL_AHEAD_MAX)).max(CREDENTIAL_RETRY_MIN);
         (Some(lifetime - (lifetime / 10).min(TOKEN_END_MARGIN_MAX)), renew_after)
     }
 }

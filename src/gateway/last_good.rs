@@ -95,7 +95,7 @@ impl LastGoodStore {
     ) -> Option<(Arc<StaticAnswer>, Duration)> {
         let kept = self.0.get(key)?;
         let since = Duration::from_nanos(now.monotonic_ns.saturating_sub(kept.at_ns));
-        (since <= most).then(|| (kept.answer, kept.age + since))
+        (since <= most).then(|| (kept.answer, kept.age.saturating_add(since)))
     }
 }
 
@@ -167,7 +167,8 @@ impl AnswerToKeep {
         if status != StatusCode::OK || is_private || varies_beyond_the_key(headers) {
             return None;
         }
-        let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.parse().ok()).unwrap_or(0);
+        // RFC 9111 section 1.2.2: a number of seconds has 31 bits.
+        let age = headers.get(AGE).and_then(|age| age.to_str().ok()?.parse::<u64>().ok()).unwrap_or(0).min(1 << 31);
         let mut headers = headers.clone();
         for name in OF_THE_EXCHANGE {
             headers.remove(name);

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::OBSERVED_FIELDS_MAX;
+use crate::bounds::{OBSERVED_FIELDS_MAX, OBSERVED_PATH_BYTES_MAX};
 use crate::model::FieldPath;
 use crate::pii::PiiKind;
 
@@ -27,7 +27,9 @@ impl SeenFields {
 
     /// A value was seen at a path, with these kinds.
     pub fn add(&mut self, path: &str, kinds: u8, values: u64) {
-        if let Some((count, found)) = self.fields.get_mut(path) {
+        if path.len() > OBSERVED_PATH_BYTES_MAX {
+            self.more = true;
+        } else if let Some((count, found)) = self.fields.get_mut(path) {
             (*count, *found) = (*count + values, *found | kinds);
         } else if self.fields.len() < OBSERVED_FIELDS_MAX {
             self.fields.insert(path.to_owned(), (values, kinds));

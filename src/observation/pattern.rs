@@ -83,7 +83,8 @@ fn is_word(segment: &str) -> bool {
 
 fn names_a_member(before: &str, segment: &str) -> bool {
     let is = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    let is_plural = before.len() > 3 && before.ends_with('s') && !before.ends_with("ss");
+    let lower = before.to_ascii_lowercase();
+    let is_plural = lower.len() > 3 && lower.ends_with('s') && !lower.ends_with("ss");
     (is_plural || is(&PERSONS, before)) && !is(&ACTIONS, segment)
 }
 
@@ -98,6 +99,7 @@ mod tests {
             ("/v1/customers", "/v1/customers"),
             ("/v1/customers/17", "/v1/customers/{id}"),
             ("/v1/customers/ann", "/v1/customers/{id}"),
+            ("/V1/CUSTOMERS/SMITH", "/V1/CUSTOMERS/{id}"),
             ("/v1/customers/search", "/v1/customers/search"),
             ("/v1/customers/17/orders/a1b2c3d4e5", "/v1/customers/{id}/orders/{id2}"),
             ("/v1/user/ann", "/v1/user/{id}"),

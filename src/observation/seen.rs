@@ -233,7 +233,8 @@ impl RouteSeen {
             upstream.clone_into(&mut self.upstream);
         }
         let names = call.query.into_iter().flat_map(|query| query.split('&'));
-        let names = names.map(|pair| pair.split('=').next().unwrap_or_default());
+        // What has no value may be one itself.
+        let names = names.filter_map(|pair| pair.split_once('=')).map(|(name, _)| name);
         names.filter(|name| is_name(name)).for_each(|name| count(&mut self.query, name, 1));
         let own = call.headers.iter().filter(|name| is_name(name) && !is_common(name));
         own.for_each(|name| count(&mut self.headers, name, 1));

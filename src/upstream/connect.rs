@@ -180,7 +180,9 @@ impl UpstreamConnector {
     }
 
     fn ends_here(&self, stream: &TcpStream, to: SocketAddr) -> bool {
-        stream.local_addr().is_ok_and(|from| self.own.are_reached(from, to))
+        // An unspecified address is connected to as a loopback one.
+        let reached = stream.peer_addr().unwrap_or(to);
+        stream.local_addr().is_ok_and(|from| self.own.are_reached(from, reached))
     }
 
     async fn addresses(&self) -> Result<Vec<SocketAddr>, ConnectError> {
@@ -259,7 +261,7 @@ mod tests {
         for address in
             ["169.254.169.254:80", "[::ffff:169.254.169.254]:80", "[fd00:ec2::254]:80", "[64:ff9b::a9fe:a9fe]:80"]
         {
-            for allowed in ["169.254.0.0/16", "fd00::/8", "0.0.0.0/1"] {
+            for allowed in ["169.254.0.0/16", "fd00::/8", "0.0.0.0/1", "64:ff9b::/96", "::/0"] {
                 let connector = connector(allowed, vec![vec![address.parse().expect("an address")]]);
                 let outcome = connector.connect_in_clear().await;
                 assert!(matches!(outcome, Err(ConnectError::Forbidden)), "{address} {allowed}: {outcome:?}");

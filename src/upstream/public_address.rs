@@ -40,9 +40,21 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
 pub(super) fn is_metadata(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => {
-            matches!(v4.octets(), [169, 254, 169, 254] | [169, 254, 170, 2] | [100, 100, 100, 200] | [168, 63, 129, 16])
+            let octets = v4.octets();
+            matches!(octets, [169, 254, 169, 254] | [169, 254, 170, 2 | 23] | [100, 100, 100, 200] | [168, 63, 129, 16])
         }
-        IpAddr::V6(v6) => v6.segments() == [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254],
+        IpAddr::V6(v6) => {
+            let segments = v6.segments();
+            let [_, second, third, .., seventh, eighth] = segments;
+            let leads_to = |high: u16, low: u16| {
+                let ([a, b], [c, d]) = (high.to_be_bytes(), low.to_be_bytes());
+                is_metadata(Ipv4Addr::new(a, b, c, d).into())
+            };
+            // NAT64 and ISATAP have an IPv4 address at the end, 6to4 after its first segment.
+            matches!(segments, [0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254 | 0x23])
+                || leads_to(seventh, eighth)
+                || leads_to(second, third)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::category;
 use super::clear::covers_all;
 use crate::config::contract::{Contract, ContractRoute, ContractRoutes};
 use crate::config::file::residency::{CategoryRegionsConfig, ResidencyConfig};
+use crate::config::reach::TunnelMode;
 use crate::config::residency::{CategoryRegions, MayLeave, ResidencyPolicy};
 use crate::config::source::Cursor;
 use crate::model::{Category, Direction, FieldPath, UnixTime, VendorId};
@@ -72,11 +73,15 @@ pub(in crate::config) fn prove(at: &Cursor<'_>, contract: &mut Contract, policy:
         return;
     }
     let proof = Proof { policy, vendor: &contract.vendor, region: &contract.region };
-    if contract.observes(now).is_some()
-        && let Some((kind, may)) = proof.detected().into_iter().next()
-    {
-        let wrong = format!("lets everything leave as it is, and {}", proof.said(&kind_category(kind), may));
-        at.key("mode").fault(wrong, "write mode: enforce");
+    if let Some((category, may)) = proof.restricted() {
+        let said = proof.said(&category, may);
+        if contract.observes(now).is_some() {
+            at.key("mode").fault(format!("lets everything leave as it is, and {said}"), "write mode: enforce");
+        }
+        if contract.reach.tunnel == TunnelMode::Opaque {
+            let wrong = format!("passes bytes that nothing reads, and {said}");
+            at.key("egress").key("tunnel").fault(wrong, "write intercept or refuse");
+        }
     }
     let ingress = proof.routes(&at.key("ingress"), Direction::Ingress, &contract.ingress);
     let egress = proof.routes(&at.key("egress").key("routes"), Direction::Egress, &contract.egress);
@@ -107,6 +112,17 @@ impl Proof<'_> {
         format!("{category} {form} to {} in {} ({})", self.vendor, self.region, self.policy.file)
     }
 
+    /// A category that may not leave as it is, whether or not a detector finds it.
+    fn restricted(&self) -> Option<(Category, MayLeave)> {
+        let own = self.policy.vendors.get(self.vendor).into_iter().flat_map(BTreeMap::keys);
+        let detected = PiiKind::ALL.into_iter().map(kind_category);
+        let all = detected.chain([Category::personal_data()]);
+        let all = all.chain(self.policy.categories.keys().chain(own).cloned());
+        all.map(|category| (self.verdict(&category), category))
+            .find(|(may, _)| *may != MayLeave::Clear)
+            .map(|(may, category)| (category, may))
+    }
+
     /// The kinds that detectors find and that may not leave as they are.
     fn detected(&self) -> Vec<(PiiKind, MayLeave)> {
         let judged = PiiKind::ALL.into_iter().map(|kind| (kind, self.verdict(&kind_category(kind))));
@@ -126,8 +142,12 @@ impl Proof<'_> {
                 self.captures(&at.key("route"), &captures, rules);
             }
             self.message(&at.key(message), rules);
-            if self.policy.detects {
-                self.detectors(&at, message, route.websocket, rules);
+            let unread = (route.websocket && !rules.reads_body()).then(|| self.restricted()).flatten();
+            if let Some((category, may)) = unread {
+                let wrong = format!("passes messages that nothing reads, and {}", self.said(&category, may));
+                at.key("websocket").fault(wrong, format!("write {{ messages: text }} and rules under {message}"));
+            } else if self.policy.detects {
+                self.detectors(rules);
             }
         }
         routes
@@ -212,12 +232,9 @@ impl Proof<'_> {
     }
 
     /// Adds the kinds that may not leave in clear to the detectors of a message.
-    fn detectors(&self, at: &Cursor<'_>, message: &str, websocket: bool, rules: &mut Rules) {
+    fn detectors(&self, rules: &mut Rules) {
         let detected = self.detected();
-        let Some((kind, may)) = detected.first().copied() else { return };
-        if websocket && !rules.reads_body() {
-            let wrong = format!("passes messages that nothing reads, and {}", self.said(&kind_category(kind), may));
-            at.key("websocket").fault(wrong, format!("write {{ messages: text }} and rules under {message}"));
+        if detected.is_empty() {
             return;
         }
         let mut detect =
