@@ -12,6 +12,7 @@ use super::error::{CliError, Exit};
 use super::supervise::run_child;
 use super::{ConfigFile, loader};
 use crate::config::{FaultSeverity, GatewaySettings};
+use crate::model::hex;
 
 /// Tell a service to call through the gateway
 #[derive(Debug, Subcommand)]
@@ -182,7 +183,7 @@ impl PrivateFolder {
     fn new() -> std::io::Result<Self> {
         let mut bytes = [0; 12];
         aws_lc_rs::rand::fill(&mut bytes).map_err(|_| std::io::Error::other("no randomness"))?;
-        let name = bytes.iter().fold("vendorgate-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        let name = format!("vendorgate-{}", hex(&bytes));
         let path = std::env::temp_dir().join(name);
         let mut builder = std::fs::DirBuilder::new();
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);

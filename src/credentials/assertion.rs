@@ -1,14 +1,12 @@
 //! Client assertions: a short-lived token by which a token endpoint knows us without a shared secret (RFC 7523).
 
-use std::fmt::Write as _;
-
 use serde_json::json;
 
 use super::keeper::FetchFailure;
 use super::settings::AssertionSettings;
 use crate::bounds::ASSERTION_LIFETIME;
 use crate::identity::SigningKey;
-use crate::model::{Algorithm, Moment, Secret};
+use crate::model::{Algorithm, Moment, Secret, hex};
 
 /// Signs an assertion of `client_id` for an audience, with the private key in this PEM text.
 pub(super) fn sign(
@@ -52,7 +50,5 @@ pub fn inspect_private_key(pem: &[u8], algorithm: Algorithm) -> Result<Option<St
 fn random_id() -> Option<String> {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    let mut text = String::with_capacity(32);
-    bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}")).ok()?;
-    Some(text)
+    Some(hex(&bytes))
 }

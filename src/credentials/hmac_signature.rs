@@ -10,7 +10,7 @@ use super::error::CredentialError;
 use super::request_template::SignedRequest;
 use super::settings::HmacSettings;
 use crate::identity::{SignatureEncoding, TimestampFormat, WebhookProof};
-use crate::model::{Secret, UnixTime};
+use crate::model::{Secret, UnixTime, hex};
 
 /// Signs a request: sets the headers of the time, of the key's id and of the signature.
 pub(super) fn sign(
@@ -45,7 +45,7 @@ pub(super) fn sign(
     };
     drop(parts);
     let text = match settings.encoding {
-        SignatureEncoding::HexOrBase64 | SignatureEncoding::Hex => bytes.iter().map(|b| format!("{b:02x}")).collect(),
+        SignatureEncoding::HexOrBase64 | SignatureEncoding::Hex => hex(&bytes),
         SignatureEncoding::Base64 => STANDARD.encode(&bytes),
         SignatureEncoding::Base64Url => URL_SAFE_NO_PAD.encode(&bytes),
     };

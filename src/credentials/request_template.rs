@@ -4,12 +4,13 @@
 //! after treatment, and with the path and query that are sent.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use http::{HeaderMap, Method, Uri};
 use sha2::{Digest as _, Sha256};
 
 use crate::bounds::WEBHOOK_TEMPLATE_PARTS_MAX;
+use crate::identity::split_template;
+use crate::model::hex;
 
 /// What is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +56,7 @@ impl RequestTemplate {
     /// # Errors
     /// A text for the operator, which names what is not a part.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (mut parts, mut rest) = (Vec::new(), text);
-        while let Some(start) = rest.find(['{', '}']) {
-            let (before, from) = rest.split_at(start);
-            let inner = from.strip_prefix('{').and_then(|from| from.split_once('}'));
-            let (name, after) = inner.ok_or("has a brace without its other")?;
-            if !before.is_empty() {
-                parts.push(RequestPart::Text(before.to_owned()));
-            }
-            parts.push(RequestPart::parse(name).ok_or_else(|| format!("has a part {{{name}}} that is none"))?);
-            rest = after;
-        }
-        if !rest.is_empty() {
-            parts.push(RequestPart::Text(rest.to_owned()));
-        }
+        let parts = split_template(text, RequestPart::Text, RequestPart::parse)?;
         match parts.len() {
             0 => Err("signs nothing".to_owned()),
             count if count > WEBHOOK_TEMPLATE_PARTS_MAX => {
@@ -126,13 +114,7 @@ impl RequestPart {
                 Cow::Borrowed(target.as_bytes())
             }
             Self::Body => Cow::Borrowed(request.body),
-            Self::BodySha256 => {
-                let mut text = String::with_capacity(64);
-                for byte in Sha256::digest(request.body) {
-                    let _ = write!(text, "{byte:02x}");
-                }
-                Cow::Owned(text.into_bytes())
-            }
+            Self::BodySha256 => Cow::Owned(hex(&Sha256::digest(request.body)).into_bytes()),
             Self::Header(name) => Cow::Borrowed(header(name)),
         }
     }

@@ -73,7 +73,7 @@ pub use webhook::{
     AcceptedWebhook, HandshakeReply, HeaderPart, PendingWebhook, SecretFingerprint, SignatureEncoding,
     SignatureTemplate, TemplatePart, TimestampFormat, WEBHOOK_CLIENT, WebhookHandshake, WebhookOutcome, WebhookPreset,
     WebhookProof, WebhookRecipe, WebhookRequest, WebhookSecretEncoding, WebhookSettings, WebhookVerifier,
-    inspect_secret,
+    inspect_secret, split_template,
 };
 /// What fuzz targets call.
 #[cfg(feature = "internals")]

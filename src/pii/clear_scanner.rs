@@ -9,8 +9,7 @@ use super::encoding::{ContentCoding, DecodingRewriter};
 use super::json::MatcherSpec;
 use super::media::MediaType;
 use super::{
-    RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, RewriteResult, Rewriter, Rules, SelectedValue,
-    Transform,
+    RecordBudgetSpent, Replacement, RewriteObserver, RewriteResult, Rewriter, Rules, SelectedValue, Transform,
 };
 
 /// The engines for an empty list of rules.
@@ -34,7 +33,7 @@ impl ClearScanner {
     /// A scanner for one body with these header values.
     pub(crate) fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         Self {
-            engine: unruled_engine(content_type, content_encoding).ok(),
+            engine: ENGINES.as_ref().and_then(|engines| engine_for(engines, content_type, content_encoding).ok()),
             has_input: false,
             reported: false,
             out: Vec::new(),
@@ -78,10 +77,14 @@ impl ClearScanner {
     }
 }
 
-fn unruled_engine(content_type: Option<&str>, content_encoding: Option<&str>) -> RewriteResult<Box<dyn Rewriter>> {
+/// The engine of a body with these header values, which also decodes it.
+pub(super) fn engine_for(
+    engines: &Engines,
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+) -> RewriteResult<Box<dyn Rewriter>> {
     let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
     let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;
-    let engines = ENGINES.as_ref().ok_or(RewriteError::Opaque { what: "a body" })?;
     let engine = engines.engine_for(&media)?;
     Ok(match coding {
         Some(coding) => Box::new(DecodingRewriter::new(coding, engine)),
@@ -90,7 +93,7 @@ fn unruled_engine(content_type: Option<&str>, content_encoding: Option<&str>) ->
 }
 
 /// Receives the paths of values in clear, and nothing else.
-struct ClearPathObserver<'a>(&'a mut dyn FnMut(&str));
+pub(super) struct ClearPathObserver<'a>(pub(super) &'a mut dyn FnMut(&str));
 
 impl RewriteObserver for ClearPathObserver<'_> {
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {

@@ -7,12 +7,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::body::Engines;
-use super::encoding::{ContentCoding, DecodingRewriter};
+use super::clear_scanner::{ClearPathObserver, engine_for};
 use super::json::MatcherSpec;
-use super::media::MediaType;
 use super::{
-    DetectAction, DetectRule, Detector, RecordBudgetSpent, Replacement, RewriteError, RewriteObserver, Rewriter, Rules,
-    SelectedValue, Transform,
+    DetectAction, DetectRule, Detector, Replacement, RewriteObserver, RewriteResult, Rewriter, Rules, SelectedValue,
+    Transform,
 };
 
 /// Reports the path of each value of one body, with a bit for each kind found in it; of a body that no engine reads,
@@ -28,7 +27,10 @@ impl FieldScanner {
     /// A scanner for one body with these header values.
     pub fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
         let found = Arc::new(KindFinder { detector: Detector::default(), kinds: AtomicU8::new(0) });
-        let engine = engine(content_type, content_encoding, Arc::clone(&found) as Arc<dyn Transform>).ok();
+        let detect = Some(DetectRule::new(Detector::default(), DetectAction::Report));
+        let rules = Rules { detect, ..Rules::default() };
+        let engines = Engines::compile(&rules, &MatcherSpec::of(&rules), Arc::clone(&found) as Arc<dyn Transform>);
+        let engine = engines.ok().and_then(|engines| engine_for(&engines, content_type, content_encoding).ok());
         Self { engine, found, reported: false, out: Vec::new() }
     }
 
@@ -51,10 +53,10 @@ impl FieldScanner {
     fn run(
         &mut self,
         report: &mut dyn FnMut(&str, u8),
-        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> Result<(), RewriteError>,
+        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> RewriteResult,
     ) {
         let (found, reported) = (&self.found, &mut self.reported);
-        let mut observer = PathObserver(&mut |path| {
+        let mut observer = ClearPathObserver(&mut |path| {
             *reported = true;
             report(path, found.kinds.swap(0, Ordering::Relaxed));
         });
@@ -76,43 +78,6 @@ impl std::fmt::Debug for FieldScanner {
     }
 }
 
-fn engine(
-    content_type: Option<&str>,
-    content_encoding: Option<&str>,
-    transform: Arc<dyn Transform>,
-) -> Result<Box<dyn Rewriter>, RewriteError> {
-    let rules = Rules { detect: Some(DetectRule::new(Detector::default(), DetectAction::Report)), ..Rules::default() };
-    let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
-    let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;
-    let engines = Engines::compile(&rules, &MatcherSpec::of(&rules), transform);
-    let engine = engines.map_err(|_| RewriteError::Opaque { what: "a body" })?.engine_for(&media)?;
-    Ok(match coding {
-        Some(coding) => Box::new(DecodingRewriter::new(coding, engine)),
-        None => engine,
-    })
-}
-
-/// Receives the paths of values, and nothing else.
-struct PathObserver<'a>(&'a mut dyn FnMut(&str));
-
-impl RewriteObserver for PathObserver<'_> {
-    fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {
-        Ok(())
-    }
-
-    fn on_treated(&mut self, _rule: usize) {}
-
-    fn on_subject(&mut self, _value: &[u8]) {}
-
-    fn wants_clear_paths(&self) -> bool {
-        true
-    }
-
-    fn on_clear_path(&mut self, path: &str) {
-        (self.0)(path);
-    }
-}
-
 /// Notes the kinds in the value that is read, and changes nothing.
 struct KindFinder {
     detector: Detector,
@@ -124,12 +89,7 @@ impl Transform for KindFinder {
         false
     }
 
-    fn transform(
-        &self,
-        _rule: usize,
-        value: SelectedValue<'_>,
-        _out: &mut Vec<u8>,
-    ) -> Result<Replacement, RewriteError> {
+    fn transform(&self, _rule: usize, value: SelectedValue<'_>, _out: &mut Vec<u8>) -> RewriteResult<Replacement> {
         let mut kinds = 0;
         self.detector.scan(value.text, |span| kinds |= 1 << span.kind as u8);
         self.kinds.store(kinds, Ordering::Relaxed);

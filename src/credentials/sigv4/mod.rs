@@ -3,19 +3,18 @@
 //! Every header that leaves and that no proxy may change on the way is signed, and the body where it is held whole. Of
 //! S3 the path is signed as it is sent; of other services it is encoded once more, as AWS documents.
 
-use std::fmt::Write as _;
-
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue, Method, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use zeroize::Zeroizing;
 
 use super::endpoint::sensitive;
 use super::error::CredentialError;
 use super::settings::SigV4Settings;
-use crate::model::{Secret, UnixTime};
+use crate::model::{Secret, UnixTime, hex};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// What stands for the digest of a body that is not held whole. Only S3 takes it, and only over TLS.
@@ -147,14 +146,6 @@ fn mac(key: &[u8], message: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(message);
     mac.finalize().into_bytes().into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 /// The time as `20150830T123600Z`.

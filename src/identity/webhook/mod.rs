@@ -38,7 +38,7 @@ pub use recipe::{
 };
 pub(crate) use secrets::decode_secret;
 pub use secrets::inspect_secret;
-pub use template::{SignatureTemplate, TemplatePart, WebhookRequest};
+pub use template::{SignatureTemplate, TemplatePart, WebhookRequest, split_template};
 
 /// Verifies the webhooks of one vendor.
 pub struct WebhookVerifier {

@@ -46,6 +46,32 @@ pub enum TemplatePart {
     Form,
 }
 
+/// Splits a template such as `{timestamp}.{body}` into its fixed texts and its named parts.
+///
+/// # Errors
+/// A text for the operator, which names what is not a part.
+pub fn split_template<P>(
+    text: &str,
+    fixed: impl Fn(String) -> P,
+    named: impl Fn(&str) -> Option<P>,
+) -> Result<Vec<P>, String> {
+    let (mut parts, mut rest) = (Vec::new(), text);
+    while let Some(start) = rest.find(['{', '}']) {
+        let (before, from) = rest.split_at(start);
+        let inner = from.strip_prefix('{').and_then(|from| from.split_once('}'));
+        let (name, after) = inner.ok_or("has a brace without its other")?;
+        if !before.is_empty() {
+            parts.push(fixed(before.to_owned()));
+        }
+        parts.push(named(name).ok_or_else(|| format!("has a part {{{name}}} that is none"))?);
+        rest = after;
+    }
+    if !rest.is_empty() {
+        parts.push(fixed(rest.to_owned()));
+    }
+    Ok(parts)
+}
+
 /// The head of a request that may be a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct WebhookRequest<'a> {
@@ -67,20 +93,7 @@ impl SignatureTemplate {
     /// # Errors
     /// A text for the operator.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let (mut parts, mut rest) = (Vec::new(), text);
-        while let Some(start) = rest.find(['{', '}']) {
-            let (before, from) = rest.split_at(start);
-            let inner = from.strip_prefix('{').and_then(|from| from.split_once('}'));
-            let (name, after) = inner.ok_or("has a brace without its other")?;
-            if !before.is_empty() {
-                parts.push(TemplatePart::Text(before.to_owned()));
-            }
-            parts.push(TemplatePart::parse(name).ok_or_else(|| format!("has a part {{{name}}} that is none"))?);
-            rest = after;
-        }
-        if !rest.is_empty() {
-            parts.push(TemplatePart::Text(rest.to_owned()));
-        }
+        let parts = split_template(text, TemplatePart::Text, TemplatePart::parse)?;
         let bodies = parts.iter().filter(|part| matches!(part, TemplatePart::Body | TemplatePart::Form)).count();
         match (bodies, parts.len() <= WEBHOOK_TEMPLATE_PARTS_MAX) {
             (_, false) => Err(format!("has more than {WEBHOOK_TEMPLATE_PARTS_MAX} parts")),
