@@ -161,6 +161,23 @@ fn comments_fit_their_lines() {
     assert!(wide.is_empty(), "comments over 120 columns: {wide:#?}");
 }
 
+/// A test that returns early where a tool is missing would be reported as passed.
+#[test]
+fn a_test_that_cannot_run_everywhere_is_ignored_and_says_what_it_needs() {
+    let mut wrong = Vec::new();
+    for file in all_rust().iter().filter(|file| !file.ends_with("tests/tidy.rs")) {
+        for (number, line) in read(file).lines().enumerate() {
+            let is_plain = line.trim_start().starts_with("#[ignore")
+                && !["needs ", "runs as the second process"].iter().any(|why| line.contains(&format!("= \"{why}")));
+            let is_silent = ["not run:", "not judged:", "skipped:"].iter().any(|word| line.contains(word));
+            if is_plain || is_silent {
+                wrong.push(format!("{}:{}: {}", file.display(), number + 1, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "write #[ignore = \"needs …\"]: {wrong:#?}");
+}
+
 #[test]
 fn every_file_can_be_held_in_the_head() {
     let long: Vec<_> = all_rust()

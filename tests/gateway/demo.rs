@@ -3,6 +3,8 @@
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Command, Stdio};
 
+use crate::support::signal;
+
 const COLUMNS: usize = 100;
 
 fn demo(arguments: &[&str], temporary: &std::path::Path) -> Command {
@@ -52,7 +54,7 @@ fn without_once_the_demo_runs_until_a_signal_ends_it() {
     assert!(invitation.iter().any(|line| line.starts_with("VENDORGATE_TOKEN=$OLGA ")), "{invitation:#?}");
     try_the_way_out(&invitation);
     assert!(!is_empty(temporary.path()) && child.try_wait().expect("alive").is_none());
-    assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill").success());
+    signal("TERM", child.id());
     let code = child.wait().expect("ends").code();
     let mut said = String::new();
     child.stderr.take().expect("a pipe").read_to_string(&mut said).expect("text");

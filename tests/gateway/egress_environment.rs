@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::support::until;
+use crate::support::{signal, until};
 
 fn vendorgate(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vendorgate"));
@@ -141,20 +141,17 @@ fn a_signal_reaches_the_command_and_its_end_is_told() {
         fs::remove_file(&ready).expect("removed");
         child
     };
-    let send = |name: &str, id: u32| {
-        let sent = Command::new("kill").args([format!("-{name}"), id.to_string()]).status();
-        assert!(sent.expect("kill runs").success());
-    };
     let mut trapped = start(&script);
-    send("TERM", trapped.id());
+    signal("TERM", trapped.id());
     assert_eq!(trapped.wait().expect("ended").code(), Some(9));
     let mut plain = start(&format!("touch {}; exec sleep 60", ready.display()));
-    send("HUP", plain.id());
+    signal("HUP", plain.id());
     assert_eq!(plain.wait().expect("ended").code(), Some(128 + 1));
 }
 
 /// A judge that did not write the file: Java reads the trust store without a password.
 #[test]
+#[ignore = "needs java"]
 fn java_reads_the_trust_store() {
     let folder = configured();
     let (pem, store) = (folder.path().join("all.pem"), folder.path().join("all.jks"));
@@ -171,10 +168,7 @@ fn java_reads_the_trust_store() {
             System.out.println(store.size() + \" \" + first.getSubjectX500Principal().getName().contains(\"vendorgate interception\"));
         } } }";
     fs::write(&source, program).expect("written");
-    let Ok(read) = Command::new("java").arg(&source).arg(&store).output() else {
-        eprintln!("not run: there is no java on this machine");
-        return;
-    };
+    let read = Command::new("java").arg(&source).arg(&store).output().expect("java is installed");
     let count = fs::read_to_string(&pem).expect("there").matches("BEGIN CERTIFICATE").count();
     assert_eq!(text(&read.stdout), format!("{count} true\n").repeat(2), "{}", text(&read.stderr));
 }

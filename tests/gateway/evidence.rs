@@ -201,17 +201,16 @@ fn requests_are_refused_when_the_audit_trail_is_required_and_unwritable() {
     );
 }
 
-/// Runs the program in a mount namespace of its own, with this folder on a disk of this many KiB; none where that is
-/// not allowed.
-fn on_a_small_disk(folder: &Path, kib: u32) -> Option<Command> {
-    let allowed = Command::new("unshare").args(["-rm", "true"]).status().is_ok_and(|status| status.success());
+/// Runs the program in a mount namespace of its own, with this folder on a disk of this many KiB.
+fn on_a_small_disk(folder: &Path, kib: u32) -> Command {
     let mount = format!("mount -t tmpfs -o size={kib}k none {} && exec \"$0\" \"$@\"", folder.display());
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &mount, env!("CARGO_BIN_EXE_vendorgate")]);
-    allowed.then_some(command)
+    command
 }
 
 #[test]
+#[ignore = "needs leave to mount in a namespace of its own (unshare -rm)"]
 fn a_full_disk_stops_or_is_reported_as_configured_and_recovers() {
     let crm = Upstream::json("{\"orders\":[]}");
     for (on_failure, while_full) in [("stop", 503), ("keep_serving", 200)] {
@@ -219,11 +218,7 @@ fn a_full_disk_stops_or_is_reported_as_configured_and_recovers() {
         let folder = fixture.path().join("trail");
         std::fs::create_dir(&folder).expect("a folder");
         let fixture = fixture.with(&format!("audit: {{ path: trail/audit.jsonl, on_failure: {on_failure} }}\n"));
-        let Some(command) = on_a_small_disk(&folder, 128) else {
-            eprintln!("skipped: this machine lets nobody mount");
-            return;
-        };
-        let process = Process::start_by(command, &fixture);
+        let process = Process::start_by(on_a_small_disk(&folder, 128), &fixture);
         let status = || client::get(process.ingress, "/v1/orders", &reader()).status;
         let drill =
             || process.admin(&fixture, "operator", "POST", "/v1/vendors/acme/drill", r#"{"shadow":true}"#).status;

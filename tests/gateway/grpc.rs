@@ -1,7 +1,4 @@
 //! gRPC in both directions: messages and trailers pass, and a refusal is one that gRPC clients read.
-//!
-//! The last test runs where Python's `grpcio` is installed for the interpreter in `VENDORGATE_TEST_PYTHON`; it says so
-//! otherwise.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -144,13 +141,9 @@ fn a_refusal_is_trailers_only() {
 }
 
 #[test]
+#[ignore = "needs grpcio in the Python that VENDORGATE_TEST_PYTHON names"]
 fn grpcio_calls_through_the_gateway() {
     let python = python();
-    let has_grpc = Command::new(&python).args(["-c", "import grpc"]).output().is_ok_and(|out| out.status.success());
-    if !has_grpc {
-        eprintln!("not run: no grpcio for {python}");
-        return;
-    }
     let script = |name: &str| format!("{}/tests/grpc/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut server = Command::new(&python)
         .arg(script("server.py"))

@@ -14,8 +14,8 @@ use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::reader;
 use crate::support::process::Process;
 use crate::support::test_gateway::TestGateway;
-use crate::support::until;
 use crate::support::upstream::Upstream;
+use crate::support::{signal, until};
 
 const TERMS: &str = "ingress:
   - { route: GET /v1/orders, scopes: [orders:read], upstream: crm }
@@ -145,8 +145,7 @@ fn a_stalled_reader_of_the_logs_blocks_nothing() {
         assert_eq!(call("admin", "/v1/vendors/acme/restore"), 200, "{round}");
         assert_eq!(client::admin(admin, fixture.operator("viewer"), "GET", "/livez", "").status, 200, "{round}");
     }
-    let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().expect("kill runs");
-    assert!(ended.success());
+    signal("TERM", child.id());
     until("it ends all the same", || child.try_wait().expect("a child").is_some());
     drop(pipes);
 }

@@ -264,10 +264,8 @@ fn counting() -> (SocketAddr, Arc<AtomicUsize>) {
 
 /// Not a test: the program of a target that can be killed. It serves until it is.
 #[test]
-fn a_target_of_another_test() {
-    if std::env::var_os("VENDORGATE_TEST_TARGET").is_none() {
-        return;
-    }
+#[ignore = "runs as the second process of another test"]
+fn the_second_process() {
     let upstream = Upstream::json("{}");
     println!("\nlistens {}", upstream.address);
     loop {
@@ -284,8 +282,7 @@ struct TargetProcess {
 impl TargetProcess {
     fn start() -> Self {
         let mut child = Command::new(std::env::current_exe().expect("a path"))
-            .args(["upstream_targets::a_target_of_another_test", "--exact", "--nocapture"])
-            .env("VENDORGATE_TEST_TARGET", "1")
+            .args(["upstream_targets::the_second_process", "--exact", "--nocapture", "--ignored"])
             .stdout(Stdio::piped())
             .spawn()
             .expect("it starts");

@@ -33,6 +33,12 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// Sends a signal by name to a process. The shell's own `kill`, because small machines have no program of that name.
+pub(crate) fn signal(name: &str, process: u32) {
+    let sent = std::process::Command::new("sh").arg("-c").arg(format!("kill -{name} {process}")).status();
+    assert!(sent.expect("a shell").success(), "{name} to {process}");
+}
+
 /// The Python of the tests; which packages it has is for each test to see.
 pub(crate) fn python() -> String {
     std::env::var("VENDORGATE_TEST_PYTHON").unwrap_or_else(|_| "python3".to_owned())

@@ -88,8 +88,7 @@ impl Process {
 
     /// Sends a signal by name.
     pub(crate) fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
-        assert!(sent.expect("kill runs").success());
+        super::signal(name, self.child.id());
     }
 
     /// Runs the program's own client against it, as an operator.
