@@ -49,6 +49,9 @@ pub const H2_PING_INTERVAL: Duration = Duration::from_secs(30);
 pub const H2_PING_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a drain still accepts requests, so that one that was sent before the peer saw the notice is answered.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(300);
+/// How long a socket that takes no new connections still accepts those whose handshake has begun: a round trip between
+/// most clients and us.
+pub const DRAIN_HANDSHAKES: Duration = Duration::from_millis(200);
 /// How long a connection may keep severed answers that do not end before the connection is closed. A body ends at its
 /// next poll, within microseconds, unless its reader does not read or the machine is overloaded. Shorter than
 /// [`super::SEVER_DEADLINE`], so that a kill's answer counts these connections.

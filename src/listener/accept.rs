@@ -10,6 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::mpsc;
 
+use super::closing;
 use super::unix_socket::as_stream;
 use crate::bounds;
 use crate::http::{PeerNetwork, PooledSlot, SlotGroup, SlotHolder, SlotPool, is_out_of_descriptors};
@@ -147,9 +148,19 @@ impl Acceptor {
         }
     }
 
+    /// Takes no new connections. Those that a client has begun to open are still accepted.
+    pub(super) fn stop_listening(&self) {
+        let stopped = match &self.listener {
+            AcceptingSocket::Tcp(listener) => closing::drop_new_handshakes(listener),
+            AcceptingSocket::Unix(listener) => closing::refuse_new(listener),
+        };
+        // Without it a connection that is opened while the socket closes is reset, and nothing else is lost.
+        if let Err(error) = stopped {
+            tracing::debug!(%error, "a closing socket still takes connections");
+        }
+    }
+
     /// Closes the socket, and returns the connections in its backlog, which the kernel would reset.
-    ///
-    /// Does not wait, so that next to no connection comes between the last accept and the close.
     pub(super) fn close(self) -> Vec<NewConnection> {
         let last = bounds::LISTEN_BACKLOG as usize;
         match self.listener {
@@ -229,5 +240,48 @@ mod tests {
         assert_eq!(sockets.len(), 3);
         assert!(sockets.iter().all(|socket| socket.local_addr().ok() == Some(address)));
         assert_ne!(address.port(), 0);
+    }
+
+    /// Clients that connect without a pause, until they are refused. Returns the connections that they took for open.
+    fn connect_until_refused(address: SocketAddr) -> Vec<std::net::TcpStream> {
+        let mut opened = Vec::new();
+        while let Ok(stream) = std::net::TcpStream::connect(address) {
+            opened.push(stream);
+        }
+        opened
+    }
+
+    fn acceptor(socket: BoundSocket) -> Acceptor {
+        let door = SlotAssigner { slots: SlotPool::new(100_000), unproven_max: 100_000, alive: mpsc::channel(1).0 };
+        Acceptor::new(socket, door).expect("a socket")
+    }
+
+    #[tokio::test]
+    async fn every_connection_that_a_client_takes_for_open_is_accepted_before_the_socket_closes() {
+        for _ in 0..6 {
+            let bound = bind("127.0.0.1:0".parse().expect("valid"), 1).expect("loopback binds");
+            let address = bound.address();
+            let acceptor = acceptor(BoundSocket::Tcp(bound.into_sockets().remove(0)));
+            let clients: Vec<_> = (0..3).map(|_| std::thread::spawn(move || connect_until_refused(address))).collect();
+            tokio::time::sleep(Duration::from_millis(2)).await;
+            acceptor.stop_listening();
+            let accepted = acceptor.close().len();
+            let opened: usize = clients.into_iter().map(|client| client.join().expect("no panic").len()).sum();
+            assert_eq!(accepted, opened);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_path_that_closes_refuses_new_connections_and_keeps_those_that_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("s");
+        let socket = StdUnixListener::bind(&path).expect("bound");
+        socket.set_nonblocking(true).expect("set");
+        let acceptor = acceptor(BoundSocket::Unix(socket));
+        let connect = || std::os::unix::net::UnixStream::connect(&path);
+        let _waiting = connect().expect("open");
+        acceptor.stop_listening();
+        assert!(connect().is_err());
+        assert_eq!(acceptor.close().len(), 1);
     }
 }

@@ -3,6 +3,7 @@
 //! Decides nothing about a request. A slow peer never costs another peer more than the slot that it holds itself.
 
 mod accept;
+mod closing;
 mod guarded_stream;
 mod serve;
 mod timeouts;

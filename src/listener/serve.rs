@@ -43,6 +43,8 @@ pub(super) async fn serve(
     let seat = Arc::clone(accepted.held.holder());
     let patience = if tls.is_some() { bounds::HANDSHAKE_DEADLINE } else { front.patience.head };
     let opened = tokio::select! {
+        // What has arrived is served, also where a busy machine lets us see it only after the time is over.
+        biased;
         opened = tokio::time::timeout(patience, open(accepted, front, tls)) => opened,
         () = seat.shed_requested() => return,
         () = drain.clone().grace_over() => return,

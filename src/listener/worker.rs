@@ -143,9 +143,15 @@ async fn accept(
             tokio::spawn(async move { serve(accepted, &front, stack, drain).await });
         }
     };
+    let ending = async {
+        drain.clone().grace_over().await;
+        acceptor.stop_listening();
+        // A handshake that has begun may end, since its client may have sent a request already.
+        tokio::time::sleep(bounds::DRAIN_HANDSHAKES).await;
+    };
     tokio::select! {
         () = accepting => {}
-        () = drain.clone().grace_over() => {}
+        () = ending => {}
     }
     for connection in acceptor.close() {
         let (door, front, stack, drain) = (door.clone(), Arc::clone(&front), stack.clone(), drain.clone());
