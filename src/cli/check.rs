@@ -3,11 +3,13 @@
 use std::io::Write;
 
 use clap::Args;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{ConfigFaults, FaultSeverity, GatewaySettings, LoadedConfig};
+use crate::identity::IdentitySettings;
+use crate::model::VendorId;
 
 /// Validate the config and every contract, and print all faults at once
 ///
@@ -46,6 +48,9 @@ impl CheckArgs {
         match loaded {
             Ok(loaded) => {
                 write!(out, "{}", loaded.warnings.with_snippets())?;
+                for (vendor, in_force) in issuer_profiles(&loaded.config) {
+                    writeln!(out, "{vendor}: issuer_profile {in_force}")?;
+                }
                 let (contracts, routes) = counts(&loaded.config);
                 writeln!(out, "{path}: good: {}, {}", plural(contracts, "contract"), plural(routes, "route"))
             }
@@ -61,12 +66,25 @@ impl CheckArgs {
         let answer = match loaded {
             Ok(loaded) => {
                 let (contracts, routes) = counts(&loaded.config);
-                json!({ "good": true, "contracts": contracts, "routes": routes, "faults": loaded.warnings.to_json() })
+                let profiles: Map<String, Value> =
+                    issuer_profiles(&loaded.config).map(|(vendor, text)| (vendor.to_string(), text.into())).collect();
+                json!({
+                    "good": true, "contracts": contracts, "routes": routes, "issuer_profiles": profiles,
+                    "faults": loaded.warnings.to_json(),
+                })
             }
             Err(faults) => json!({ "good": false, "faults": faults.to_json() }),
         };
         writeln!(out, "{answer:#}")
     }
+}
+
+/// What is in force at each issuer for which a contract asked for defaults.
+fn issuer_profiles(config: &GatewaySettings) -> impl Iterator<Item = (&VendorId, String)> {
+    config.contracts.iter().filter_map(|contract| match contract.identity.as_ref()? {
+        IdentitySettings::Token(settings) => Some((&contract.vendor, settings.profile_in_force()?)),
+        IdentitySettings::Certificate(_) | IdentitySettings::Webhook(_) => None,
+    })
 }
 
 fn counts(config: &GatewaySettings) -> (usize, usize) {

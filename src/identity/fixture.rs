@@ -84,6 +84,7 @@ pub(crate) fn settings(issuer: &str, keys: KeySource) -> TokenSettings {
         keys,
         algorithms: vec![Algorithm::EdDSA],
         sender: SenderBinding::None,
+        profile: None,
         claims: ClaimNames::default(),
         shape: TokenShape::default(),
         clock_skew: Duration::from_secs(30),

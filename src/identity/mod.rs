@@ -68,6 +68,7 @@ pub use token::credentials::PresentedRequest;
 #[cfg(feature = "internals")]
 pub use token::history::NullIdentityStore;
 pub use token::history::{RotationRecord, RotationStore};
+pub use token::issuer_profile::IssuerProfile;
 pub(crate) use webhook::decode_secret;
 pub use webhook::{
     AcceptedWebhook, HandshakeReply, HeaderPart, PendingWebhook, SecretFingerprint, SignatureEncoding,

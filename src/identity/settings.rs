@@ -7,6 +7,7 @@ use crate::bounds;
 use crate::identity::certificate::peer::SubjectAltName;
 use crate::identity::token::claim_names::{ClaimNames, TokenShape};
 use crate::identity::token::claims::RequiredClaims;
+use crate::identity::token::issuer_profile::IssuerProfile;
 use crate::identity::token::jwt::TokenType;
 use crate::identity::webhook::WebhookSettings;
 use crate::model::{Algorithm, ClientId};
@@ -57,6 +58,8 @@ pub struct TokenSettings {
     pub algorithms: Vec<Algorithm>,
     /// Whether the token must be bound to its sender.
     pub sender: SenderBinding,
+    /// The well-known issuer whose defaults the contract asked for; they are already in the fields beside it.
+    pub profile: Option<IssuerProfile>,
     /// The names of claims, where the issuer uses names of its own.
     pub claims: ClaimNames,
     /// Which types, header members and lengths of tokens are accepted.

@@ -46,6 +46,7 @@ mod http2_upstream;
 mod identity;
 mod in_flight_rechecks;
 mod interception;
+mod issuer_profiles;
 mod journey;
 mod kill;
 mod kill_persistence;

@@ -30,8 +30,8 @@ pub(super) fn names(at: &Cursor<'_>, written: Option<&written::ClaimNamesConfig>
     }
 }
 
-/// `audience:`; `None` where tokens have none. `clients`: whether the contract lists any.
-pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig) -> Option<String> {
+/// `audience:`; `None` where tokens have none. `may_lack`: whether the issuer is known for such tokens.
+pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig, may_lack: bool) -> Option<String> {
     let named = written.claims.as_ref().and_then(|claims| claims.audience.as_deref());
     let (own, none) = (written.audience.as_deref(), named == Some(NO_AUDIENCE));
     match own {
@@ -39,7 +39,7 @@ pub(super) fn audience(at: &Cursor<'_>, written: &written::IdentityConfig) -> Op
             let wrong = "is ignored: claims.audience says that tokens have none";
             at.key("audience").fault(wrong, "take one of them out");
         }
-        None if !none => at.key("audience").fault("is missing", "write audience: https://api.example.com"),
+        None if !none && !may_lack => at.key("audience").fault("is missing", "write audience: https://api.example.com"),
         Some(_) | None => {}
     }
     own.filter(|text| *text != NO_AUDIENCE).map(str::to_owned)

@@ -2,8 +2,8 @@
 
 use super::upstreams::Upstreams;
 use super::{
-    callers, category, credentials, identity, lifecycle, limits, observe, reach, routes, upstream_group, upstreams,
-    values,
+    callers, category, credentials, identity, issuer_profile, lifecycle, limits, observe, reach, routes,
+    upstream_group, upstreams, values,
 };
 use crate::bounds::JOURNEY_STAGES_MAX;
 use crate::config::contract::{Contract, ContractRoutes};
@@ -53,6 +53,7 @@ pub(in crate::config) fn contract(
     let identity =
         written.identity.as_ref().map(|identity| identity::identity(&at.key("identity"), identity, context.client_ca));
     let ingress = ingress(at, written, &scopes, context);
+    issuer_profile::check_scopes(at, identity.as_ref().and_then(Option::as_ref), &ingress);
     let (egress, reach, credentials) = egress(at, written, vendor.as_ref());
     let written_callers = written.egress.as_ref().and_then(|egress| egress.callers.as_ref());
     let callers = callers::listed(&at.key("egress").key("callers"), written_callers, context.callers);

@@ -1,10 +1,10 @@
 //! Checks `identity:` of a contract: tokens, a certificate or signed webhooks, and what tokens must be like.
 
-use super::{certificate, claims, issuer, values, webhook};
+use super::{certificate, claims, issuer, issuer_profile, values, webhook};
 use crate::bounds::{CLOCK_SKEW, CLOCK_SKEW_MAX, ROTATION_MAX, TOKEN_LIFETIME_DEFAULT};
 use crate::config::file::identity as written;
 use crate::config::source::Cursor;
-use crate::identity::{IdentitySettings, RotationRules, SenderBinding, SupersededBy, TokenSettings};
+use crate::identity::{IdentitySettings, IssuerProfile, RotationRules, SenderBinding, SupersededBy, TokenSettings};
 use crate::model::ClientId;
 
 /// `identity:`; `None` when a required key is missing, which is reported.
@@ -34,6 +34,7 @@ pub(super) fn identity(
 fn alone(at: &Cursor<'_>, written: &written::IdentityConfig, proof: &str) {
     let keys = [
         ("issuer", written.issuer.is_some()),
+        ("issuer_profile", written.issuer_profile.is_some()),
         ("audience", written.audience.is_some()),
         ("clients", written.clients.is_some()),
         ("jwks", written.jwks.is_some()),
@@ -64,7 +65,8 @@ fn token(at: &Cursor<'_>, written: &written::IdentityConfig, client_ca: Option<u
         at.key(key).fault("is missing", format!("write {key}: {example}"));
     }
     let issuer = exact(&at.key("issuer"), written.issuer.as_deref());
-    let audience = claims::audience(at, written);
+    let profile = issuer_profile::profile(at, written);
+    let audience = claims::audience(at, written, profile.is_some_and(IssuerProfile::lacks_audience));
     exact(&at.key("audience"), written.audience.as_deref());
     let names = claims::names(&at.key("claims"), written.claims.as_ref(), asks);
     let clients = written.clients.as_deref().map(|written| clients(&at.key("clients"), written)).unwrap_or_default();
@@ -74,27 +76,30 @@ fn token(at: &Cursor<'_>, written: &written::IdentityConfig, client_ca: Option<u
     let algorithms = claims::algorithms(&at.key("algorithms"), written.algorithms.as_deref());
     let sender = sender(&at.key("sender"), written.sender, client_ca);
     let shape = claims::shape(at, written);
-    if audience.is_none() && !asks {
-        claims::check_id_tokens_excluded(&at.key("audience"), &names, &shape);
-    }
     let clock_skew = values::duration(&at.key("clock_skew"), written.clock_skew.as_ref(), CLOCK_SKEW_MAX);
     let rotation = rotation(&at.key("rotation"), written.rotation.as_ref());
     let fetch = issuer::fetch(&at.key("fetch"), written.fetch.as_ref());
     let keys = issuer::source(at, written, &issuer, &fetch)?;
     let clock_skew = clock_skew.unwrap_or(CLOCK_SKEW);
-    Some(TokenSettings {
+    let mut settings = TokenSettings {
         issuer,
         audience,
         clients,
         keys,
         algorithms,
         sender,
+        profile,
         claims: names,
         shape,
         clock_skew,
         rotation,
         fetch,
-    })
+    };
+    issuer_profile::fill(&mut settings, written);
+    if settings.audience.is_none() && !asks {
+        claims::check_id_tokens_excluded(&at.key("audience"), &settings.claims, &settings.shape);
+    }
+    Some(settings)
 }
 
 /// A text that a claim must equal, byte for byte.

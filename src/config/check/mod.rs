@@ -18,6 +18,7 @@ mod files;
 mod graphql;
 mod identity;
 mod issuer;
+mod issuer_profile;
 mod lifecycle;
 mod limits;
 mod listeners;

@@ -31,6 +31,8 @@ fn tokens(report: &mut WideningReport<'_>, old: &TokenSettings, new: &TokenSetti
         keys,
         algorithms,
         sender,
+        // What it sets is compared field by field.
+        profile: _,
         claims,
         shape,
         clock_skew,

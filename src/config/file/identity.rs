@@ -10,7 +10,7 @@ use serde::Deserialize;
 use super::contract::SizeText;
 use super::webhook::WebhookConfig;
 use super::{DurationText, OneOrMore};
-use crate::identity::{HeaderMember, SenderBinding};
+use crate::identity::{HeaderMember, IssuerProfile, SenderBinding};
 
 /// How a vendor proves who it is: by access tokens of an issuer, or else by `certificate` or `webhook` alone.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -19,6 +19,9 @@ pub(in crate::config) struct IdentityConfig {
     /// Exact `iss`.
     #[schemars(example = "https://id.example.com")]
     pub(in crate::config) issuer: Option<String>,
+    /// A well-known issuer, which settles `claims`, `typ`, `algorithms` and the audience's form. What is written beside
+    /// it holds instead.
+    pub(in crate::config) issuer_profile: Option<IssuerProfile>,
     /// Exact member of `aud`; none where the issuer's tokens have no audience, and `clients` alone says whose they are.
     #[schemars(example = "https://api.example.com")]
     pub(in crate::config) audience: Option<String>,

@@ -81,6 +81,9 @@ impl Directory {
             words(&vendor, |(_, vendor)| format!("it is {}", vendor.id)),
         ))?;
         let (named, vendor) = vendor.ok()?;
+        if let Some(in_force) = vendor.settings.profile_in_force() {
+            explained.push(IdentityStep::new("identity.issuer_profile", Ok(in_force)))?;
+        }
         let (step, verified) = vendor.signature(named, &token, now);
         let key_in_use_since = verified.as_ref().and_then(VerifiedCaller::key_in_use_since);
         explained.push(step)?;

@@ -4,6 +4,8 @@
 //! A name only finds a claim; it never chooses an algorithm or a key. Only names that the contract lists are looked up,
 //! so no token can choose from which claim its client or scopes are read.
 
+use std::fmt;
+
 use crate::bounds::{CLAIM_PATH_STEPS_MAX, TOKEN_BYTES_DEFAULT};
 use crate::identity::error::AuthError;
 use crate::identity::json::{Json, JsonError, Object};
@@ -30,6 +32,11 @@ impl ClaimPath {
         good.then_some(Self(names))
     }
 
+    /// The claim of these names, from the payload down to it; none of them is empty.
+    pub(crate) fn of(names: &[&str]) -> Self {
+        Self(names.iter().map(|name| Box::from(*name)).collect())
+    }
+
     /// The claim; `None` where it, or an object above it, is absent.
     pub(crate) fn find<'a>(&self, payload: &'a Object) -> Result<Option<&'a Json>, AuthError> {
         let Some((last, above)) = self.0.split_last() else { return Ok(None) };
@@ -50,6 +57,21 @@ impl ClaimPath {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
             Some(_) => Err(JsonError::WrongType.into()),
+        }
+    }
+}
+
+/// The text from which [`ClaimPath::parse`] reads it.
+impl fmt::Display for ClaimPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |name: &str| !name.contains(['.', '"', '\\', '$']);
+        match &*self.0 {
+            [uri] if uri.contains("://") => f.write_str(uri),
+            names if names.iter().all(|name| is_plain(name)) => f.write_str(&names.join(".")),
+            names => {
+                f.write_str("$")?;
+                names.iter().try_for_each(|name| write!(f, "[{name:?}]"))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ pub(super) mod claims;
 pub(super) mod credentials;
 pub(super) mod dpop;
 pub(super) mod history;
+pub(super) mod issuer_profile;
 pub(super) mod jwt;
 #[cfg(test)]
 mod published;
