@@ -230,6 +230,23 @@ fn siblings_imported(file: &Path) -> BTreeSet<String> {
 }
 
 #[test]
+fn every_test_that_the_threat_model_names_is_there() {
+    let page = read(&root().join("docs/threat-model.md"));
+    let (_, page) = page.split_once("## What is defended").expect("a heading");
+    let (table, _) = page.split_once("\n## ").expect("another heading");
+    let code: String = all_rust().iter().map(|file| read(file)).collect();
+    let rows: Vec<_> = table.lines().filter(|line| line.starts_with("| ")).skip(2).collect();
+    assert!(rows.len() > 15, "the table lists threats");
+    for row in rows {
+        let tests = row.rsplit(" | ").next().unwrap_or_default();
+        let named: Vec<_> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test holds this: {row}");
+        let gone: Vec<_> = named.iter().filter(|name| !code.contains(&format!("#[test]\nfn {name}()"))).collect();
+        assert!(gone.is_empty(), "there is no test {gone:?}");
+    }
+}
+
+#[test]
 fn every_dependency_has_its_paragraph() {
     let named = |line: &str| line.split_once(" = ").map(|(name, _)| name.trim().to_owned());
     let manifest = read(&root().join("Cargo.toml"));

@@ -71,6 +71,7 @@ mod tls_tunnels;
 mod transport;
 mod tunnels;
 mod unknown_destinations;
+mod upgrades;
 mod upstream_retries;
 mod upstream_targets;
 mod webhook;
