@@ -2,7 +2,8 @@
 
 /// Most hosts of one contract: more are not reviewed, and every answer's references are compared with them.
 pub const EGRESS_HOSTS_MAX: usize = 100;
-/// Longest silence of either side of a tunnel whose bytes nothing reads, as for a WebSocket.
+/// Longest time in which nothing passes through a tunnel whose bytes nothing reads, whichever way. One that is open for
+/// longer without a byte was forgotten.
 pub const TUNNEL_IDLE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(600);
 /// Largest TLS client hello: the key shares of today's algorithms are 2 KiB, and a handshake message may be 64 KiB.
 pub const CLIENT_HELLO_BYTES_MAX: usize = 64 * 1024;

@@ -14,6 +14,7 @@ use super::client::block_on;
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{FaultSeverity, GatewaySettings};
+use crate::model::Clock;
 use crate::server::{ListenAddresses, Server, ServerOptions};
 use crate::telemetry::{ExchangeLog, log};
 
@@ -48,7 +49,8 @@ async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError>
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let server = Server::start(config, ServerOptions { main, workers, exchange_log }).await.map_err(CliError::Start)?;
+    let options = ServerOptions { main, workers, exchange_log, clock: Clock::system() };
+    let server = Server::start(config, options).await.map_err(CliError::Start)?;
     log_addresses(server.addresses(), workers);
     loop {
         tokio::select! {

@@ -222,9 +222,7 @@ impl<O: BodyObserver> BodyStream<O> {
             return Poll::Ready(Err(self.severed()));
         }
         self.rate.await_sender(|| self.clock.now());
-        let idle = self.rate.idle;
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(idle)));
-        ready!(timer.as_mut().poll(cx));
+        ready!(self.rate.poll_silent(&mut self.timer, &self.clock, cx));
         Poll::Ready(Err(BodyEnd::Stalled))
     }
 

@@ -14,7 +14,7 @@ use super::streamed::{StreamedResponse, StreamedResponses};
 use crate::http::SlotHolder;
 use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
-use crate::model::{ClientId, Direction, Lock as _};
+use crate::model::{Direction, Lock as _};
 
 /// The caller's end of a connection.
 #[derive(Debug)]
@@ -157,11 +157,6 @@ impl Peer {
     /// The user at the other end of a Unix socket.
     pub const fn uid(&self) -> Option<u32> {
         self.uid
-    }
-
-    /// The service that has opened the tunnel in which the requests come.
-    pub fn tunnel_service(&self) -> Option<&ClientId> {
-        self.tunnel()?.service.as_ref()
     }
 
     /// Has the connection closed at once by a reset, so that the kernel throws away what it has not sent yet.

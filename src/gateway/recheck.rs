@@ -10,13 +10,14 @@
 
 use std::sync::Arc;
 
+use super::egress::TUNNEL_ROUTE;
 use super::snapshot::{Snapshot, VendorRuntime};
 use super::state::Gateway;
 use crate::config::{Contract, TunnelMode};
-use crate::identity::{CredentialName, SecretFingerprint, VerifiedCaller};
+use crate::identity::{CredentialName, SecretFingerprint, ServiceProof, VerifiedCaller};
 use crate::kill::{AdmissionProof, RegisteredRequest, RouteTag, SeveredRequests};
 use crate::meter::ContractState;
-use crate::model::{ClientId, Denial, Direction, Moment, Reason, ScopeSet, VendorId};
+use crate::model::{Denial, Direction, Moment, Reason, ScopeSet, VendorId};
 
 impl Gateway {
     /// Severs all requests in flight that have lost their authority. Call it when a change is in force. When it
@@ -62,6 +63,8 @@ struct Rechecker<'a> {
     id: &'a VendorId,
     vendor: Option<&'a Arc<VendorRuntime>>,
     state: ContractState,
+    /// What tunnels are registered under whose bytes pass unread.
+    tunnels: RouteTag,
     now: Moment,
 }
 
@@ -69,7 +72,7 @@ impl<'a> Rechecker<'a> {
     fn new(snapshot: &'a Snapshot, id: &'a VendorId, now: Moment) -> Self {
         let vendor = snapshot.vendor(id.as_str());
         let state = vendor.map_or(ContractState::Ended, |vendor| vendor.contract.calendar().state(now.wall));
-        Self { snapshot, id, vendor, state, now }
+        Self { snapshot, id, vendor, state, tunnels: RouteTag::of(TUNNEL_ROUTE), now }
     }
 
     fn check(&self, request: &RegisteredRequest<'_>) -> Result<(), Denial> {
@@ -84,15 +87,18 @@ impl<'a> Rechecker<'a> {
         if request.is_intercepted && vendor.contract.reach.tunnel != TunnelMode::Intercept {
             return Err(denied(Reason::DestinationUnknown, "the contract no longer lets it be intercepted"));
         }
+        let runtime = vendor.direction(request.direction);
+        if request.route == self.tunnels && runtime.tunnel.is_none() {
+            return Err(denied(Reason::DestinationUnknown, "the contract no longer lets bytes pass unread"));
+        }
         let observes = vendor.observes();
         if observes && request.direction == Direction::Ingress {
             // A contract that observes takes no route and no scope away.
             return self.check_proof(request.proof, &ScopeSet::default(), &ScopeSet::default());
         }
         if observes {
-            return self.check_service(request.client, &vendor.contract);
+            return self.check_service(request, &vendor.contract);
         }
-        let runtime = vendor.direction(request.direction);
         let tunnel = runtime.tunnel.iter().map(|tunnel| &tunnel.route);
         let route = runtime.routes.iter().chain(tunnel).find(|route| route.tag == request.route);
         let Some(route) = route.filter(|route| route.websocket || !request.is_websocket) else {
@@ -101,26 +107,33 @@ impl<'a> Rechecker<'a> {
                 Direction::Egress => denied(Reason::DestinationUnknown, "its route was taken away"),
             });
         };
+        if request.is_observed && (request.is_websocket || route.has_rules()) {
+            return Err(denied(
+                Reason::Overloaded,
+                "the observation has ended, in which its messages passed as they are",
+            ));
+        }
         match request.direction {
-            Direction::Egress => self.check_service(request.client, &vendor.contract),
+            Direction::Egress => self.check_service(request, &vendor.contract),
             Direction::Ingress => self.check_proof(request.proof, &route.terms.scopes, &vendor.contract.scopes),
         }
     }
 
-    fn check_service(&self, client: Option<&ClientId>, contract: &Contract) -> Result<(), Denial> {
+    fn check_service(&self, request: &RegisteredRequest<'_>, contract: &Contract) -> Result<(), Denial> {
         let services = &self.snapshot.services;
-        match (client, &contract.callers) {
-            (Some(client), _) if !services.has(client.as_str()) => {
-                Err(denied(Reason::CallerUnknown, "its service was taken out of the config"))
-            }
-            (Some(client), Some(listed)) if !listed.contains(client) => {
-                Err(denied(Reason::CallerNotAllowed, "the contract no longer lists its service"))
+        let proof = request.proof.and_then(|proof| proof.downcast_ref::<ServiceProof>());
+        match (request.client.zip(proof), &contract.callers) {
+            (Some((client, proof)), listed) => {
+                services.recheck(client, proof, self.now.wall)?;
+                let is_listed = listed.as_ref().is_none_or(|listed| listed.contains(client));
+                let gone = || denied(Reason::CallerNotAllowed, "the contract no longer lists its service");
+                if is_listed { Ok(()) } else { Err(gone()) }
             }
             (None, Some(_)) => Err(denied(Reason::CallerUnknown, "the contract now lists its callers")),
             (None, None) if !services.allows_anonymous() => {
                 Err(denied(Reason::CallerUnknown, "callers must now prove which service they are"))
             }
-            (Some(_) | None, _) => Ok(()),
+            (None, None) => Ok(()),
         }
     }
 
@@ -186,6 +199,7 @@ mod tests {
                 is_safe: true,
                 is_websocket: false,
                 is_intercepted: false,
+                is_observed: false,
             };
             let enter = || {
                 let before = epoch.current();

@@ -161,6 +161,11 @@ impl MessageRules {
 }
 
 impl RouteRuntime {
+    /// Whether anything of either message is treated or counted by rules.
+    pub(super) const fn has_rules(&self) -> bool {
+        self.request.is_some() || self.response.is_some()
+    }
+
     /// Whether a rule reads the body of either message.
     pub(super) fn reads_bodies(&self) -> bool {
         [&self.request, &self.response].into_iter().flatten().any(|rules| rules.plan.reads_body())

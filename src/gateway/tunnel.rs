@@ -11,7 +11,7 @@ use tokio::io::{AsyncWrite, AsyncWriteExt, ReadHalf, split};
 use super::admission::Admitted;
 use super::body_end::{BodyEnd, HttpMessage};
 use super::body_pipeline::BodyPipeline;
-use super::body_rate::BodyRateMonitor;
+use super::body_rate::{BodyRateMonitor, SharedActivity};
 use super::body_source::BodySource;
 use super::body_stream::{BodyObserver, BodyStream};
 use super::egress::OpaqueTunnel;
@@ -30,8 +30,9 @@ pub(super) async fn run(tunnel: OpaqueTunnel, caller: Box<dyn ByteStream>) {
     let outcome = Arc::new(RequestBodyOutcome::default());
     admitted.record_mut().set_request_body(Arc::clone(&outcome));
     let observer = RequestObserver::new(&admitted, Arc::clone(&outcome));
-    let mut request = stream(&admitted, Direction::Egress, from_caller)(observer);
-    let to_observer = stream(&admitted, Direction::Ingress, from_upstream);
+    let activity = SharedActivity::begin(admitted.record().gateway.clock.now());
+    let mut request = stream(&admitted, Direction::Egress, from_caller, &activity)(observer);
+    let to_observer = stream(&admitted, Direction::Ingress, from_upstream, &activity);
     let mut response = to_observer(ResponseObserver::of_tunnel(admitted));
     tokio::select! {
         biased;
@@ -52,11 +53,13 @@ fn stream<O: BodyObserver>(
     admitted: &Admitted,
     leaving: Direction,
     side: ReadHalf<Box<dyn ByteStream>>,
+    activity: &SharedActivity,
 ) -> impl FnOnce(O) -> BodyStream<O> + use<O> {
     let record = admitted.record();
     let clock = record.gateway.clock.clone();
     let pipeline = BodyPipeline::new(admitted.route(), None, record.direction() == leaving, clock.now());
-    let source = (BodySource::Tunnel(side), BodyRateMonitor::idle(bounds::TUNNEL_IDLE_DEADLINE));
+    let rate = BodyRateMonitor::idle_together(bounds::TUNNEL_IDLE_DEADLINE, activity);
+    let source = (BodySource::Tunnel(side), rate);
     let in_flight = admitted.share_in_flight();
     move |observer| BodyStream::new(source, pipeline, in_flight, clock, observer)
 }

@@ -70,6 +70,7 @@ fn check_handshake(
         is_safe: true,
         is_websocket: false,
         is_intercepted: false,
+        is_observed: vendor.observes(),
     };
     let in_flight = vendor.kill_gate.register_request(&request);
     let facts = RequestFacts {

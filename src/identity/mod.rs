@@ -57,7 +57,7 @@ pub(crate) use keys::schedule::FetchQuota;
 pub use keys::signing::{SigningError, SigningKey};
 pub(crate) use outage::{OutageChange, OutageLog};
 pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, keep_until};
-pub use services::{PresentedService, ServiceDirectory, ServiceSettings};
+pub use services::{IdentifiedService, PresentedService, ServiceDirectory, ServiceProof, ServiceSettings};
 pub use settings::{
     CertificateSettings, FetchSettings, IdentitySettings, IntrospectionSettings, KeySource, RotationRules,
     SenderBinding, SupersededBy, TokenSettings,

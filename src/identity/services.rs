@@ -4,6 +4,7 @@
 //! is presented decides: one that is nobody's is refused, whatever else the connection proves.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use ::http::header::{HeaderMap, HeaderName, PROXY_AUTHORIZATION};
 use base64::Engine as _;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest as _, Sha256};
 use zeroize::Zeroizing;
 
-use super::certificate::peer::{PeerCertificate, SubjectAltName};
+use super::certificate::peer::{PeerCertificate, ServiceCertificate, SubjectAltName};
 use crate::model::{ClientId, Denial, Reason, UnixTime};
 
 /// Where a service that calls by base URL may put its token. Like every field that begins so, it ends at the gateway.
@@ -30,14 +31,43 @@ pub struct ServiceSettings {
     pub token_sha256: Option<[u8; 32]>,
 }
 
+/// What proved that a call is a service's. It is kept for as long as the call or its tunnel runs, so that it can be
+/// asked for again when the config or the time has changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServiceProof {
+    /// Its token, by SHA-256.
+    Token([u8; 32]),
+    /// The certificate of its connection.
+    Certificate(ServiceCertificate),
+    /// Its user, on a Unix socket.
+    User(u32),
+}
+
+/// A service that a call is proven to come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentifiedService<'a> {
+    /// Its name.
+    pub name: &'a ClientId,
+    /// What proved it.
+    pub proof: Arc<ServiceProof>,
+}
+
 /// All our services, by what proves them.
 #[derive(Debug, Default)]
 pub struct ServiceDirectory {
     anonymous: bool,
-    services: Box<[ClientId]>,
+    services: Box<[KnownService]>,
     by_user: HashMap<u32, usize>,
     by_name: HashMap<SubjectAltName, usize>,
     by_token: HashMap<[u8; 32], usize>,
+}
+
+/// A service, with its proofs, made once so that a request allocates none.
+#[derive(Debug)]
+struct KnownService {
+    name: ClientId,
+    token: Option<Arc<ServiceProof>>,
+    user: Option<Arc<ServiceProof>>,
 }
 
 /// What a request of one of our services presents.
@@ -49,8 +79,9 @@ pub struct PresentedService<'a> {
     pub certificate: Option<&'a PeerCertificate>,
     /// The user at the other end of a Unix socket.
     pub uid: Option<u32>,
-    /// The service that has opened the tunnel in which the request came.
-    pub of_tunnel: Option<&'a ClientId>,
+    /// What proved the service that has opened the tunnel in which the request came. Its token stands for the requests
+    /// too, which cannot carry it; a certificate and a user are those of the connection, and are read there.
+    pub of_tunnel: Option<&'a ServiceProof>,
     /// The time of the request.
     pub now: UnixTime,
 }
@@ -61,7 +92,7 @@ impl ServiceDirectory {
         let all = || services.iter().enumerate();
         Self {
             anonymous,
-            services: services.iter().map(|service| service.name.clone()).collect(),
+            services: services.iter().map(KnownService::new).collect(),
             by_user: all().filter_map(|(index, service)| Some((service.uid?, index))).collect(),
             by_name: all().filter_map(|(index, service)| Some((service.certificate.clone()?, index))).collect(),
             by_token: all().filter_map(|(index, service)| Some((service.token_sha256?, index))).collect(),
@@ -70,7 +101,7 @@ impl ServiceDirectory {
 
     /// Whether a service has this name.
     pub fn has(&self, name: &str) -> bool {
-        self.services.iter().any(|service| service.as_str() == name)
+        self.services.iter().any(|service| service.name.as_str() == name)
     }
 
     /// Whether a caller that proves nothing may call.
@@ -82,36 +113,79 @@ impl ServiceDirectory {
     ///
     /// # Errors
     /// [`Reason::CallerUnknown`] where nothing is proven and something must be, or a token is nobody's.
-    pub fn identify(&self, presented: &PresentedService<'_>) -> Result<Option<&ClientId>, Denial> {
+    pub fn identify(&self, presented: &PresentedService<'_>) -> Result<Option<IdentifiedService<'_>>, Denial> {
         if self.services.is_empty() && self.anonymous {
             return Ok(None);
         }
         if let Some(token) = presented_token(presented.headers)? {
             return self.of_token(&token).map(Some);
         }
-        if let Some(name) = presented.of_tunnel {
-            let known = self.services.iter().find(|service| *service == name);
-            return known.map(Some).ok_or_else(|| unknown("the service of the tunnel is no longer in the config"));
+        if let Some(ServiceProof::Token(digest)) = presented.of_tunnel {
+            let known = self.of_digest(digest);
+            return known.map(Some).ok_or_else(|| unknown("the token that opened the tunnel is no service's any more"));
         }
         let certificate = presented.certificate.filter(|certificate| certificate.is_in_force(presented.now));
-        let names = certificate.map(PeerCertificate::names).unwrap_or_default();
-        let place = names.iter().find_map(|name| self.by_name.get(name));
-        let place = place.or_else(|| self.by_user.get(&presented.uid?));
-        match place.and_then(|place| self.services.get(*place)) {
+        if let Some((service, certificate)) = certificate.and_then(|own| Some((self.named(own.names())?, own))) {
+            return Ok(Some(service.by(certificate.service_proof())));
+        }
+        let user = presented.uid.and_then(|uid| self.by_user.get(&uid)).and_then(|place| self.services.get(*place));
+        match user.and_then(|service| Some(service.by(service.user.as_ref()?))) {
             Some(service) => Ok(Some(service)),
             None if self.anonymous => Ok(None),
             None => Err(unknown("nothing proves which service calls")),
         }
     }
 
-    fn of_token(&self, token: &PresentedToken) -> Result<&ClientId, Denial> {
+    /// Checks once more what proved that a call is this service's.
+    ///
+    /// # Errors
+    /// [`Reason::CallerUnknown`] where it proves that no longer.
+    pub fn recheck(&self, name: &ClientId, proof: &ServiceProof, now: UnixTime) -> Result<(), Denial> {
+        let found = match proof {
+            ServiceProof::Token(digest) => self.of_digest(digest).map(|service| service.name),
+            ServiceProof::Certificate(own) if !own.dates.contains(&now) => {
+                return Err(unknown("the certificate of its service is no longer valid"));
+            }
+            ServiceProof::Certificate(own) => self.named(&own.names).map(|service| &service.name),
+            ServiceProof::User(uid) => {
+                self.by_user.get(uid).and_then(|place| self.services.get(*place)).map(|service| &service.name)
+            }
+        };
+        let is_same = found.is_some_and(|found| found == name);
+        if is_same { Ok(()) } else { Err(unknown("what proved its service is no longer in the config")) }
+    }
+
+    /// The service of the first of these names that is one's.
+    fn named(&self, names: &[SubjectAltName]) -> Option<&KnownService> {
+        self.services.get(*names.iter().find_map(|name| self.by_name.get(name))?)
+    }
+
+    fn of_digest(&self, digest: &[u8; 32]) -> Option<IdentifiedService<'_>> {
+        let service = self.services.get(*self.by_token.get(digest)?)?;
+        Some(service.by(service.token.as_ref()?))
+    }
+
+    fn of_token(&self, token: &PresentedToken) -> Result<IdentifiedService<'_>, Denial> {
         let digest: [u8; 32] = Sha256::digest(token.token.as_bytes()).into();
-        let place = self.by_token.get(&digest).ok_or_else(|| unknown("the token is no service's"))?;
-        let service = self.services.get(*place).ok_or_else(|| unknown("the token is no service's"))?;
+        let service = self.of_digest(&digest).ok_or_else(|| unknown("the token is no service's"))?;
         match &token.name {
-            Some(name) if name != service.as_str() => Err(unknown("the token is another service's")),
+            Some(name) if name != service.name.as_str() => Err(unknown("the token is another service's")),
             Some(_) | None => Ok(service),
         }
+    }
+}
+
+impl KnownService {
+    fn new(settings: &ServiceSettings) -> Self {
+        Self {
+            name: settings.name.clone(),
+            token: settings.token_sha256.map(|digest| Arc::new(ServiceProof::Token(digest))),
+            user: settings.uid.map(|uid| Arc::new(ServiceProof::User(uid))),
+        }
+    }
+
+    fn by(&self, proof: &Arc<ServiceProof>) -> IdentifiedService<'_> {
+        IdentifiedService { name: &self.name, proof: Arc::clone(proof) }
     }
 }
 
@@ -194,7 +268,7 @@ mod tests {
             now: UnixTime::from_secs(1_790_000_000),
         };
         match directory.identify(&presented) {
-            Ok(service) => Ok(service.map_or("-", ClientId::as_str).to_owned()),
+            Ok(service) => Ok(service.map_or("-", |service| service.name.as_str()).to_owned()),
             Err(denial) => Err(format!("{}: {}", denial.reason.as_str(), denial.detail)),
         }
     }

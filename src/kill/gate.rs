@@ -65,6 +65,7 @@ impl VendorGate {
             is_safe: false,
             is_websocket: false,
             is_intercepted: false,
+            is_observed: false,
         })
     }
 

@@ -37,6 +37,8 @@ pub struct RegisteredRequest<'a> {
     pub is_websocket: bool,
     /// Whether it came under TLS that the gateway has ended in the vendor's name.
     pub is_intercepted: bool,
+    /// Whether its contract observed, so that its messages pass as they are.
+    pub is_observed: bool,
 }
 
 /// The requests that were severed because their proof no longer held.

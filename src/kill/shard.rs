@@ -40,6 +40,7 @@ struct ShardEntry {
     is_safe: bool,
     is_websocket: bool,
     is_intercepted: bool,
+    is_observed: bool,
     slot: Arc<SeverSignal>,
     /// The kill that severed it.
     cause: Option<Arc<Kill>>,
@@ -203,6 +204,7 @@ impl ShardEntry {
             is_safe: false,
             is_websocket: false,
             is_intercepted: false,
+            is_observed: false,
             slot: Arc::new(SeverSignal::default()),
             cause: None,
             lost: None,
@@ -217,6 +219,7 @@ impl ShardEntry {
         self.is_safe = held.is_safe;
         self.is_websocket = held.is_websocket;
         self.is_intercepted = held.is_intercepted;
+        self.is_observed = held.is_observed;
         if self.client.as_ref() != held.client {
             self.client = held.client.cloned();
         }
@@ -239,6 +242,7 @@ impl ShardEntry {
             is_safe: self.is_safe,
             is_websocket: self.is_websocket,
             is_intercepted: self.is_intercepted,
+            is_observed: self.is_observed,
         }
     }
 

@@ -44,6 +44,8 @@ pub struct ServerOptions {
     pub workers: usize,
     /// Where each exchange gets its line.
     pub exchange_log: ExchangeLog,
+    /// The clock of all decisions: the machine's, unless a test chooses the time.
+    pub clock: Clock,
 }
 
 /// Where a running gateway listens.
@@ -151,7 +153,7 @@ impl Server {
     /// # Errors
     /// [`StartError`]; nothing is left running then.
     pub async fn start(config: GatewaySettings, options: ServerOptions) -> Result<Self, StartError> {
-        let clock = Clock::system();
+        let clock = options.clock;
         let metrics = Metrics::new(clock.clone()).map_err(StartError::Metrics)?;
         let shares = descriptors::claim(options.workers);
         let descriptors = Arc::new(Semaphore::new(shares.sockets));

@@ -19,16 +19,16 @@ use crate::support::upstream::Upstream;
 use crate::tunnels::{RATE, clear_terms, connect, refused};
 
 /// A vendor that speaks TLS as `localhost` and says back what it hears.
-struct TlsVendor {
-    address: SocketAddr,
+pub(crate) struct TlsVendor {
+    pub(crate) address: SocketAddr,
     client: Arc<ClientConfig>,
-    open: Arc<AtomicUsize>,
-    heard: Arc<AtomicUsize>,
+    pub(crate) open: Arc<AtomicUsize>,
+    pub(crate) heard: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
 
 impl TlsVendor {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let certificates = Certificates::write(folder.path());
         let chain = CertificateDer::pem_file_iter(folder.path().join("gateway.pem")).expect("a file");
@@ -56,11 +56,11 @@ impl TlsVendor {
         Self { address, client, open, heard, _folder: folder }
     }
 
-    fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         format!("localhost:{}", self.address.port())
     }
 
-    fn terms(&self, limits: &str) -> String {
+    pub(crate) fn terms(&self, limits: &str) -> String {
         format!(
             "limits: {{ {RATE}, {limits} }}\negress:\n  tunnel: opaque\n  upstream: {{ url: \"https://{}\", allow_networks: [\"127.0.0.0/8\"] }}\n  routes: [ {{ route: GET /v2/plain }} ]\n",
             self.target()
@@ -73,9 +73,18 @@ impl TlsVendor {
         gateway: &TestGateway,
         name: &'static str,
     ) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
-        let mut stream = tcp(gateway.egress());
+        self.tunnel_over(tcp(gateway.egress()), "", name)
+    }
+
+    /// The same over this connection to the gateway, asked for with these fields.
+    pub(crate) fn tunnel_over<S: Read + Write>(
+        &self,
+        mut stream: S,
+        fields: &str,
+        name: &'static str,
+    ) -> std::io::Result<StreamOwned<ClientConnection, S>> {
         let target = self.target();
-        stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n").as_bytes())?;
+        stream.write_all(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{fields}\r\n").as_bytes())?;
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let mut byte = [0];
@@ -109,14 +118,14 @@ fn say_back(mut stream: TcpStream, config: &Arc<ServerConfig>, heard: &AtomicUsi
     }
 }
 
-fn said_back(stream: &mut impl ReadWrite, words: &[u8]) {
+pub(crate) fn said_back(stream: &mut impl ReadWrite, words: &[u8]) {
     stream.write_all(words).and_then(|()| stream.flush()).expect("it is read");
     let mut back = vec![0; words.len()];
     stream.read_exact(&mut back).expect("it is said back");
     assert_eq!(back, words);
 }
 
-trait ReadWrite: Read + Write {}
+pub(crate) trait ReadWrite: Read + Write {}
 impl<T: Read + Write> ReadWrite for T {}
 
 #[test]

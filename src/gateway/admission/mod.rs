@@ -104,10 +104,12 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
         }
         Direction::Egress => {
             let service = egress::identify_service(snapshot, head, record)?;
-            let found = egress::find_vendor((&record.gateway, &record.peer, service), snapshot, head, &target.path)?;
-            let (caller, path) = (found.caller(service), found.path);
+            let name = service.as_ref().map(|service| service.name);
+            let found = egress::find_vendor((&record.gateway, &record.peer, name), snapshot, head, &target.path)?;
+            let (caller, path) = (name.map(|name| egress::caller(found.vendor, name)), found.path);
+            let proof = service.map(|service| service.proof as AdmissionProof);
             let rewritten = Some(path).filter(|path| *path != head.uri.path());
-            let grant = authorize(found.vendor, (caller.as_ref(), None), head, path, rewritten, record)?;
+            let grant = authorize(found.vendor, (caller.as_ref(), proof.as_ref()), head, path, rewritten, record)?;
             Ok(Grant { way: Some(found.way), ..grant })
         }
     }
@@ -207,8 +209,17 @@ fn evaluate(
     let client = caller.map(|caller| &caller.client);
     let is_intercepted = record.peer.tunnel().is_some_and(|tunnel| tunnel.is_tls);
     let route_tag = route.tag;
-    let request =
-        RegisteredRequest { direction, route: route_tag, client, proof, is_safe, is_websocket, is_intercepted };
+    let is_observed = vendor.observes();
+    let request = RegisteredRequest {
+        direction,
+        route: route_tag,
+        client,
+        proof,
+        is_safe,
+        is_websocket,
+        is_intercepted,
+        is_observed,
+    };
     let in_flight = vendor.kill_gate.register_request(&request);
     if record.is_stale() {
         record.gateway.recheck(vendor.id(), &request).map_err(AdmissionDenied::authority_lost)?;

@@ -21,8 +21,9 @@ use super::identify_service;
 use super::unknown_host;
 use crate::config::TunnelMode;
 use crate::http::{GatewayBody, HostPort, UrlScheme, screen_connect};
-use crate::kill::RouteTag;
-use crate::model::{Caller, ClientId, Denial, Direction, Reason, with_causes};
+use crate::identity::IdentifiedService;
+use crate::kill::{AdmissionProof, RouteTag};
+use crate::model::{ClientId, Denial, Direction, Reason, with_causes};
 
 /// The port of mail, which is no HTTP: a proxy that reaches it sends mail for whoever asks.
 const MAIL_PORT: u16 = 25;
@@ -42,29 +43,23 @@ impl Gateway {
             Ok(found) => found,
             Err(denial) => return refuse_tunnel(record, denial).respond(),
         };
+        let opener = service.as_ref().map(|service| Arc::clone(&service.proof));
         let content = match plan(self, vendor, &destination) {
             Err(denial) => return refuse_tunnel(record, denial).respond(),
-            Ok(TunnelPlan::Clear) => TunnelContent::Clear,
-            Ok(TunnelPlan::Intercepted(tls)) => TunnelContent::Intercepted(tls),
             Ok(TunnelPlan::Opaque) => match open_opaque(vendor, service.as_ref(), record).await {
-                Ok(opened) => {
-                    let content = TunnelContent::Opaque(Box::new(opened));
-                    return self.establish(
-                        peer,
-                        GrantedTunnel { upgrade, destination, content, gateway: Arc::clone(self), service },
-                    );
-                }
+                Ok(opened) => TunnelContent::Opaque(Box::new(opened)),
                 Err(refused) => return refused,
             },
+            Ok(plan) => {
+                record.set_status(StatusCode::OK.as_u16());
+                peer.seat().mark_proven();
+                match plan {
+                    TunnelPlan::Intercepted(tls) => TunnelContent::Intercepted(tls),
+                    TunnelPlan::Clear | TunnelPlan::Opaque => TunnelContent::Clear,
+                }
+            }
         };
-        record.set_status(StatusCode::OK.as_u16());
-        peer.seat().mark_proven();
-        drop(record);
-        self.establish(peer, GrantedTunnel { upgrade, destination, content, gateway: Arc::clone(self), service })
-    }
-
-    fn establish(self: &Arc<Self>, peer: &Peer, tunnel: GrantedTunnel) -> Response<GatewayBody> {
-        peer.grant_tunnel(tunnel);
+        peer.grant_tunnel(GrantedTunnel { upgrade, destination, content, gateway: Arc::clone(self), opener });
         Response::new(GatewayBody::full(""))
     }
 }
@@ -84,7 +79,7 @@ fn find_tunnel<'s>(
     snapshot: &'s Snapshot,
     head: &request::Parts,
     record: &mut ExchangeRecord,
-) -> Result<(HostPort<'static>, &'s Arc<VendorRuntime>, Option<ClientId>), Denial> {
+) -> Result<(HostPort<'static>, &'s Arc<VendorRuntime>, Option<IdentifiedService<'s>>), Denial> {
     if record.gateway.audit.must_stop() {
         return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written"));
     }
@@ -96,17 +91,18 @@ fn find_tunnel<'s>(
         return Err(Denial::with_public_text(Reason::RequestMalformed, "There is no tunnel within a tunnel."));
     }
     let destination = screen_connect(head)?;
-    let service = identify_service(snapshot, head, record)?.cloned();
+    let service = identify_service(snapshot, head, record)?;
+    let name = service.as_ref().map(|service| service.name);
     let Some(vendor) = snapshot.vendor_at(&destination) else {
-        return Err(unknown(&record.gateway, &destination, service.as_ref()));
+        return Err(unknown(&record.gateway, &destination, name));
     };
-    record.set_vendor(vendor, service.as_ref());
+    record.set_vendor(vendor, name);
     if let Some(listed) = &vendor.contract.callers
-        && !service.as_ref().is_some_and(|service| listed.contains(service))
+        && !name.is_some_and(|name| listed.contains(name))
     {
         return Err(Denial::new(Reason::CallerNotAllowed, "the contract does not list the service"));
     }
-    let in_flight = vendor.kill_gate.register(Direction::Egress, RouteTag::NONE, service.as_ref());
+    let in_flight = vendor.kill_gate.register(Direction::Egress, RouteTag::NONE, name);
     in_flight.check().map_err(|_| Denial::new(Reason::VendorKilled, "a kill covers this vendor"))?;
     Ok((destination.into_owned(), vendor, service))
 }
@@ -168,16 +164,17 @@ fn speaks_clear(vendor: &VendorRuntime, port: u16) -> bool {
 /// Admits a tunnel whose bytes pass unread, and connects to the vendor.
 async fn open_opaque(
     vendor: &Arc<VendorRuntime>,
-    service: Option<&ClientId>,
+    service: Option<&IdentifiedService<'_>>,
     record: Box<ExchangeRecord>,
 ) -> Result<OpaqueTunnel, Response<GatewayBody>> {
     let Some(tunnel) = &vendor.direction(Direction::Egress).tunnel else {
         let denial = Denial::new(Reason::DestinationUnknown, "the contract has nothing for tunnels");
         return Err(refuse_tunnel(record, denial).respond());
     };
-    let caller = service.map(|service| Caller { vendor: vendor.id().clone(), client: service.clone(), claims: None });
-    let mut admitted =
-        admit_tunnel(vendor, &tunnel.route, caller.as_ref(), record).map_err(|refused| refused.respond())?;
+    let caller = service.map(|service| super::service::caller(vendor, service.name));
+    let proof = service.map(|service| Arc::clone(&service.proof) as AdmissionProof);
+    let mut admitted = admit_tunnel(vendor, &tunnel.route, (caller.as_ref(), proof.as_ref()), record)
+        .map_err(|refused| refused.respond())?;
     let mut in_flight = admitted.share_in_flight();
     let since = admitted.record().gateway.clock.now();
     let opened = tokio::select! {

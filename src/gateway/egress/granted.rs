@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use rustls::ServerConfig;
 use rustls::server::Acceptor;
@@ -15,7 +15,8 @@ use super::super::state::Gateway;
 use super::super::tunnel;
 use crate::bounds;
 use crate::http::{ByteStream, HostPort, PrefixedStream};
-use crate::model::{ClientId, Denial, Reason};
+use crate::identity::ServiceProof;
+use crate::model::{Denial, Reason};
 use crate::upstream::UpstreamTunnel;
 
 /// The first byte of TLS: a record of the handshake (RFC 8446 section 5.1).
@@ -28,8 +29,8 @@ pub struct GrantedTunnel {
     pub(super) destination: HostPort<'static>,
     pub(super) content: TunnelContent,
     pub(super) gateway: Arc<Gateway>,
-    /// Our service that asked for it, where it has proven its name.
-    pub(super) service: Option<ClientId>,
+    /// What proved the service of ours that asked for it.
+    pub(super) opener: Option<Arc<ServiceProof>>,
 }
 
 /// What a tunnel may carry beside HTTP in clear.
@@ -73,39 +74,60 @@ pub(in crate::gateway) struct TunnelTarget {
     pub(in crate::gateway) destination: HostPort<'static>,
     /// Whether the listener has ended TLS in the tunnel.
     pub(in crate::gateway) is_tls: bool,
-    /// Our service that opened it, whose requests all of them are.
-    pub(in crate::gateway) service: Option<ClientId>,
+    /// What proved the service of ours that opened it, whose requests all of them are. It is asked for again with each.
+    pub(in crate::gateway) opener: Option<Arc<ServiceProof>>,
 }
 
 impl GrantedTunnel {
     /// Waits for the first byte, and says what the tunnel carries. `None` when the caller has gone, or when it sends
     /// what the contract does not let the tunnel carry, which is recorded.
     pub async fn enter(self, peer: &Arc<Peer>) -> Option<EnteredTunnel> {
-        let mut stream = TokioIo::new(self.upgrade.await.ok()?);
-        let first = stream.read_u8().await.ok()?;
+        let Self { upgrade, destination, mut content, gateway, opener } = self;
+        let (first, stream) = tokio::select! {
+            biased;
+            () = content.severed() => return None,
+            first = first_byte(upgrade) => first?,
+        };
         let is_tls = first == TLS_HANDSHAKE;
         let stream: Box<dyn ByteStream> = Box::new(PrefixedStream::new(vec![first], stream));
-        match self.content {
+        match content {
             TunnelContent::Opaque(tunnel) if is_tls => {
-                let run = OpaqueRun { tunnel: *tunnel, host: self.destination, caller: stream };
+                let run = OpaqueRun { tunnel: *tunnel, host: destination, caller: stream };
                 Some(EnteredTunnel::Opaque(Box::new(run)))
             }
             TunnelContent::Clear if is_tls => {
                 let detail = "TLS in a tunnel that the contract grants for HTTP in clear";
                 let denial = Denial::new(Reason::DestinationUnknown, detail);
-                deny(&self.gateway, peer, denial);
+                deny(&gateway, peer, denial);
                 None
             }
             TunnelContent::Intercepted(tls) if is_tls => {
-                peer.enter_tunnel(TunnelTarget { destination: self.destination, is_tls: true, service: self.service });
+                peer.enter_tunnel(TunnelTarget { destination, is_tls: true, opener });
                 Some(EnteredTunnel::Tls(stream, tls))
             }
             // What was admitted for TLS is given back: each request in clear is admitted by itself.
             TunnelContent::Clear | TunnelContent::Intercepted(_) | TunnelContent::Opaque(_) => {
-                peer.enter_tunnel(TunnelTarget { destination: self.destination, is_tls: false, service: self.service });
+                peer.enter_tunnel(TunnelTarget { destination, is_tls: false, opener });
                 Some(EnteredTunnel::Clear(stream))
             }
         }
+    }
+}
+
+/// The first byte of what a tunnel carries, and its connection.
+async fn first_byte(upgrade: OnUpgrade) -> Option<(u8, TokioIo<Upgraded>)> {
+    let mut stream = TokioIo::new(upgrade.await.ok()?);
+    Some((stream.read_u8().await.ok()?, stream))
+}
+
+impl TunnelContent {
+    /// Ready when a kill has cut a tunnel whose bytes pass unread, which is recorded. Other tunnels hold nothing until
+    /// a request comes.
+    async fn severed(&mut self) {
+        let Self::Opaque(tunnel) = self else { return std::future::pending().await };
+        let mut in_flight = tunnel.admitted.share_in_flight();
+        in_flight.severed().await;
+        tunnel.admitted.deny(&Denial::new(in_flight.sever_reason(), "severed before its first byte"));
     }
 }
 

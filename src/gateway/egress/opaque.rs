@@ -14,7 +14,7 @@ use crate::telemetry::TrafficMetrics;
 use crate::upstream::{ConnectError, TunnelConnector, UpstreamConnector};
 
 /// The name of the route that stands for all tunnels of a vendor in policies, counters and kills.
-const ROUTE: &str = "CONNECT";
+pub(in crate::gateway) const TUNNEL_ROUTE: &str = "CONNECT";
 
 /// Tunnels to a vendor; `None` where its contract does not let their bytes pass unread. `first` is one of its egress
 /// routes, all of which have the vendor's one upstream.
@@ -34,15 +34,15 @@ pub(in crate::gateway) fn tunnel_runtime(
     let profile = ExposureProfile {
         vendor: contract.vendor.clone(),
         direction: Direction::Egress,
-        route: ROUTE.into(),
+        route: TUNNEL_ROUTE.into(),
         rules: Vec::new(),
         clear: None,
         listed: ClearList::default(),
     };
     let route = Arc::new(RouteRuntime {
-        name: ROUTE.into(),
+        name: TUNNEL_ROUTE.into(),
         captures: Box::default(),
-        tag: RouteTag::of(ROUTE),
+        tag: RouteTag::of(TUNNEL_ROUTE),
         // It has no limits of its own beside the vendor's.
         terms: RouteTerms { ledger_index: usize::MAX, counts_records: false, ..first.terms.clone() },
         ledger: Arc::clone(&first.ledger),
@@ -56,7 +56,7 @@ pub(in crate::gateway) fn tunnel_runtime(
         response: None,
         observed: None,
         credential: None,
-        metrics: traffic.route(ROUTE),
+        metrics: traffic.route(TUNNEL_ROUTE),
         exposure: exposure.handle(profile),
         rate_policy: OnceLock::new(),
     });

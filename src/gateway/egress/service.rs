@@ -2,10 +2,9 @@
 
 use ::http::{Version, request};
 
-use super::FoundVendor;
 use crate::gateway::exchange::ExchangeRecord;
-use crate::gateway::snapshot::Snapshot;
-use crate::identity::PresentedService;
+use crate::gateway::snapshot::{Snapshot, VendorRuntime};
+use crate::identity::{IdentifiedService, PresentedService};
 use crate::model::{Caller, ClientId, Denial};
 
 /// The service that a request is proven to come from; `None` for one that may prove nothing. Notes whether the caller
@@ -17,7 +16,7 @@ pub(in crate::gateway) fn identify_service<'s>(
     snapshot: &'s Snapshot,
     head: &request::Parts,
     record: &mut ExchangeRecord,
-) -> Result<Option<&'s ClientId>, Denial> {
+) -> Result<Option<IdentifiedService<'s>>, Denial> {
     if head.version < Version::HTTP_2 && head.uri.authority().is_some() {
         record.set_proxied();
     }
@@ -26,15 +25,12 @@ pub(in crate::gateway) fn identify_service<'s>(
         headers: &head.headers,
         certificate: peer.certificate(),
         uid: peer.uid(),
-        of_tunnel: peer.tunnel_service(),
+        of_tunnel: peer.tunnel().and_then(|tunnel| tunnel.opener.as_deref()),
         now: record.started.wall,
     })
 }
 
-impl FoundVendor<'_, '_> {
-    /// A service as the caller of the vendor, for policies and limits.
-    pub(in crate::gateway) fn caller(&self, service: Option<&ClientId>) -> Option<Caller> {
-        let vendor = self.vendor.id();
-        service.map(|service| Caller { vendor: vendor.clone(), client: service.clone(), claims: None })
-    }
+/// A service as the caller of a vendor, for policies and limits.
+pub(in crate::gateway) fn caller(vendor: &VendorRuntime, service: &ClientId) -> Caller {
+    Caller { vendor: vendor.id().clone(), client: service.clone(), claims: None }
 }

@@ -4,11 +4,15 @@
 //! each vendor in [`super::vendor`]. Read once per connection. Names are only compared exactly, never parsed or matched
 //! by pattern.
 
+use std::ops::RangeInclusive;
+use std::sync::{Arc, OnceLock};
+
 use rustls_pki_types::CertificateDer;
 use sha2::{Digest as _, Sha256};
 use x509_parser::extensions::GeneralName;
 
 use crate::bounds::CERTIFICATE_NAMES_MAX;
+use crate::identity::ServiceProof;
 use crate::model::UnixTime;
 
 /// Why a certificate was not read.
@@ -56,6 +60,15 @@ impl SubjectAltName {
     }
 }
 
+/// What is kept of the certificate of one of our services while its calls run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceCertificate {
+    /// The names that it was issued for.
+    pub(crate) names: Box<[SubjectAltName]>,
+    /// The first and the last time at which it is valid.
+    pub(crate) dates: RangeInclusive<UnixTime>,
+}
+
 /// The peer's certificate chain, read once when its connection was made.
 #[derive(Debug, Clone)]
 pub struct PeerCertificate {
@@ -64,6 +77,8 @@ pub struct PeerCertificate {
     not_before: UnixTime,
     not_after: UnixTime,
     chain: Vec<CertificateDer<'static>>,
+    /// Made with the first call of a service that it proves.
+    service: OnceLock<Arc<ServiceProof>>,
 }
 
 impl PeerCertificate {
@@ -85,6 +100,7 @@ impl PeerCertificate {
             not_before: date(parsed.validity().not_before),
             not_after: date(parsed.validity().not_after),
             chain: chain.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            service: OnceLock::new(),
         })
     }
 
@@ -107,6 +123,12 @@ impl PeerCertificate {
     /// Whether `now` lies within its dates: a connection may outlive its certificate.
     pub fn is_in_force(&self, now: UnixTime) -> bool {
         (self.not_before..=self.not_after).contains(&now)
+    }
+
+    /// The certificate as the proof of one of our services.
+    pub(crate) fn service_proof(&self) -> &Arc<ServiceProof> {
+        let kept = || ServiceCertificate { names: self.names.clone().into(), dates: self.not_before..=self.not_after };
+        self.service.get_or_init(|| Arc::new(ServiceProof::Certificate(kept())))
     }
 
     pub(crate) fn chain(&self) -> &[CertificateDer<'static>] {

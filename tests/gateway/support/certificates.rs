@@ -13,6 +13,7 @@ use rcgen::{
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use sha2::{Digest as _, Sha256};
+use vendorgate::internals::model::Clock;
 
 use super::client::{Client, tcp};
 
@@ -102,7 +103,18 @@ impl Certificates {
 
     /// The same authority with another client: one of this URI, or DNS name, and serial number.
     pub(crate) fn for_client(&self, name: &str, serial: u64) -> Self {
+        self.signed(name, serial, CertificateParams::new(Vec::new()).expect("parameters"))
+    }
+
+    /// As [`Self::for_client`], with a certificate that ends in ten days.
+    pub(crate) fn for_ten_days(&self, name: &str) -> Self {
         let mut params = CertificateParams::new(Vec::new()).expect("parameters");
+        let now = Clock::system().now().wall.as_secs();
+        params.not_after = (std::time::UNIX_EPOCH + std::time::Duration::from_secs(now + 864_000)).into();
+        self.signed(name, 1, params)
+    }
+
+    fn signed(&self, name: &str, serial: u64, mut params: CertificateParams) -> Self {
         let text = || name.try_into().expect("ascii");
         params.subject_alt_names =
             vec![if name.contains("://") { SanType::URI(text()) } else { SanType::DnsName(text()) }];

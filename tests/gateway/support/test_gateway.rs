@@ -32,6 +32,11 @@ pub(crate) struct LogBuffer(Arc<Mutex<Vec<u8>>>);
 impl TestGateway {
     /// Starts a gateway in a fixture.
     pub(crate) fn start(fixture: GatewayFixture) -> Self {
+        Self::start_at(fixture, Clock::system())
+    }
+
+    /// Starts a gateway that lives by this clock.
+    pub(crate) fn start_at(fixture: GatewayFixture, clock: Clock) -> Self {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = mpsc::channel();
         let lines = LogBuffer::default();
@@ -46,7 +51,7 @@ impl TestGateway {
                 };
                 let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
                 let exchange_log = ExchangeLog::start(LogFormat::Json, theirs).expect("a log");
-                let options = ServerOptions { main, workers: 2, exchange_log };
+                let options = ServerOptions { main, workers: 2, exchange_log, clock };
                 let server = Server::start(config, options).await.unwrap_or_else(|error| panic!("{error:?}"));
                 tell.send(server.addresses()).expect("somebody waits");
                 let _ = stopped.await;
