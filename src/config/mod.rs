@@ -2,6 +2,7 @@
 //!
 //! `file` is what is written, `validate` compares it with the schema, `check` makes settings of it.
 
+mod certificates;
 mod check;
 mod contract;
 mod contract_head;
@@ -26,6 +27,7 @@ mod tree;
 mod units;
 mod validate;
 
+pub use certificates::NamedCertificate;
 pub use check::read_hook_secret;
 pub use contract::{Contract, ContractRoute, FallbackSettings, ObserveSettings, StaticAnswer};
 pub use diff::{Widening, widenings};

@@ -10,6 +10,8 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 
+use crate::model::UnixTime;
+
 /// Why the content of a PEM file cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PemError {
@@ -81,6 +83,19 @@ pub fn certificate_chain(content: &[u8]) -> Result<Vec<CertificateDer<'static>>,
         Ok(chain) => Ok(chain),
         Err(_) => Err(PemError::Certificate),
     }
+}
+
+/// When the first certificate of a chain ends: from then on no peer trusts the chain.
+///
+/// # Errors
+/// As [`certificate_chain`].
+pub fn chain_end(content: &[u8]) -> Result<UnixTime, PemError> {
+    let end = |certificate: CertificateDer<'_>| {
+        let (_, parsed) = x509_parser::parse_x509_certificate(&certificate).map_err(|_| PemError::Certificate)?;
+        Ok(u64::try_from(parsed.validity().not_after.timestamp()).unwrap_or(0))
+    };
+    let ends: Result<Vec<_>, _> = certificate_chain(content)?.into_iter().map(end).collect();
+    ends?.into_iter().min().map(UnixTime::from_secs).ok_or(PemError::NoCertificate)
 }
 
 /// The private key of a file.

@@ -18,7 +18,7 @@ use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
 use crate::gateway::VendorRuntime;
 use crate::identity::{IntrospectionOutcome, RefreshOutcome};
-use crate::kill::KillState;
+use crate::kill::{KillOrigin, KillState};
 use crate::meter::ContractState;
 use crate::model::UnixTime;
 use crate::telemetry::{CacheResult, LimitLabel, LogLabel, Metrics, StoreLabel, log};
@@ -194,6 +194,7 @@ fn read_vendors(control: &GatewayControl) {
     for standing in control.gateway.switch.status() {
         let Some(vendor) = snapshot.vendor(&standing.vendor) else { continue };
         vendor.metrics.killed(standing.state != KillState::Live);
+        vendor.metrics.tripped(standing.kills.iter().any(|kill| kill.origin == KillOrigin::Trip));
         vendor.metrics.severed(standing.severed_total);
         let last = standing.last_drill.map(|drill| drill.at);
         if let Some(overdue) = drill_overdue(&vendor.contract, last, control.now().wall) {

@@ -8,6 +8,7 @@ mod approvers;
 mod audit_trail;
 mod budgets;
 mod carry_over;
+mod certificate_ends;
 mod clocks;
 mod control;
 mod credential_store;

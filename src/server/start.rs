@@ -18,8 +18,8 @@ use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
 use super::{
-    approvers, budgets, carry_over, descriptors, egress_authority, maintenance, observation_store, offline_kills,
-    reconcile,
+    approvers, budgets, carry_over, certificate_ends, descriptors, egress_authority, maintenance, observation_store,
+    offline_kills, reconcile,
 };
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
@@ -194,6 +194,7 @@ impl Server {
             budgets::restore(vendor, &store, &switch, clock.now());
         }
         metrics.config_generation(snapshot.generation);
+        certificate_ends::expose(&config, &metrics);
         snapshot.directory().start(&tokio::runtime::Handle::current());
         snapshot.start_credentials(&tokio::runtime::Handle::current());
         snapshot.directory().warm(bounds::ISSUER_WARM_UP).await;

@@ -87,6 +87,8 @@ families! {
         "Tokens met where a rule reveals them: opened, or left as they were and why";
     KILLED = "vendorgate_killed" Gauge ["vendor"]
         "1 while the vendor is cut off, wholly or in part";
+    TRIPPED = "vendorgate_tripped" Gauge ["vendor"]
+        "1 while a kill of the vendor stands that the gateway itself ordered, on a limit or a burst of denials";
     SEVERED = "vendorgate_severed_total" Counter ["vendor"]
         "Exchanges that were ended in flight";
     SEVER = "vendorgate_sever_seconds" Histogram []
@@ -135,6 +137,8 @@ families! {
         "Requests of our services for a destination of no contract";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
+    CERTIFICATE_EXPIRY = "vendorgate_certificate_expiry_timestamp_seconds" Gauge ["certificate"]
+        "When a certificate that the gateway shows or signs with ends, in seconds since 1970, by its place in the config";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]
         "Attempts to load a changed config";
     STATE_ERRORS = "vendorgate_state_errors_total" Counter ["store"]
@@ -180,6 +184,11 @@ impl ScrapePage {
         let mut gauge = proto::Gauge::default();
         gauge.set_value(value);
         self.push(family, labels, |metric| metric.set_gauge(gauge));
+    }
+
+    /// A gauge that is 1 or 0.
+    pub(super) fn flag(&mut self, family: &FamilyDefinition, labels: &[&str], set: bool) {
+        self.gauge(family, labels, f64::from(u8::from(set)));
     }
 
     pub(super) fn histogram(&mut self, family: &FamilyDefinition, labels: &[&str], reading: &HistogramReading) {
@@ -274,6 +283,23 @@ mod tests {
         for name in asked {
             let name = name.trim_end_matches("_bucket");
             assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_dashboards_use_only_families_that_exist() {
+        for page in [
+            include_str!("../../config/grafana/fleet.json"),
+            include_str!("../../config/grafana/vendor.json"),
+            include_str!("../../config/grafana/egress.json"),
+        ] {
+            let word = |c: char| !(c.is_ascii_alphanumeric() || c == '_');
+            let asked: Vec<_> = page.split(word).filter(|name| name.starts_with("vendorgate_")).collect();
+            assert!(asked.len() > 10, "{asked:?}");
+            for name in asked {
+                let name = name.trim_end_matches("_bucket");
+                assert!(FAMILIES.iter().any(|family| family.name == name), "{name}");
+            }
         }
     }
 

@@ -15,10 +15,10 @@ use prometheus::proto::MetricFamily;
 use super::cells::{HistogramCells, ShardedCells};
 use super::exposition::{self, ExpositionFormat};
 use super::families::{self, FAMILIES, ScrapePage};
+use super::gauge_by_label::GaugeByLabel;
 use super::labels::{CacheResult, LimitLabel, StoreLabel};
 use super::load_metrics::LoadMetrics;
 use super::process;
-use super::upstream_metrics::JourneyMetrics;
 use super::vendor_metrics::{TrafficMetrics, VendorMetrics, nanos};
 use crate::model::{Clock, Direction, Lock as _, Reason, UnixTime, VendorId, debug_fields};
 
@@ -73,7 +73,8 @@ pub(super) struct MetricValues {
     pub(super) load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
-    journey: JourneyMetrics,
+    journey: GaugeByLabel,
+    certificates: GaugeByLabel,
     hooks: Mutex<Vec<ScrapeHook>>,
 }
 
@@ -90,7 +91,8 @@ impl Metrics {
             load: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
-            journey: JourneyMetrics::default(),
+            journey: GaugeByLabel::default(),
+            certificates: GaugeByLabel::default(),
             hooks: Mutex::default(),
         });
         let registry = Registry::new();
@@ -153,7 +155,12 @@ impl Metrics {
 
     /// Sets for each stage of the journey whether it is degraded.
     pub fn journey(&self, stages: BTreeMap<String, bool>) {
-        self.values.journey.set(stages);
+        self.values.journey.set(stages.into_iter().map(|(stage, on)| (stage, f64::from(u8::from(on)))).collect());
+    }
+
+    /// Sets when each certificate of the gateway's own ends, by its place in the config.
+    pub fn certificate_ends(&self, ends: BTreeMap<String, UnixTime>) {
+        self.values.certificates.set(ends.into_iter().map(|(place, end)| (place, end.as_secs() as f64)).collect());
     }
 
     /// Calls `hook` before each scrape, for values that are cheaper to read then than to keep up to date.
@@ -220,7 +227,8 @@ impl MetricValues {
             page.counter(&families::STATE_ERRORS, &[word], count(STATE + store as usize));
         }
         self.load.read(page);
-        self.journey.read(page);
+        self.journey.read(page, &families::JOURNEY);
+        self.certificates.read(page, &families::CERTIFICATE_EXPIRY);
         let commit = option_env!("VENDORGATE_COMMIT").unwrap_or("unknown");
         page.gauge(&families::BUILD, &[env!("CARGO_PKG_VERSION"), commit], 1.0);
     }
@@ -232,7 +240,8 @@ const RESULTS: [&str; 2] = ["success", "failure"];
 fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     let vendor = metrics.vendor.as_str();
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
-    page.gauge(&families::KILLED, &[vendor], f64::from(u8::from(metrics.killed.load(Ordering::Relaxed))));
+    page.flag(&families::KILLED, &[vendor], metrics.killed.load(Ordering::Relaxed));
+    page.flag(&families::TRIPPED, &[vendor], metrics.tripped.load(Ordering::Relaxed));
     page.counter(&families::SEVERED, &[vendor], metrics.severed.load(Ordering::Relaxed) as f64);
     let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
     for (family, since) in ages {
@@ -248,11 +257,11 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
         page.counter(&families::INTROSPECTION, &[vendor, result], *times as f64);
     }
     for (file, unreadable) in metrics.files.locked().iter() {
-        page.gauge(&families::FILE_UNREADABLE, &[vendor, file], f64::from(u8::from(*unreadable)));
+        page.flag(&families::FILE_UNREADABLE, &[vendor, file], *unreadable);
     }
     metrics.credential.read(page, vendor, now);
     if let Some(overdue) = metrics.is_drill_overdue() {
-        page.gauge(&families::DRILL_OVERDUE, &[vendor], f64::from(u8::from(overdue)));
+        page.flag(&families::DRILL_OVERDUE, &[vendor], overdue);
     }
     let end = load(&metrics.contract_end_secs);
     if end > 0 {
@@ -308,6 +317,8 @@ pub(super) mod tests {
             metrics.overhead(direction, Duration::from_micros(7));
         }
         vendor.killed(true);
+        vendor.tripped(true);
+        metrics.certificate_ends([("listeners.ingress.tls".to_owned(), UnixTime::from_secs(7_000))].into());
         vendor.drill_overdue(true);
         [940, 900].into_iter().for_each(|secs| vendor.token_issued_at(UnixTime::from_secs(secs)));
         vendor.oldest_key_first_seen(UnixTime::from_secs(1));
@@ -356,6 +367,8 @@ pub(super) mod tests {
             "vendorgate_upstream_retries_total{vendor=\"acme\",direction=\"egress\",upstream=\"acme\",result=\"over_budget\"} 6",
             "vendorgate_upstream_circuit_open{vendor=\"acme\",direction=\"egress\",upstream=\"acme\"} 1",
             "vendorgate_journey_degraded{stage=\"signup\"} 1",
+            "vendorgate_tripped{vendor=\"acme\"} 1",
+            "vendorgate_certificate_expiry_timestamp_seconds{certificate=\"listeners.ingress.tls\"} 7000",
             "vendorgate_token_cache_total{result=\"miss\"} 1",
             "vendorgate_state_errors_total{store=\"audit\"} 1",
             "vendorgate_config_reload_total{result=\"failure\"} 1",

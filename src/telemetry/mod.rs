@@ -10,6 +10,7 @@ mod exchange_line;
 mod exposition;
 mod failures;
 mod families;
+mod gauge_by_label;
 mod labels;
 mod load_metrics;
 pub mod log;

@@ -1,10 +1,7 @@
-//! The samples of a vendor's upstreams and of the stages of the journey, as a scrape's hook sets them.
-
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+//! The samples of a vendor's upstreams, as a scrape's hook sets them.
 
 use super::families::{self, ScrapePage};
-use crate::model::{Direction, Lock as _};
+use crate::model::Direction;
 
 /// The state of one upstream of a vendor, where anything stands above its connections.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,30 +27,14 @@ impl UpstreamSample {
         let labels = [vendor, self.direction.as_str(), &*self.upstream];
         let [vendor, way, upstream] = labels;
         for (target, usable) in &self.targets {
-            page.gauge(&families::UPSTREAM_HEALTHY, &[vendor, way, upstream, target], flag(*usable));
+            page.flag(&families::UPSTREAM_HEALTHY, &[vendor, way, upstream, target], *usable);
         }
         page.counter(&families::UPSTREAM_EJECTIONS, &labels, self.ejections as f64);
         for (result, count) in [("sent", self.retries), ("over_budget", self.retries_over_budget)] {
             page.counter(&families::UPSTREAM_RETRIES, &[vendor, way, upstream, result], count as f64);
         }
         if let Some(open) = self.circuit_open {
-            page.gauge(&families::UPSTREAM_CIRCUIT, &labels, flag(open));
-        }
-    }
-}
-
-/// The stages of the journey, and whether each is degraded.
-#[derive(Debug, Default)]
-pub(super) struct JourneyMetrics(Mutex<BTreeMap<String, bool>>);
-
-impl JourneyMetrics {
-    pub(super) fn set(&self, stages: BTreeMap<String, bool>) {
-        *self.0.locked() = stages;
-    }
-
-    pub(super) fn read(&self, page: &mut ScrapePage) {
-        for (stage, degraded) in self.0.locked().iter() {
-            page.gauge(&families::JOURNEY, &[stage], flag(*degraded));
+            page.flag(&families::UPSTREAM_CIRCUIT, &labels, open);
         }
     }
 }
@@ -72,8 +53,4 @@ impl UpstreamSample {
             circuit_open: Some(true),
         }
     }
-}
-
-fn flag(set: bool) -> f64 {
-    f64::from(u8::from(set))
 }

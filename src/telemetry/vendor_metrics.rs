@@ -38,6 +38,7 @@ pub(super) const DURATION_BOUNDS: [u64; 14] = {
 pub struct VendorMetrics {
     pub(super) vendor: VendorId,
     pub(super) killed: AtomicBool,
+    pub(super) tripped: AtomicBool,
     pub(super) severed: AtomicU64,
     drill_overdue: AtomicU8,
     pub(super) observes: AtomicBool,
@@ -62,6 +63,7 @@ impl VendorMetrics {
         Self {
             vendor,
             killed: AtomicBool::new(false),
+            tripped: AtomicBool::new(false),
             severed: AtomicU64::new(0),
             drill_overdue: AtomicU8::new(0),
             observes: AtomicBool::new(false),
@@ -89,6 +91,11 @@ impl VendorMetrics {
     /// Sets whether the vendor is killed, wholly or in part.
     pub fn killed(&self, killed: bool) {
         self.killed.store(killed, Ordering::Relaxed);
+    }
+
+    /// Sets whether a kill of the vendor stands that the gateway itself ordered.
+    pub fn tripped(&self, tripped: bool) {
+        self.tripped.store(tripped, Ordering::Relaxed);
     }
 
     /// Sets whether the contract only observes, so that raw data passes.

@@ -42,6 +42,7 @@ fn a_burst_of_denials_kills_the_vendor_and_is_audited() {
     assert_eq!(gateway.get("/v1/orders", &reader()).reason(), "vendor_killed");
     let status = status(&gateway);
     assert_eq!((&status["state"], &status["kills"][0]["by"]), (&"killed".into(), &"vendorgate".into()), "{status}");
+    assert_eq!(gateway.series(r#"vendorgate_tripped{vendor="acme"}"#), 1.0);
     assert_eq!(status["last_denial"]["reason"], "vendor_killed");
     // The gateway's own kill does not wait for the disk, so its audit line may come a moment later.
     let mut kill = None;
@@ -54,6 +55,7 @@ fn a_burst_of_denials_kills_the_vendor_and_is_audited() {
     });
     assert_eq!(kill.expect("a kill")["detail"]["evidence"][0]["kind"], "denial_burst");
     assert_eq!(gateway.admin("admin", "POST", "/v1/vendors/acme/restore", WHY).status, 200);
+    assert_eq!(gateway.series(r#"vendorgate_tripped{vendor="acme"}"#), 0.0);
     assert_eq!(gateway.get("/v1/orders", &reader()).status, 200, "what it was denied before is forgotten");
     assert_eq!(gateway.get("/v1/orders", &probing).reason(), "scope_missing");
     assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);

@@ -25,7 +25,7 @@ fn secure(crm: &Upstream, tls: &str) -> (TestGateway, Certificates) {
     let fixture = GatewayFixture::of_acme(crm.address, TERMS);
     let certificates = Certificates::write(fixture.path());
     let fixture = fixture.listeners(&format!(
-        "  ingress: {{ bind: \"127.0.0.1:0\", tls: {{ cert: gateway.pem, key: gateway.key{tls} }} }}\n"
+        "  ingress: {{ bind: \"127.0.0.1:0\", tls: {{ cert: gateway.pem, key: gateway.key{tls} }} }}\n  admin: {{ bind: \"127.0.0.1:0\", operators: operators.yaml }}\n"
     ));
     (TestGateway::start(fixture), certificates)
 }
@@ -45,6 +45,9 @@ fn tls_1_2_and_1_3_are_spoken_and_plain_text_is_not() {
     let mut clear = Client::to(gateway.ingress());
     assert_eq!(clear.send(request("GET", "/v1/orders", &reader(), "")).answer().status, 0);
     assert_eq!(crm.seen().len(), 4);
+    // 4096-01-01, the end that rcgen writes where none is asked for.
+    let end = gateway.series(r#"vendorgate_certificate_expiry_timestamp_seconds{certificate="listeners.ingress.tls"}"#);
+    assert_eq!(end, 67_090_118_400.0);
 }
 
 #[test]

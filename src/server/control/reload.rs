@@ -17,7 +17,9 @@ use crate::kill::GATEWAY_ACTOR;
 use crate::listener;
 use crate::model::{Clock, VendorId, with_causes};
 use crate::server::start::master_keys;
-use crate::server::{approvers, audit_trail, budgets, carry_over, egress_authority, pending_audit, webhook_sender};
+use crate::server::{
+    approvers, audit_trail, budgets, carry_over, certificate_ends, egress_authority, pending_audit, webhook_sender,
+};
 use crate::store::StoreError;
 
 impl ReloadControl for GatewayControl {
@@ -108,6 +110,7 @@ impl GatewayControl {
         // Requests that lost their contract, route, scope, client or key by this are severed; they are not waited for.
         drop(self.sever_lost(by, "reload"));
         self.gateway.metrics.config_generation(report.generation);
+        certificate_ends::expose(&config, &self.gateway.metrics);
         self.gateway.metrics.retain(
             |vendor| config.contract(vendor).is_some(),
             |vendor, direction, route| config.contract(vendor).is_some_and(|found| found.routes(direction).has(route)),
