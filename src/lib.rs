@@ -44,7 +44,7 @@
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] treats personal data; [`parameters`] which parameters and fields a route allows; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
 //! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom; [`observation`] what calls looked like |
-//! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us |
+//! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us; [`fleet`] state that several gateways share |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
 //! | 6 | [`gateway`] the way of one request |
@@ -112,6 +112,7 @@ mod config;
 mod credentials;
 mod demo;
 mod exposure;
+mod fleet;
 mod gateway;
 mod http;
 mod identity;
@@ -153,6 +154,9 @@ pub mod internals {
     }
     pub mod exposure {
         pub use crate::exposure::*;
+    }
+    pub mod fleet {
+        pub use crate::fleet::*;
     }
     pub mod gateway {
         pub use crate::gateway::*;

@@ -9,7 +9,7 @@ const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
     &["pii", "parameters", "http", "store", "telemetry", "audit"],
     &["identity", "interception", "meter", "kill", "exposure", "observation"],
-    &["policy", "route", "credentials"],
+    &["policy", "route", "credentials", "fleet"],
     &["upstream"],
     &["config"],
     &["gateway"],

@@ -4,6 +4,7 @@
 
 mod credentials;
 mod edges;
+mod fleet;
 mod interception;
 mod observation;
 mod parameters;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 pub use credentials::*;
 pub use edges::*;
+pub use fleet::*;
 pub use interception::*;
 pub use observation::*;
 pub use parameters::*;

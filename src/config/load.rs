@@ -150,6 +150,7 @@ impl ConfigLoader<'_> {
             audit: check::audit(&at.key("audit"), written.audit.as_ref(), &state),
             hooks: check::hooks(&at.key("hooks"), written.hooks.as_deref().unwrap_or_default()),
             state,
+            fleet: written.fleet.as_ref().and_then(|fleet| check::fleet(&at.key("fleet"), fleet)),
             drain: check::drain(&at.key("drain"), written.drain.as_ref()),
             log: check::log(written.log.as_ref()),
             upstreams: upstreams.into_values().collect(),

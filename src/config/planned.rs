@@ -1,8 +1,7 @@
 //! Keys of features that are planned and not built. They are refused with 'not yet' instead of 'unknown key'.
 
 /// The key above it (empty at the root of a file), the key itself, and why it is refused.
-const PLANNED_KEYS: [(&str, &str, &str); 4] = [
-    ("", "fleet", "sharing state between gateways is not supported"),
+const PLANNED_KEYS: [(&str, &str, &str); 3] = [
     ("ingress", "proxy_protocol", "the PROXY protocol is not supported"),
     ("tls", "crl", "revocation lists are not supported"),
     ("upstream", "credentials", "holding the credential of an internal API is not supported"),

@@ -13,6 +13,7 @@ use serde::Deserialize;
 
 use super::Contract;
 use crate::audit;
+use crate::fleet::FleetSettings;
 use crate::identity::ServiceSettings;
 use crate::interception::InterceptionSettings;
 use crate::model::{VendorId, words};
@@ -41,6 +42,8 @@ pub struct GatewaySettings {
     pub audit: AuditSettings,
     /// The hooks that are notified of kills and restores, in the order of the file.
     pub hooks: Vec<HookSettings>,
+    /// The fleet that it belongs to, if any.
+    pub fleet: Option<FleetSettings>,
     /// How the gateway stops.
     pub drain: DrainSettings,
     /// The form and level of its logs.

@@ -24,6 +24,7 @@ use super::{
 use crate::bounds;
 use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
 use crate::exposure;
+use crate::fleet::FleetMember;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, LastGoodStore, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::interception::InterceptionError;
@@ -124,6 +125,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The thread of the fleet cannot be started.
+    #[error("the fleet cannot be joined")]
+    Fleet(#[source] io::Error),
     /// A thread cannot be started.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
@@ -173,6 +177,10 @@ impl Server {
         carry_over::carry_over(&config, &store, &switch, clock.now()).map_err(failed)?;
         approvers::record(&store, &config.operators, clock.now().wall).map_err(failed)?;
         let authority = open_authority(&store, &clock, &switch)?;
+        let fleet = config.fleet.clone().map(|settings| FleetMember::new(settings, clock.clone()));
+        if let Some(fleet) = &fleet {
+            fleet.start().map_err(StartError::Fleet)?;
+        }
         let keys = master_keys(config.keys.master.as_ref())?;
         let rooms = GatewayServices {
             switch: Arc::clone(&switch),
@@ -226,7 +234,7 @@ impl Server {
         let _socket = bound.file.take();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
         let tls = TlsHandles { fronts, admin_tls: admin.tls() };
-        let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls);
+        let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls, fleet);
         let (closed, closing) = watch::channel(false);
         control.import_pending_audit().await;
         maintenance::report_to(&metrics, &control);
@@ -260,6 +268,10 @@ impl Server {
         // The workers keep the deadline themselves; the margin is for their threads to end.
         let _ = tokio::time::timeout(self.deadline + Duration::from_secs(5), joined).await;
         maintenance::write_last(&self.control).await;
+        if let Some(fleet) = self.control.fleet.clone() {
+            // The fleet's thread waits half a second at most for the engine.
+            let _ = tokio::task::spawn_blocking(move || fleet.close()).await;
+        }
         let _ = self.closed.send(true);
         let threads = self.admin_threads;
         // They keep a deadline themselves; the margin is for their threads to end.

@@ -9,6 +9,7 @@ pub(in crate::config) mod credentials;
 pub(in crate::config) mod egress_listener;
 pub(in crate::config) mod evidence;
 pub(in crate::config) mod fallback;
+pub(in crate::config) mod fleet;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod parameters;
 pub(in crate::config) mod residency;
@@ -54,6 +55,8 @@ pub(in crate::config) struct MainConfig {
     pub(in crate::config) audit: Option<evidence::AuditConfig>,
     /// Webhooks and commands that are called at a kill or a restore.
     pub(in crate::config) hooks: Option<Vec<evidence::HookConfig>>,
+    /// The gateways that share kills and budgets with this one (default none).
+    pub(in crate::config) fleet: Option<fleet::FleetConfig>,
     /// How the gateway stops.
     pub(in crate::config) drain: Option<DrainConfig>,
     /// The form and level of the logs.

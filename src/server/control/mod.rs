@@ -30,6 +30,7 @@ use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
 use crate::audit::{AuditAct, AuditRecord, TrailReader};
 use crate::bounds;
 use crate::config::GatewaySettings;
+use crate::fleet::FleetMember;
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
 use crate::kill::{HookDispatcher, KillError};
 use crate::listener::ListenerState;
@@ -51,6 +52,8 @@ pub(super) struct GatewayControl {
     /// The state folder, which it does not move either.
     pub(super) state: PathBuf,
     pub(super) tls: TlsHandles,
+    /// The fleet that this gateway is a member of, if any.
+    pub(super) fleet: Option<Arc<FleetMember>>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<GatewaySettings>,
     /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
@@ -74,6 +77,7 @@ pub(super) struct TlsHandles {
 impl AdminControl for GatewayControl {}
 
 impl GatewayControl {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a gateway, each of its own type, put together once")]
     pub(super) fn new(
         main: PathBuf,
         config: GatewaySettings,
@@ -82,6 +86,7 @@ impl GatewayControl {
         store: Store,
         hooks: Arc<HookDispatcher>,
         tls: TlsHandles,
+        fleet: Option<Arc<FleetMember>>,
     ) -> Arc<Self> {
         let trail = Arc::new(TrailReader::new(config.audit.trail.path.clone()));
         let state = config.state.path.clone();
@@ -99,6 +104,7 @@ impl GatewayControl {
                 audit_reader: trail,
                 state,
                 tls,
+                fleet,
                 config,
                 clocks: times,
                 api,

@@ -193,6 +193,7 @@ fn waits_for_restart(before: &GatewaySettings, after: &GatewaySettings) -> impl 
         ("listeners", before.listeners != after.listeners || before.egress.socket != after.egress.socket),
         ("state", before.state != after.state),
         ("audit", before.audit != after.audit),
+        ("fleet", before.fleet != after.fleet),
         ("drain", before.drain != after.drain),
         ("log", before.log != after.log),
     ];

@@ -1,0 +1,33 @@
+//! Bounds of the state that several gateways share.
+
+use std::time::Duration;
+
+/// How long an answer of the engine is waited for: on a network of its own it takes less than a millisecond.
+pub const FLEET_RESPONSE_DEADLINE: Duration = Duration::from_millis(500);
+/// How long a connection to the engine may take to be opened, with TLS and the login.
+pub const FLEET_CONNECT_DEADLINE: Duration = Duration::from_millis(500);
+/// Shortest and longest pause between two attempts to connect. The longest is three attempts a second, as a failover
+/// needs; each pause is drawn between half and whole.
+pub const FLEET_RECONNECT_DELAYS: [Duration; 2] = [Duration::from_millis(20), Duration::from_millis(330)];
+/// Answers in a row that fail or come too late before a connection is given up: one may be a slow fork of the engine.
+pub const FLEET_FAILURES_MAX: u32 = 3;
+/// How often each gateway tells the others that it is there.
+pub const FLEET_HEARTBEAT: Duration = Duration::from_secs(1);
+/// A gateway that was not seen for this long is not counted as safe: ten heartbeats.
+pub const FLEET_NODE_UNSEEN: Duration = Duration::from_secs(10);
+/// A gateway that was not seen for this long is no longer listed: as long as a replaced machine may keep an alert up.
+pub const FLEET_NODE_FORGOTTEN: Duration = Duration::from_secs(3600);
+/// How long a blocking read waits for news; it is also the keep-alive of its connection.
+pub const FLEET_READ_BLOCK: Duration = Duration::from_secs(1);
+/// After how long all shared state is read again although nothing seems to be missing.
+pub const FLEET_RESYNC_INTERVAL: Duration = Duration::from_secs(60);
+/// How long a start waits for the first sync, unless the config says otherwise.
+pub const FLEET_START_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait of a start that a config may ask for.
+pub const FLEET_START_WAIT_MAX: Duration = Duration::from_secs(600);
+/// Most servers that a URL may list: sentinels and clusters have three to nine.
+pub const FLEET_SERVERS_MAX: usize = 32;
+/// How often a cluster may send us on from one server to another before an attempt counts as failed.
+pub const FLEET_REDIRECTS_MAX: usize = 5;
+/// Largest report of one gateway in its heartbeat: demand for some thousand limits.
+pub const FLEET_REPORT_BYTES_MAX: usize = 256 * 1024;

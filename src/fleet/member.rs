@@ -1,0 +1,116 @@
+//! This gateway as a member of its fleet: the engine, what is known of the others, and the thread that keeps both.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use super::engine::FleetEngine;
+use super::{FleetSettings, FleetView, HeartbeatPart};
+use crate::bounds::FLEET_RESPONSE_DEADLINE;
+use crate::model::{Clock, Lock as _, debug_fields, hex};
+
+/// This gateway's seat in the fleet. Shared by everything, behind one `Arc`.
+pub struct FleetMember {
+    settings: Arc<FleetSettings>,
+    clock: Clock,
+    engine: FleetEngine,
+    view: FleetView,
+    /// Drawn at the start: it tells this process from another one with the same name.
+    instance: String,
+    parts: Mutex<Vec<Arc<dyn HeartbeatPart>>>,
+    closing: watch::Sender<bool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+debug_fields!(FleetMember: settings);
+
+impl FleetMember {
+    /// A member that has not begun yet.
+    pub fn new(settings: FleetSettings, clock: Clock) -> Arc<Self> {
+        let settings = Arc::new(settings);
+        Arc::new(Self {
+            engine: FleetEngine::new(&settings),
+            settings,
+            clock,
+            view: FleetView::default(),
+            instance: drawn_name(),
+            parts: Mutex::default(),
+            closing: watch::Sender::new(false),
+            thread: Mutex::default(),
+        })
+    }
+
+    /// Adds a part to the heartbeat. Call it before [`Self::start`].
+    pub fn join(&self, part: Arc<dyn HeartbeatPart>) {
+        self.parts.locked().push(part);
+    }
+
+    /// Begins: a thread of its own connects and beats, so that nothing on the other threads can hold a kill up.
+    ///
+    /// # Errors
+    /// Where the thread cannot be started.
+    pub fn start(self: &Arc<Self>) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let me = Arc::clone(self);
+        let run = move || runtime.block_on(me.run());
+        *self.thread.locked() = Some(std::thread::Builder::new().name("vg-fleet".to_owned()).spawn(run)?);
+        Ok(())
+    }
+
+    /// Leaves the fleet and ends the thread. Blocks for half a second at most.
+    pub fn close(&self) {
+        let _ = self.closing.send(true);
+        if let Some(thread) = self.thread.locked().take() {
+            // A panic of the thread was printed when it happened.
+            let _ = thread.join();
+        }
+    }
+
+    /// The engine, for scripts.
+    pub const fn engine(&self) -> &FleetEngine {
+        &self.engine
+    }
+
+    /// What was last heard of the fleet.
+    pub const fn view(&self) -> &FleetView {
+        &self.view
+    }
+
+    /// The fleet's settings.
+    pub fn settings(&self) -> &FleetSettings {
+        &self.settings
+    }
+
+    pub(super) const fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    pub(super) const fn instance(&self) -> &String {
+        &self.instance
+    }
+
+    pub(super) fn parts(&self) -> Vec<Arc<dyn HeartbeatPart>> {
+        self.parts.locked().clone()
+    }
+
+    async fn run(&self) {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            () = self.engine.keep_connected() => {}
+            () = self.beat() => {}
+            _ = closing.wait_for(|closing| *closing) => {}
+        }
+        // The connection's task goes on until the runtime is dropped.
+        let _ = tokio::time::timeout(FLEET_RESPONSE_DEADLINE, self.leave()).await;
+    }
+}
+
+/// A name that no other process has.
+fn drawn_name() -> String {
+    let mut bytes = [0; 8];
+    // Without randomness two processes of one name are not told apart, which changes no decision.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    hex(&bytes)
+}
