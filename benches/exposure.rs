@@ -70,7 +70,7 @@ fn fill(path: &std::path::Path, days: usize, people: u64) -> UnixTime {
         listed: ClearList::default(),
         clear: None,
     };
-    let handles: Vec<_> = (0..ROUTES).map(|at| ledger.handle(profile(at))).collect();
+    let handles: Vec<_> = (0..ROUTES).map(|at| ledger.handle(profile(at)).by(None)).collect();
     for day in 0..days {
         let mut buckets = Vec::new();
         for hour in 0..24_u64 {

@@ -173,7 +173,7 @@ fn exposure(c: &mut Criterion<CpuTime>) {
         listed: ClearList::default(),
     };
     let ledger = vendorgate::internals::exposure::ExposureCounters::new(UnixTime::from_secs(1));
-    let (handle, mut i) = (ledger.handle(profile), 0u64);
+    let (handle, mut i) = (ledger.handle(profile).by(None), 0u64);
     group.bench_function("a chunk's records, bytes and 2 fields", |b| {
         b.iter(|| {
             handle.add_treated(0, 100);

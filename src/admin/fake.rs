@@ -119,6 +119,8 @@ fn exposed(since: UnixTime) -> ExposureReport {
                 { "field": "$.customers[*].email", "treatment": "tokenize", "left_as": "a pseudonym", "values": 1200 },
                 { "field": "$.customers[*].ssn", "treatment": "redact", "left_as": "nothing", "values": 1200 }],
             "clear": ["$.customers[*].id"] }],
+        "callers": [{ "direction": "ingress", "caller": "acme\u{202e}-batch", "records": 1200, "bytes": 4096,
+            "first": "1970-01-01T00:00:00.000Z", "last": "1970-01-01T00:00:01.000Z", "routes": [] }],
     }))
 }
 

@@ -154,6 +154,9 @@ async fn exposure_is_text_markdown_or_json() {
     ] {
         assert!(said.lines().any(|found| found == line), "{line}\n{said}");
     }
+    let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--by|caller");
+    assert!(said.contains("ingress by acme") && said.contains("  1,200 records, 4,096 bytes"), "{said}");
+    assert!(!said.contains('\u{202e}') && !said.contains("GET /v1/customers"), "{said}");
     let (_, said) = check!(listener, "viewer-token", exposure::execute, "acme|--md");
     assert!(
         said.contains("| `$.customers[*].ssn` | redact | nothing | 1,200 |\n") && said.contains("Article 33"),

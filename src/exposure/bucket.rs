@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{DistinctSketch, InClear};
+use super::{CallerCount, DistinctSketch, InClear, LeftByCaller};
 use crate::model::{Direction, UnixTime};
 
 /// Milliseconds in an hour.
@@ -38,6 +38,9 @@ pub struct ExposureBucket {
     /// What was seen to leave in clear; `None` also where an earlier version counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_clear: Option<InClear>,
+    /// By which callers it left; `None` also where an earlier version counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by_caller: Option<LeftByCaller>,
     /// The first time that something left, in milliseconds since the epoch.
     pub first_ms: u64,
     /// The last time.
@@ -87,6 +90,7 @@ impl ExposureBucket {
             fields: Vec::new(),
             clear: None,
             in_clear: None,
+            by_caller: None,
             first_ms: u64::MAX,
             last_ms: 0,
             subjects: SubjectSketch::Nobody,
@@ -105,18 +109,42 @@ impl ExposureBucket {
 
     /// Adds values of a field.
     pub fn add_field(&mut self, field: &str, treatment: &str, category: Option<&str>, values: u64) {
-        let same = |line: &&mut FieldCount| {
-            line.field == field && line.treatment == treatment && line.category.as_deref() == category
-        };
-        match self.fields.iter_mut().find(same) {
-            Some(line) => line.values += values,
-            None => self.fields.push(FieldCount {
-                field: field.to_owned(),
-                treatment: treatment.to_owned(),
-                category: category.map(str::to_owned),
-                values,
-            }),
+        add_values(&mut self.fields, field, treatment, category, values);
+    }
+
+    /// Adds what left by one caller.
+    pub(super) fn add_caller(&mut self, count: CallerCount) {
+        self.records += count.records;
+        self.bytes += count.bytes;
+        self.first_ms = self.first_ms.min(count.first_ms);
+        self.last_ms = self.last_ms.max(count.last_ms);
+        for FieldCount { field, treatment, category, values } in &count.fields {
+            add_values(&mut self.fields, field, treatment, category.as_deref(), *values);
         }
+        self.by_caller.get_or_insert_default().add(count);
+    }
+}
+
+/// Adds values to the line of their field, treatment and category.
+pub(super) fn add_values(
+    lines: &mut Vec<FieldCount>,
+    field: &str,
+    treatment: &str,
+    category: Option<&str>,
+    values: u64,
+) {
+    let same = |line: &&mut FieldCount| {
+        line.field == field && line.treatment == treatment && line.category.as_deref() == category
+    };
+    match lines.iter_mut().find(same) {
+        Some(line) => line.values += values,
+        None if values == 0 => {}
+        None => lines.push(FieldCount {
+            field: field.to_owned(),
+            treatment: treatment.to_owned(),
+            category: category.map(str::to_owned),
+            values,
+        }),
     }
 }
 
@@ -138,20 +166,25 @@ impl SubjectSketch {
     }
 }
 
-/// Joins the sketches and the paths in clear of each route's day into its first bucket of that day, which makes old
-/// data small.
+/// Joins the sketches, the paths in clear and the callers of each route's day into its first bucket of that day, which
+/// makes old data small.
 ///
 /// Give it whole days that are over; the counts stay by the hour. Answers with the places of the buckets that changed.
 pub fn fold_day(buckets: &mut [ExposureBucket]) -> Vec<usize> {
     let mut days: BTreeMap<(String, String, String, u64), Vec<usize>> = BTreeMap::new();
-    let large = |bucket: &ExposureBucket| bucket.subjects.sketch().is_some() || bucket.in_clear.is_some();
+    let large = |bucket: &ExposureBucket| {
+        bucket.subjects.sketch().is_some() || bucket.in_clear.is_some() || bucket.by_caller.is_some()
+    };
     for (place, bucket) in buckets.iter().enumerate().filter(|(_, bucket)| large(bucket)) {
         let route = (bucket.vendor.clone(), bucket.direction.clone(), bucket.route.clone(), day_of(bucket.hour));
         days.entry(route).or_default().push(place);
     }
     let mut changed = Vec::new();
     for places in days.into_values() {
-        let folded = places.len() == 1 && !matches!(buckets[places[0]].subjects, SubjectSketch::InHour(_));
+        let first = &buckets[places[0]];
+        let folded = places.len() == 1
+            && !matches!(first.subjects, SubjectSketch::InHour(_))
+            && first.by_caller.as_ref().is_none_or(|left| left.whole_day);
         if !folded {
             fold(buckets, &places);
             changed.extend(places);
@@ -163,16 +196,18 @@ pub fn fold_day(buckets: &mut [ExposureBucket]) -> Vec<usize> {
 
 fn fold(buckets: &mut [ExposureBucket], places: &[usize]) {
     let mut day: Option<DistinctSketch> = None;
-    let mut in_clear = Vec::new();
+    let (mut in_clear, mut by_caller) = (Vec::new(), Vec::new());
     for place in places {
         if let Some(sketch) = std::mem::take(&mut buckets[*place].subjects).sketch() {
             day.get_or_insert_default().merge(sketch);
         }
         in_clear.extend(buckets[*place].in_clear.take());
+        by_caller.extend(buckets[*place].by_caller.take());
     }
     if let Some(first) = places.iter().copied().min_by_key(|place| (buckets[*place].hour, buckets[*place].run)) {
         buckets[first].subjects = day.map_or(SubjectSketch::Nobody, SubjectSketch::InDay);
         buckets[first].in_clear = InClear::joined(in_clear).map(|day| InClear { whole_day: true, ..day });
+        buckets[first].by_caller = LeftByCaller::joined(by_caller).map(|day| LeftByCaller { whole_day: true, ..day });
     }
 }
 

@@ -11,11 +11,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::bucket::hour_of;
+use super::callers::{CallerCells, CallerTable};
 use super::clear::{self, InClear};
 use super::distinct::LiveSketch;
-use super::{DistinctSketch, ExposureBucket};
+use super::{CallerCount, DistinctSketch, ExposureBucket};
 use crate::bounds::{CLEAR_BODIES, CLEAR_EVERY};
-use crate::model::{Category, Direction, Lock as _, Moment, SubjectHash, UnixTime, VendorId};
+use crate::model::{ClientId, Direction, Lock as _, Moment, SubjectHash, UnixTime, VendorId};
 use crate::pii::{ClearList, ClearPathCounts, RuleName};
 
 /// What left through this gateway since it started.
@@ -42,9 +43,16 @@ pub struct ExposureProfile {
     pub listed: ClearList,
 }
 
-/// Where the bodies of one route count: cheap to clone, safe to share.
+/// Where one route counts: cheap to clone, safe to share.
 #[derive(Debug, Clone)]
 pub struct RouteCounters(Arc<RouteCells>);
+
+/// Where the bodies of one caller of one route count: cheap to clone, safe to share.
+#[derive(Debug, Clone)]
+pub struct CallerCounters {
+    cells: Arc<RouteCells>,
+    place: usize,
+}
 
 #[derive(Debug, Default)]
 struct CounterTable {
@@ -58,12 +66,8 @@ type RouteKey = (VendorId, Direction, Arc<str>);
 #[derive(Debug)]
 struct RouteCells {
     profile: ExposureProfile,
-    values: Box<[AtomicU64]>,
-    records: AtomicU64,
-    bytes: AtomicU64,
-    /// The first touch since the last roll; `u64::MAX` where there was none.
-    first_ms: AtomicU64,
-    last_ms: AtomicU64,
+    /// What left, caller by caller: the route's own figures are their sums.
+    callers: CallerTable,
     subjects: LiveSketch,
     /// Bodies since the last roll, and those of them that were looked at; and all bodies of the hour, which decide what
     /// is looked at.
@@ -107,11 +111,8 @@ impl ExposureCounters {
     }
 
     fn fold(&self, cells: &RouteCells, open: &mut HashMap<RouteKey, ExposureBucket>) -> Option<ExposureBucket> {
-        let first_ms = cells.first_ms.swap(u64::MAX, Ordering::AcqRel);
-        if first_ms == u64::MAX {
-            return None;
-        }
-        let last_ms = cells.last_ms.swap(0, Ordering::AcqRel).max(first_ms);
+        let left: Vec<_> = cells.callers.all().filter_map(|one| one.drain(&cells.profile.rules)).collect();
+        let last_ms = left.iter().map(|one| one.last_ms).max()?;
         let hour = hour_of(UnixTime::from_millis(last_ms));
         let ExposureProfile { vendor, direction, route, .. } = &cells.profile;
         let fresh = || ExposureBucket::new(vendor.as_str(), *direction, route, hour, self.run.as_millis());
@@ -121,69 +122,69 @@ impl ExposureCounters {
             *bucket = fresh();
             cells.turn.store(0, Ordering::Relaxed);
         }
-        cells.drain_into(bucket, first_ms, last_ms);
+        cells.drain_into(bucket, left);
         Some(bucket.clone())
     }
 }
 
 impl RouteCounters {
+    /// Where the bodies count that leave by this caller.
+    pub fn by(&self, caller: Option<&ClientId>) -> CallerCounters {
+        CallerCounters { place: self.0.callers.place_of(caller), cells: Arc::clone(&self.0) }
+    }
+}
+
+impl CallerCounters {
     /// Counts records and bytes that have left.
     pub fn add_left(&self, records: u64, bytes: u64, now: Moment) {
-        self.0.records.fetch_add(records, Ordering::Relaxed);
-        self.0.bytes.fetch_add(bytes, Ordering::Relaxed);
-        self.touch(now);
+        let caller = self.caller();
+        caller.records.fetch_add(records, Ordering::Relaxed);
+        caller.bytes.fetch_add(bytes, Ordering::Relaxed);
+        caller.touch(now.wall);
     }
 
-    /// Counts values that a rule treated. Call [`RouteCounters::add_left`] after it.
+    /// Counts values that a rule treated. Call [`CallerCounters::add_left`] after it.
     ///
     /// # Panics
     /// When the profile has no rule of this number: it must be that of the plan which counts.
     pub fn add_treated(&self, rule: usize, values: u64) {
-        self.0.values[rule].fetch_add(values, Ordering::Relaxed);
+        self.caller().values[rule].fetch_add(values, Ordering::Relaxed);
     }
 
     /// Whether the next body is looked at for what leaves in clear: the first [`CLEAR_BODIES`] of each hour are, and
     /// each [`CLEAR_EVERY`]th after them.
     pub fn samples_next_body(&self) -> bool {
-        let turn = self.0.turn.fetch_add(1, Ordering::Relaxed);
+        let turn = self.cells.turn.fetch_add(1, Ordering::Relaxed);
         turn < CLEAR_BODIES || turn.is_multiple_of(CLEAR_EVERY)
     }
 
-    /// Counts a body that has left, and whether it was looked at. Call [`RouteCounters::add_left`] after it.
+    /// Counts a body that has left, and whether it was looked at. Call [`CallerCounters::add_left`] after it.
     pub fn add_body(&self, looked_at: bool) {
-        self.0.bodies.fetch_add(1, Ordering::Relaxed);
-        self.0.looked_at.fetch_add(u64::from(looked_at), Ordering::Relaxed);
+        self.cells.bodies.fetch_add(1, Ordering::Relaxed);
+        self.cells.looked_at.fetch_add(u64::from(looked_at), Ordering::Relaxed);
     }
 
-    /// Takes the paths of what has left in clear of a body that is looked at. Call [`RouteCounters::add_left`] after
+    /// Takes the paths of what has left in clear of a body that is looked at. Call [`CallerCounters::add_left`] after
     /// it.
     pub fn add_clear_paths(&self, paths: &mut ClearPathCounts) {
-        self.0.in_clear.locked().absorb(paths);
+        self.cells.in_clear.locked().absorb(paths);
     }
 
-    /// Counts the subject of a record. Call [`RouteCounters::add_left`] after it.
+    /// Counts the subject of a record. Call [`CallerCounters::add_left`] after it.
     pub fn add_subject(&self, subject: SubjectHash) {
-        self.0.subjects.add(subject);
+        self.cells.subjects.add(subject);
     }
 
-    fn touch(&self, now: Moment) {
-        let ms = now.wall.as_millis();
-        self.0.last_ms.fetch_max(ms, Ordering::AcqRel);
-        if self.0.first_ms.load(Ordering::Acquire) > ms {
-            self.0.first_ms.fetch_min(ms, Ordering::AcqRel);
-        }
+    fn caller(&self) -> &CallerCells {
+        self.cells.callers.at(self.place)
     }
 }
 
 impl RouteCells {
     fn new(profile: ExposureProfile) -> Self {
         Self {
-            values: profile.rules.iter().map(|_| AtomicU64::new(0)).collect(),
+            callers: CallerTable::new(profile.rules.len()),
             profile,
-            records: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            first_ms: AtomicU64::new(u64::MAX),
-            last_ms: AtomicU64::new(0),
             subjects: LiveSketch::default(),
             bodies: AtomicU64::new(0),
             looked_at: AtomicU64::new(0),
@@ -197,23 +198,15 @@ impl RouteCells {
     }
 
     fn is_touched(&self) -> bool {
-        self.first_ms.load(Ordering::Acquire) != u64::MAX
+        self.callers.all().any(CallerCells::is_touched)
     }
 
-    fn drain_into(&self, bucket: &mut ExposureBucket, first_ms: u64, last_ms: u64) {
-        let drain = |cell: &AtomicU64| cell.swap(0, Ordering::AcqRel);
-        bucket.records += drain(&self.records);
-        bucket.bytes += drain(&self.bytes);
-        bucket.first_ms = bucket.first_ms.min(first_ms);
-        bucket.last_ms = bucket.last_ms.max(last_ms);
+    fn drain_into(&self, bucket: &mut ExposureBucket, left: Vec<CallerCount>) {
         bucket.clear = self.profile.clear.as_ref().map(|fields| fields.iter().map(ToString::to_string).collect());
-        for (rule, cell) in self.profile.rules.iter().zip(&self.values) {
-            let values = drain(cell);
-            if values > 0 {
-                let category = rule.category.as_ref().map(Category::as_str);
-                bucket.add_field(&rule.location, rule.treatment.as_str(), category, values);
-            }
+        for one in left {
+            bucket.add_caller(one);
         }
+        let drain = |cell: &AtomicU64| cell.swap(0, Ordering::AcqRel);
         let paths = std::mem::replace(&mut *self.in_clear.locked(), clear::paths());
         let in_clear = InClear::of(&paths, &self.profile.listed, drain(&self.bodies), drain(&self.looked_at));
         bucket.in_clear = InClear::joined(bucket.in_clear.take().into_iter().chain(in_clear));
@@ -253,6 +246,7 @@ mod tests {
     }
 
     fn body(handle: &RouteCounters, ms: u64) {
+        let handle = handle.by(None);
         handle.add_treated(0, 3);
         handle.add_subject(SubjectHash::from_bits(ms << 52));
         handle.add_left(2, 100, at(ms));
@@ -313,7 +307,7 @@ mod tests {
     #[test]
     fn the_first_bodies_of_an_hour_are_looked_at_and_then_some() {
         let ledger = ExposureCounters::new(UnixTime::from_millis(1));
-        let handle = ledger.handle(profile(&[]));
+        let handle = ledger.handle(profile(&[])).by(None);
         let hour = |bodies: u64, ms| {
             for _ in 0..bodies {
                 let looked_at = handle.samples_next_body();

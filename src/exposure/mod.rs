@@ -1,9 +1,11 @@
 //! What left, to whom, and how treated.
 //!
-//! Bodies count into a [`RouteCounters`]; a roll every few seconds folds the counts into buckets of an hour for the
+//! Bodies count into the [`CallerCounters`] of their route and caller; a roll every few seconds folds the counts into buckets of an hour for the
 //! store; a [`ExposureReport`] reads them back. Never holds a value, a subject or a subject's hash.
 
 mod bucket;
+mod caller_report;
+mod callers;
 mod clear;
 mod counters;
 mod distinct;
@@ -13,7 +15,10 @@ mod render;
 mod report;
 
 pub use bucket::{ExposureBucket, SubjectSketch, fold_day};
+pub use caller_report::CallerExposure;
+pub use callers::{CallerCount, LeftByCaller};
 pub use clear::{ClearCount, InClear};
-pub use counters::{ExposureCounters, ExposureProfile, RouteCounters};
+pub use counters::{CallerCounters, ExposureCounters, ExposureProfile, RouteCounters};
 pub use distinct::{DistinctSketch, STANDARD_ERROR};
+pub use render::ExposureGrouping;
 pub use report::{Approximate, CategoryExposure, ExposureReport, FieldExposure, RouteExposure};

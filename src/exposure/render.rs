@@ -4,7 +4,9 @@
 
 use std::fmt::Write as _;
 
-use super::{Approximate, CategoryExposure, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure};
+use super::{
+    Approximate, CallerExposure, CategoryExposure, ClearCount, ExposureReport, FieldExposure, InClear, RouteExposure,
+};
 use crate::model::{Category, thousands};
 
 /// Adds a line to a `String`, which cannot fail.
@@ -15,8 +17,8 @@ macro_rules! line {
 }
 
 impl ExposureReport {
-    /// The report as text for a terminal.
-    pub fn to_text(&self) -> String {
+    /// The report as text for a terminal, route by route or caller by caller.
+    pub fn to_text(&self, grouping: ExposureGrouping) -> String {
         let mut out = format!(
             "What left to {}, {} to {}\n\n",
             self.vendor,
@@ -31,10 +33,11 @@ impl ExposureReport {
             line!(out, "  {name:<18}  {value}");
         }
         text_categories(&mut out, &self.categories);
-        for route in &self.routes {
-            text_route(&mut out, route);
+        match grouping {
+            ExposureGrouping::Route => self.routes.iter().for_each(|route| text_route(&mut out, route)),
+            ExposureGrouping::Caller => self.callers.iter().for_each(|caller| text_caller(&mut out, caller)),
         }
-        line!(out, "\n{}", self.caveats().join("\n"));
+        line!(out, "\n{}", self.caveats(grouping).join("\n"));
         out
     }
 
@@ -55,7 +58,8 @@ impl ExposureReport {
         for route in &self.routes {
             markdown_route(&mut out, route);
         }
-        line!(out, "\n## How to read this\n\n- {}", self.caveats().join("\n- "));
+        markdown_callers(&mut out, &self.callers);
+        line!(out, "\n## How to read this\n\n- {}", self.caveats(ExposureGrouping::Caller).join("\n- "));
         out.push_str(LEFT_TO_SAY);
         out
     }
@@ -74,7 +78,7 @@ impl ExposureReport {
         raw.into_iter().chain(rest).collect()
     }
 
-    fn caveats(&self) -> Vec<&'static str> {
+    fn caveats(&self, grouping: ExposureGrouping) -> Vec<&'static str> {
         let mut caveats = vec!["Records, bytes and values are counted as they leave, by the hour.", RETENTION];
         if self.subjects.is_some() {
             caveats.push("Different subjects are an estimate with a standard error of 1.63 %; the range holds in 95 of 100 cases.");
@@ -86,8 +90,23 @@ impl ExposureReport {
         if self.subjects_incomplete {
             caveats.push("Some routes name no subject: the people whom their records are about are in no number here.");
         }
+        if grouping == ExposureGrouping::Caller {
+            caveats.push("By caller, joined days count as a whole.");
+            if self.callers_incomplete {
+                caveats.push("Some of what left was counted before callers were, and is under none of them.");
+            }
+        }
         caveats
     }
+}
+
+/// By what the text of a report is laid out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExposureGrouping {
+    /// By route, with people and what was seen in clear.
+    Route,
+    /// By the client of the vendor, or the service of ours, by whom it left.
+    Caller,
 }
 
 /// Kept in step with [`crate::bounds::CLEAR_BODIES`] and [`crate::bounds::CLEAR_EVERY`] by a test.
@@ -111,15 +130,7 @@ fn text_route(out: &mut String, route: &RouteExposure) {
     line!(out, "\n{} {}", route.direction, route.route);
     line!(out, "  {} records, {} bytes, {}", thousands(route.records), thousands(route.bytes), subjects_of(route));
     line!(out, "  {} to {}", to_the_second(&route.first), to_the_second(&route.last));
-    let width = |of: fn(&FieldExposure) -> &String| {
-        route.treated.iter().map(|field| of(field).chars().count()).max().unwrap_or(0)
-    };
-    let (field_width, treatment_width) = (width(|field| &field.field), width(|field| &field.treatment));
-    let values_width = route.treated.iter().map(|field| thousands(field.values).len()).max().unwrap_or(0);
-    for field in &route.treated {
-        let (values, FieldExposure { field, treatment, left_as, .. }) = (thousands(field.values), field);
-        line!(out, "  {field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}");
-    }
+    text_fields(out, "  ", &route.treated);
     match &route.clear {
         Some(fields) if fields.is_empty() => line!(out, "  in clear: nothing"),
         Some(fields) => line!(out, "  in clear: {}", fields.join(", ")),
@@ -127,6 +138,48 @@ fn text_route(out: &mut String, route: &RouteExposure) {
     }
     if let Some(in_clear) = &route.in_clear {
         text_clear(out, in_clear);
+    }
+}
+
+fn text_fields(out: &mut String, indent: &str, treated: &[FieldExposure]) {
+    let width = |of: fn(&FieldExposure) -> usize| treated.iter().map(of).max().unwrap_or(0);
+    let (field_width, treatment_width) = (width(|line| line.field.chars().count()), width(|line| line.treatment.len()));
+    let values_width = width(|line| thousands(line.values).len());
+    for FieldExposure { field, treatment, values, left_as, .. } in treated {
+        let values = thousands(*values);
+        line!(out, "{indent}{field:<field_width$}  {treatment:<treatment_width$}  {values:>values_width$}  {left_as}");
+    }
+}
+
+fn text_caller(out: &mut String, caller: &CallerExposure) {
+    line!(out, "\n{} by {}", caller.direction, caller.caller);
+    line!(out, "  {} records, {} bytes", thousands(caller.records), thousands(caller.bytes));
+    line!(out, "  {} to {}", to_the_second(&caller.first), to_the_second(&caller.last));
+    for route in &caller.routes {
+        line!(out, "  {}: {} records, {} bytes", route.route, thousands(route.records), thousands(route.bytes));
+        text_fields(out, "    ", &route.treated);
+    }
+}
+
+fn markdown_callers(out: &mut String, callers: &[CallerExposure]) {
+    out.push_str("\n## By whom\n\n");
+    if callers.is_empty() {
+        out.push_str("No caller was counted.\n");
+        return;
+    }
+    out.push_str("| direction | caller | route | records | bytes | treated values |\n");
+    out.push_str("| --- | --- | --- | ---: | ---: | --- |\n");
+    for caller in callers {
+        let (direction, name) = (&caller.direction, code(&caller.caller));
+        for route in &caller.routes {
+            let (records, bytes) = (thousands(route.records), thousands(route.bytes));
+            let treated = route
+                .treated
+                .iter()
+                .map(|line| format!("`{}` {} {}", code(&line.field), code(&line.treatment), thousands(line.values)));
+            let treated = treated.collect::<Vec<_>>().join(", ");
+            line!(out, "| {direction} | `{name}` | `{}` | {records} | {bytes} | {treated} |", code(&route.route));
+        }
     }
 }
 

@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::bucket::{day_of, hour_of};
+use super::bucket::{FieldCount, day_of, hour_of};
+use super::caller_report::{CallerExposure, CallerSums};
 use super::clear::ClearSum;
 use super::{DistinctSketch, ExposureBucket, InClear, STANDARD_ERROR, SubjectSketch};
 use crate::model::{Category, FieldPath, UnixTime, VendorId};
@@ -47,6 +48,12 @@ pub struct ExposureReport {
     pub categories: Vec<CategoryExposure>,
     /// Route by route, the most records first.
     pub routes: Vec<RouteExposure>,
+    /// Caller by caller, the most records first: by which client of the vendor, or by which of our services, it left.
+    #[serde(default)]
+    pub callers: Vec<CallerExposure>,
+    /// Whether some of it is under no caller, because an earlier version counted it.
+    #[serde(default)]
+    pub callers_incomplete: bool,
 }
 
 /// What left of one category of personal data.
@@ -134,8 +141,10 @@ impl ExposureReport {
         buckets: impl IntoIterator<Item = ExposureBucket>,
     ) -> Self {
         let mut routes: BTreeMap<(String, String), ExposureSum> = BTreeMap::new();
+        let mut callers = CallerSums::default();
         for bucket in buckets.into_iter().filter(|bucket| bucket.vendor == vendor.as_str()) {
             if day_of(bucket.hour) >= day_of(hour_of(since)) {
+                callers.add(&bucket, bucket.hour >= hour_of(since));
                 let name = (bucket.direction.clone(), bucket.route.clone());
                 routes.entry(name).or_default().add(bucket, hour_of(since));
             }
@@ -165,6 +174,8 @@ impl ExposureReport {
             subjects: whole.seen.as_ref().map(approximate),
             categories: by_category(&lines),
             subjects_incomplete: lines.iter().any(|line| line.records > 0 && line.subjects.is_none()),
+            callers_incomplete: callers.miss_some_of(&lines),
+            callers: callers.done(),
             routes: lines,
         }
     }
@@ -187,7 +198,7 @@ struct ExposureSum {
     first_ms: u64,
     last_ms: u64,
     seen: Option<DistinctSketch>,
-    fields: BTreeMap<(String, String, Option<String>), u64>,
+    fields: FieldSums,
     clear: BTreeSet<String>,
     all_clear: bool,
     in_clear: Option<ClearSum>,
@@ -209,9 +220,7 @@ impl ExposureSum {
             return;
         }
         self.count(bucket.records, bucket.bytes, bucket.first_ms, bucket.last_ms);
-        for line in bucket.fields {
-            *self.fields.entry((line.field, line.treatment, line.category)).or_default() += line.values;
-        }
+        bucket.fields.into_iter().for_each(|line| self.fields.add(line));
         // What could leave in clear at any time could leave: lists are joined, and one hour without a list opens all.
         self.all_clear |= bucket.clear.is_none();
         self.clear.extend(bucket.clear.into_iter().flatten());
@@ -241,15 +250,6 @@ impl ExposureSum {
     }
 
     fn line(self, direction: String, route: String) -> RouteExposure {
-        let field = |((field, treatment, category), values): ((String, String, Option<String>), u64)| FieldExposure {
-            left_as: left_as(&field, &treatment).into(),
-            field,
-            treatment,
-            category,
-            values,
-        };
-        let mut treated: Vec<_> = self.fields.into_iter().map(field).collect();
-        treated.sort_by_key(|line| !line.is_raw());
         RouteExposure {
             direction,
             route,
@@ -258,10 +258,40 @@ impl ExposureSum {
             subjects: self.seen.as_ref().map(approximate),
             first: time(self.first_ms),
             last: time(self.last_ms),
-            treated,
+            treated: self.fields.done(),
             clear: (!self.all_clear).then(|| self.clear.into_iter().collect()),
             in_clear: self.in_clear.map(ClearSum::done),
         }
+    }
+}
+
+/// The values of treated fields, added up: by field, treatment and category.
+#[derive(Debug, Default)]
+pub(super) struct FieldSums(BTreeMap<(String, String, Option<String>), u64>);
+
+impl FieldSums {
+    pub(super) fn add(&mut self, FieldCount { field, treatment, category, values }: FieldCount) {
+        *self.0.entry((field, treatment, category)).or_default() += values;
+    }
+
+    pub(super) fn join(&mut self, other: Self) {
+        for (name, values) in other.0 {
+            *self.0.entry(name).or_default() += values;
+        }
+    }
+
+    /// By name, with those first that left as they were.
+    pub(super) fn done(self) -> Vec<FieldExposure> {
+        let field = |((field, treatment, category), values): ((String, String, Option<String>), u64)| FieldExposure {
+            left_as: left_as(&field, &treatment).into(),
+            field,
+            treatment,
+            category,
+            values,
+        };
+        let mut treated: Vec<_> = self.0.into_iter().map(field).collect();
+        treated.sort_by_key(|line| !line.is_raw());
+        treated
     }
 }
 
@@ -297,7 +327,7 @@ fn approximate(sketch: &DistinctSketch) -> Approximate {
     Approximate { about, at_least: about - error, at_most: about + error }
 }
 
-fn time(ms: u64) -> String {
+pub(super) fn time(ms: u64) -> String {
     UnixTime::from_millis(ms).to_string()
 }
 

@@ -34,7 +34,7 @@ pub(super) struct BodyPipeline {
     bytes: Option<ByteMeter>,
     counters: BodyCounters,
     /// Where what is sent counts as exposed; `None` for a body that stays within the company.
-    exposure: Option<exposure::RouteCounters>,
+    exposure: Option<exposure::CallerCounters>,
     /// The route's metrics, for a body that is treated.
     metrics: Option<Arc<RouteMetrics>>,
     /// Bytes that are charged and have not been sent yet.
@@ -67,21 +67,20 @@ pub(super) struct BodyCounters {
 
 impl BodyPipeline {
     /// The pipeline of one body. It is treated where the route has rules for it, and charged to the budgets and counted
-    /// as exposed where it `leaves` the company.
+    /// as exposed where it leaves the company, in the `exposure` of its caller.
     pub(super) fn new(
         route: &RouteRuntime,
         rules: Option<(&MessageRules, Box<dyn Rewriter>)>,
-        leaves: bool,
+        exposure: Option<exposure::CallerCounters>,
         now: Moment,
     ) -> Self {
-        let exposure = leaves.then(|| route.exposure.clone());
         Self {
             metrics: rules.is_some().then(|| Arc::clone(&route.metrics)),
             rewriter: rules.map(|(rules, rewriter)| (rewriter, record_meter(route, rules, exposure.as_ref(), now))),
             observed: None,
             seen: None,
             observes: route.observed.is_some(),
-            bytes: leaves.then(|| route.ledger.byte_meter(route.terms.ledger_index)),
+            bytes: exposure.is_some().then(|| route.ledger.byte_meter(route.terms.ledger_index)),
             counters: BodyCounters::default(),
             exposure,
             charged: 0,
@@ -140,7 +139,7 @@ impl BodyPipeline {
     /// Has the paths that leave in clear collected, where the body leaves the company and it is its turn to be sampled.
     /// A body that is not treated is read by a scanner of its own, by the values of its two content headers.
     pub(super) fn with_clear_sample(mut self, content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
-        self.is_sampled = self.exposure.as_ref().map(exposure::RouteCounters::samples_next_body);
+        self.is_sampled = self.exposure.as_ref().map(exposure::CallerCounters::samples_next_body);
         if self.is_sampled == Some(true) {
             let scanner = self.rewriter.is_none().then(|| ClearScanner::new(content_type, content_encoding));
             self.clear_sample = Some(Box::new(ClearSample::new(scanner)));
@@ -288,12 +287,12 @@ impl BodyPipeline {
             bytes.settle();
         }
         if let Some(rules) = rules {
-            self.head.record_sent(rules, route);
+            self.head.record_sent(rules, route, self.exposure.as_ref());
         }
         let meter = self.rewriter.as_mut().map(|(_, meter)| meter);
         let meter = meter.or_else(|| self.observed.as_mut().map(|observed| observed.meter_mut()));
         if let (Some(meter), Some(rules)) = (meter, rules) {
-            let records = meter.drain(|rule, count| rules.count(route, rule, count));
+            let records = meter.drain(|rule, count| rules.count(route, self.exposure.as_ref(), rule, count));
             self.counters.records += records;
             if records > 0 {
                 route.metrics.records(records);
@@ -323,7 +322,7 @@ impl BodyPipeline {
 fn record_meter(
     route: &RouteRuntime,
     rules: &MessageRules,
-    exposure: Option<&exposure::RouteCounters>,
+    exposure: Option<&exposure::CallerCounters>,
     now: Moment,
 ) -> RecordMeter {
     let meter = route.ledger.record_meter(route.terms.ledger_index, rules.plan.rules().len(), now);

@@ -5,7 +5,7 @@ use crate::exposure;
 use crate::meter::RecordMeter;
 use crate::pii::{ClearPathCounts, ClearScanner, RecordBudgetSpent, RewriteError, RewriteObserver};
 
-/// The sample of one body: see [`exposure::RouteCounters::samples_next_body`].
+/// The sample of one body: see [`exposure::CallerCounters::samples_next_body`].
 pub(super) struct ClearSample {
     /// Reads a body that is not treated; `None` where the engine that treats the body reports the paths.
     scanner: Option<ClearScanner>,
@@ -44,7 +44,7 @@ impl ClearSample {
     }
 
     /// All that was charged has been sent. Returns whether there was any path.
-    pub(super) fn record_sent(&mut self, exposure: &exposure::RouteCounters) -> bool {
+    pub(super) fn record_sent(&mut self, exposure: &exposure::CallerCounters) -> bool {
         let any = !self.charged.is_empty();
         if any {
             exposure.add_clear_paths(&mut self.charged);

@@ -20,6 +20,7 @@ use crate::http::{
     ForwardingContext, is_trailer_allowed, join_cookies, prepare_request, prepare_response, refuse_extensions,
     set_websocket_upgrade, strip_validators,
 };
+use crate::model::ClientId;
 use crate::pii::{Plan, RewriteError};
 
 /// Rewrites the head of a request for the upstream; `rewrites_body` says whether its body may become another.
@@ -113,7 +114,7 @@ pub(super) fn rewrite_response(
 /// As [`rewrite_request`].
 pub(super) fn rewrite_trailers(
     rules: Option<&MessageRules>,
-    route: &RouteRuntime,
+    (route, caller): (&RouteRuntime, Option<&ClientId>),
     mut fields: HeaderMap,
     rewrites_body: bool,
 ) -> Result<Option<HeaderMap>, RewriteError> {
@@ -124,7 +125,7 @@ pub(super) fn rewrite_trailers(
     let mut counts = HeadCounts::default();
     treat(rules, &mut fields, &mut counts)?;
     if let Some(rules) = rules {
-        counts.record_sent(rules, route);
+        counts.record_sent(rules, route, rules.exposure(route, caller).as_ref());
     }
     Ok(Some(fields).filter(|fields| !fields.is_empty()))
 }

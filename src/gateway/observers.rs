@@ -93,7 +93,8 @@ impl BodyObserver for ResponseObserver {
 
     fn trailers(&self, fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
         let route = self.admitted.route();
-        headers::rewrite_trailers(route.response.as_ref(), route, fields, rewrites_body)
+        let caller = self.admitted.record().client();
+        headers::rewrite_trailers(route.response.as_ref(), (route, caller), fields, rewrites_body)
     }
 
     fn flush_count(&self) -> Option<u64> {
@@ -158,7 +159,8 @@ impl BodyObserver for RequestObserver {
 
     fn trailers(&self, mut fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
         drop_unlisted(&self.route, &mut fields);
-        headers::rewrite_trailers(self.route.request.as_ref(), &self.route, fields, rewrites_body)
+        let from = (&*self.route, self.client.as_ref());
+        headers::rewrite_trailers(self.route.request.as_ref(), from, fields, rewrites_body)
     }
 
     /// The connection to the upstream is reset under a cut request, so that the upstream does not take it for whole.

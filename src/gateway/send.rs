@@ -26,9 +26,10 @@ pub(super) async fn send(
     if let (Some(mut counts), Some(rules)) =
         (counts, route.request_counts().filter(|rules| was_sent && rules.plan.reads_head()))
     {
-        counts.record_sent(rules, route);
-        if rules.counts_as_exposure {
-            route.exposure.add_left(0, 0, admitted.record().started);
+        let exposure = rules.exposure(route, admitted.record().client());
+        counts.record_sent(rules, route, exposure.as_ref());
+        if let Some(exposure) = exposure {
+            exposure.add_left(0, 0, admitted.record().started);
         }
     }
     // Where the body of the request has ended early, that is the reason, and the upstream's error only follows from it.

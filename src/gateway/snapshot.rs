@@ -13,7 +13,7 @@ use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
 use crate::config::Contract;
 use crate::credentials::VendorCredential;
-use crate::exposure;
+use crate::exposure::{self, CallerCounters};
 use crate::http::HostPort;
 use crate::identity::{Directory, ServiceDirectory};
 use crate::kill::{DenialBurst, RouteTag, VendorGate};
@@ -148,14 +148,19 @@ pub(super) struct MessageRules {
 }
 
 impl MessageRules {
+    /// Where the values count that leave with a message of this caller; `None` where they stay within the company.
+    pub(super) fn exposure(&self, route: &RouteRuntime, caller: Option<&ClientId>) -> Option<CallerCounters> {
+        self.counts_as_exposure.then(|| route.exposure.by(caller))
+    }
+
     /// Counts values that the rule of this index has treated: in the route's metrics and, where the message leaves the
-    /// company, in the exposure. Both know the rules by their index in the plan.
-    pub(super) fn count(&self, route: &RouteRuntime, rule: usize, values: u64) {
+    /// company, in its exposure. Both know the rules by their index in the plan.
+    pub(super) fn count(&self, route: &RouteRuntime, exposure: Option<&CallerCounters>, rule: usize, values: u64) {
         let treatment = if self.observes { TreatmentKind::Report } else { self.plan.rules()[rule].treatment };
         route.metrics.pii_values(treatment, values);
         self.matched.add(rule, values);
-        if self.counts_as_exposure {
-            route.exposure.add_treated(rule, values);
+        if let Some(exposure) = exposure {
+            exposure.add_treated(rule, values);
         }
     }
 }

@@ -7,6 +7,7 @@ use ::http::uri::{self, PathAndQuery};
 use ::http::{Method, Uri, Version, request};
 
 use super::snapshot::{MessageRules, RouteRuntime};
+use crate::exposure::CallerCounters;
 use crate::http::{is_canonical, is_websocket_upgrade};
 use crate::model::{Denial, Reason};
 use crate::pii::{RecordBudgetSpent, RewriteError, RewriteObserver};
@@ -128,10 +129,15 @@ pub(super) fn treat_headers(
 pub(super) struct HeadCounts(Vec<usize>);
 
 impl HeadCounts {
-    /// The head has been sent.
-    pub(super) fn record_sent(&mut self, rules: &MessageRules, route: &RouteRuntime) {
+    /// The head has been sent, and left by the caller of `exposure` where it left the company.
+    pub(super) fn record_sent(
+        &mut self,
+        rules: &MessageRules,
+        route: &RouteRuntime,
+        exposure: Option<&CallerCounters>,
+    ) {
         for rule in self.0.drain(..) {
-            rules.count(route, rule, 1);
+            rules.count(route, exposure, rule, 1);
         }
     }
 }

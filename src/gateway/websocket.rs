@@ -61,7 +61,8 @@ pub(super) fn switch_protocols(
         return admitted.refuse(&AbortReason::Untreatable(error).denial(HttpMessage::Response));
     }
     if let Some(rules) = &admitted.route().response {
-        counts.record_sent(rules, admitted.route());
+        let exposure = rules.exposure(admitted.route(), admitted.record().client());
+        counts.record_sent(rules, admitted.route(), exposure.as_ref());
     }
     set_websocket_upgrade(&mut head.headers);
     admitted.record_mut().set_status(head.status.as_u16());
@@ -150,7 +151,7 @@ fn stream<O: BodyObserver>(
     };
     let rules = rules.as_ref().filter(|rules| rules.plan.reads_body());
     let rewriter = |rules| (rules, Box::new(MessageRewriter::new(route, sender, code)) as Box<dyn Rewriter>);
-    let pipeline = BodyPipeline::new(route, rules.map(rewriter), record.direction() == leaving, clock.now());
+    let pipeline = BodyPipeline::new(route, rules.map(rewriter), admitted.exposure_of(leaving), clock.now());
     let source = (BodySource::Socket(side), BodyRateMonitor::idle(bounds::WEBSOCKET_IDLE_DEADLINE));
     let in_flight = admitted.share_in_flight();
     move |observer| BodyStream::new(source, pipeline, in_flight, clock, observer)

@@ -79,7 +79,8 @@ pub(super) fn respond(
         }
     }
     if let Some(rules) = &admitted.route().response {
-        head.record_sent(rules, admitted.route());
+        let exposure = rules.exposure(admitted.route(), admitted.record().client());
+        head.record_sent(rules, admitted.route(), exposure.as_ref());
     }
     admitted.withhold_body(status, &denial);
     response

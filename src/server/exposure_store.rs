@@ -109,7 +109,7 @@ mod tests {
             clear: None,
             listed: ClearList::default(),
         };
-        let handle = ledger.handle(profile);
+        let handle = ledger.handle(profile).by(None);
         for hour in 0..30_u64 {
             (0..10).for_each(|one| {
                 handle.add_subject(SubjectHash::from_bits((hour * 7 + one).wrapping_mul(0x9e37_79b9_7f4a_7c15)))

@@ -5,11 +5,15 @@ use std::process::Command;
 
 use base64::Engine as _;
 use rustls::version::TLS13;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+use crate::evidence::{program, said};
 use crate::support::certificates::{Certificates, tls};
 use crate::support::client::{Answer, Client, request};
 use crate::support::fixture::GatewayFixture;
+use crate::support::issuer::reader;
+use crate::support::process::Process;
 use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
@@ -212,4 +216,65 @@ fn explain_says_whether_a_service_may_call() {
     let (code, said) = explain(&[]);
     assert!(code == Some(1) && said.contains("caller_unknown"), "{said}");
     assert_eq!(explain(&["--caller", "nobody"]).0, Some(2));
+}
+
+#[test]
+fn the_exposure_says_by_which_caller_it_left() {
+    let vendor = Upstream::saying(ok("application/json", r#"{"email":"ann@example.com"}"#));
+    let terms = format!(
+        "ingress:
+  - {{ route: GET /v1/orders, scopes: [orders:read], upstream: crm, response: {{ pii: [ {{ field: $.email, as: hash }} ] }} }}
+egress:
+  upstream: {{ url: \"http://{}\", allow_networks: [\"127.0.0.0/8\"] }}
+  routes:
+    - {{ route: POST /v2/people, records: \"$[*]\", request: {{ pii: [ {{ field: \"$[*].email\", as: redact }} ] }} }}
+    - route: GET /v2/plain
+",
+        vendor.address
+    );
+    let listeners = "  ingress: { bind: \"127.0.0.1:0\" }\n  egress: { bind: \"127.0.0.1:0\", anonymous: true }\n  admin: { bind: \"127.0.0.1:0\", operators: operators.yaml }\n";
+    let fixture = GatewayFixture::of_acme(vendor.address, &terms).listeners(listeners).with(&by_token());
+    let gateway = TestGateway::start(fixture);
+    let body = r#"[{"email":"ann@example.com"},{"email":"bob@example.com"}]"#;
+    let send = |own: &str| {
+        let text = request("POST", "/acme/v2/people", "", body).replacen("\r\n\r\n", &format!("\r\n{own}\r\n"), 1);
+        Client::to(gateway.egress()).send(text).answer().status
+    };
+    let (checkout, billing) = (own_field(CHECKOUT), own_field(BILLING));
+    assert_eq!([send(&checkout), send(&checkout), send(&billing), send("")], [200; 4]);
+    assert_eq!(gateway.get("/v1/orders", &reader()).status, 200);
+    let report = || gateway.admin("viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    let callers = |report: &Value| {
+        let told = |line: &Value| {
+            let treated = &line["routes"][0]["treated"][0];
+            let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+            (text(&line["direction"]), text(&line["caller"]), line["records"].as_u64(), treated["values"].as_u64())
+        };
+        report["callers"].as_array().map(|lines| lines.iter().map(told).collect::<Vec<_>>()).unwrap_or_default()
+    };
+    let line = |direction: &str, caller: &str, records, values| {
+        (direction.to_owned(), caller.to_owned(), Some(records), Some(values))
+    };
+    let all = [
+        line("egress", "checkout", 4, 4),
+        line("egress", "_anonymous", 2, 2),
+        line("egress", "billing", 2, 2),
+        line("ingress", "acme-client", 0, 1),
+    ];
+    until("all of it is counted", || callers(&report()) == all);
+    assert_eq!(report()["callers_incomplete"], false);
+    let text = said(&program(Some(&gateway), &["exposure", "acme", "--by", "caller"]));
+    assert!(text.contains("\negress by checkout\n  4 records, "), "{text}");
+    assert!(
+        text.contains("  POST /v2/people: 4 records, ") && text.contains("$[*].email  redact  4  nothing"),
+        "{text}"
+    );
+    let page = said(&program(Some(&gateway), &["exposure", "acme", "--md"]));
+    assert!(page.contains("| egress | `billing` | `POST /v2/people` | 2 |"), "{page}");
+    let mut gateway = gateway;
+    gateway.begin_drain();
+    until("it has ended", || gateway.is_drained());
+    let after = Process::start(&gateway.fixture);
+    let told = after.admin(&gateway.fixture, "viewer", "GET", "/v1/exposure?vendor=acme", "").json();
+    assert_eq!(callers(&told), all, "after a restart");
 }
