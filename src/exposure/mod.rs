@@ -1,7 +1,8 @@
 //! What left, to whom, and how treated.
 //!
-//! Bodies count into the [`CallerCounters`] of their route and caller; a roll every few seconds folds the counts into buckets of an hour for the
-//! store; a [`ExposureReport`] reads them back. Never holds a value, a subject or a subject's hash.
+//! Bodies count into the [`CallerCounters`] of their route and caller; a roll every few seconds folds the counts into
+//! buckets of an hour for the store; a [`ExposureReport`] reads them back. Never holds a value, a subject or a
+//! subject's hash.
 
 mod bucket;
 mod caller_report;

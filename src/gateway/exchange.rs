@@ -17,6 +17,7 @@ use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::state::Gateway;
 use crate::audit::DeniedRequest;
+use crate::exposure::CallerCounters;
 use crate::http::{RequestId, RequestIds};
 use crate::model::{ClientId, Denial, Direction, Moment, Reason, ReasonSet};
 use crate::observation::SeenRoute;
@@ -137,6 +138,12 @@ impl ExchangeRecord {
             Party::Unknown | Party::Vendor(..) => None,
             Party::Route(.., route) => Some(route),
         }
+    }
+
+    /// Where a body counts that leaves on calls of this direction; `None` where it stays within the company.
+    pub(super) fn exposure_of(&self, leaving: Direction) -> Option<CallerCounters> {
+        let route = self.route().filter(|_| self.direction() == leaving)?;
+        Some(route.exposure.by(self.client()))
     }
 
     pub(super) fn direction(&self) -> Direction {

@@ -89,7 +89,7 @@ async fn upstream_request(
         own.strip(&mut head.headers, &mut target);
     }
     let body = if has_body {
-        let exposure = admitted.exposure_of(Direction::Egress);
+        let exposure = admitted.record().exposure_of(Direction::Egress);
         let pipeline = BodyPipeline::new(&route, rules.zip(rewriter), exposure, admitted.record().started);
         let pipeline = with_clear_sample(pipeline, &head.headers).with_head_counts(std::mem::take(&mut counts));
         let pipeline = match route.observed.as_ref().and_then(|observed| observed.request.as_ref()) {
@@ -206,7 +206,7 @@ fn response_stream(
 ) -> BodyStream<ResponseObserver> {
     let (record, route) = (admitted.record(), admitted.route());
     let rules = route.response.as_ref();
-    let exposure = admitted.exposure_of(Direction::Ingress);
+    let exposure = record.exposure_of(Direction::Ingress);
     let has_body = !body.is_end_stream();
     let clock = record.gateway.clock.clone();
     let pipeline = BodyPipeline::new(route, rules.zip(rewriter), exposure, clock.now()).with_head_counts(counts);

@@ -57,7 +57,7 @@ fn stream<O: BodyObserver>(
 ) -> impl FnOnce(O) -> BodyStream<O> + use<O> {
     let record = admitted.record();
     let clock = record.gateway.clock.clone();
-    let pipeline = BodyPipeline::new(admitted.route(), None, admitted.exposure_of(leaving), clock.now());
+    let pipeline = BodyPipeline::new(admitted.route(), None, record.exposure_of(leaving), clock.now());
     let rate = BodyRateMonitor::idle_together(bounds::TUNNEL_IDLE_DEADLINE, activity);
     let source = (BodySource::Tunnel(side), rate);
     let in_flight = admitted.share_in_flight();

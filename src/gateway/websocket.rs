@@ -151,7 +151,7 @@ fn stream<O: BodyObserver>(
     };
     let rules = rules.as_ref().filter(|rules| rules.plan.reads_body());
     let rewriter = |rules| (rules, Box::new(MessageRewriter::new(route, sender, code)) as Box<dyn Rewriter>);
-    let pipeline = BodyPipeline::new(route, rules.map(rewriter), admitted.exposure_of(leaving), clock.now());
+    let pipeline = BodyPipeline::new(route, rules.map(rewriter), record.exposure_of(leaving), clock.now());
     let source = (BodySource::Socket(side), BodyRateMonitor::idle(bounds::WEBSOCKET_IDLE_DEADLINE));
     let in_flight = admitted.share_in_flight();
     move |observer| BodyStream::new(source, pipeline, in_flight, clock, observer)

@@ -24,7 +24,6 @@ use super::seen;
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
 use super::target::{MatchedPath, asks_websocket, authority};
 use super::webhook::VerifiedMessage;
-use crate::exposure::CallerCounters;
 use crate::http::{GatewayBody, RequestTarget, screen};
 use crate::identity::{PresentedRequest, Rejected, VerifiedCaller};
 use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
@@ -292,11 +291,6 @@ impl Admitted {
 
     pub(super) const fn route(&self) -> &Arc<RouteRuntime> {
         &self.grant.route
-    }
-
-    /// Where a body counts that leaves on calls of this direction; `None` where it stays within the company.
-    pub(super) fn exposure_of(&self, leaving: Direction) -> Option<CallerCounters> {
-        (self.record.direction() == leaving).then(|| self.route().exposure.by(self.record.client()))
     }
 
     /// The proof for the upstream.
