@@ -173,6 +173,9 @@ pub mod internals {
     pub mod kill {
         pub use crate::kill::*;
     }
+    pub mod listener {
+        pub use crate::listener::*;
+    }
     pub mod meter {
         pub use crate::meter::*;
     }

@@ -19,6 +19,7 @@ mod health;
 mod keys;
 mod kill;
 mod layout;
+mod manual;
 mod operators;
 mod pii;
 mod restore;
@@ -27,11 +28,13 @@ mod revoke;
 mod run;
 mod scheduled;
 mod schema;
+mod service_manager;
 mod shadow;
 mod status;
 mod suggest;
 mod supervise;
 mod upstream_tables;
+mod version;
 mod why;
 
 use std::ffi::OsString;
@@ -51,7 +54,7 @@ use crate::model::{Clock, escape_unprintable};
 
 /// The gateway between a company and its vendors.
 #[derive(Debug, Parser)]
-#[command(name = "vendorgate", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(name = "vendorgate", version, long_version = version::in_full(), max_term_width = 100, arg_required_else_help = true)]
 struct CommandLine {
     #[command(subcommand)]
     command: CliCommand,
@@ -86,6 +89,8 @@ enum CliCommand {
     Keys(keys::KeysCommand),
     Operators(operators::OperatorsArgs),
     Schema(schema::SchemaArgs),
+    Completions(manual::CompletionsArgs),
+    Manual(manual::ManualArgs),
 }
 
 impl CliCommand {
@@ -127,6 +132,8 @@ impl CliCommand {
             Self::Keys(keys) => keys.run(out),
             Self::Operators(operators) => operators.run(out),
             Self::Schema(schema) => schema.run(out),
+            Self::Completions(completions) => completions.run(out),
+            Self::Manual(manual) => manual.run(),
         }
     }
 }

@@ -12,10 +12,11 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::client::block_on;
 use super::error::{CliError, Exit};
-use super::{ConfigFile, loader};
+use super::{ConfigFile, loader, service_manager};
 use crate::config::{FaultSeverity, GatewaySettings};
+use crate::listener::PassedSockets;
 use crate::model::Clock;
-use crate::server::{ListenAddresses, Server, ServerOptions};
+use crate::server::{ListenAddresses, Server, ServerOptions, ServerPulse};
 use crate::telemetry::{ExchangeLog, log};
 
 /// Run the gateway
@@ -33,14 +34,15 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     pub(super) fn run(&self) -> Result<Exit, CliError> {
+        let sockets = PassedSockets::from_environment()?;
         let loaded = loader(FaultSeverity::Fault).load(&self.config.path).map_err(CliError::Config)?;
         eprint!("{}", loaded.warnings.with_snippets());
         let _events = log::start(&loaded.config.log).map_err(CliError::Log)?;
-        block_on(serve(loaded.config, self.config.path.clone()))
+        block_on(serve(loaded.config, self.config.path.clone(), sockets))
     }
 }
 
-async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError> {
+async fn serve(config: GatewaySettings, main: PathBuf, sockets: PassedSockets) -> Result<Exit, CliError> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let mut hang_up = signal(SignalKind::hangup())?;
     // Exchange lines have the level INFO.
@@ -49,21 +51,40 @@ async fn serve(config: GatewaySettings, main: PathBuf) -> Result<Exit, CliError>
         false => ExchangeLog::off(),
     };
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = ServerOptions { main, workers, exchange_log, clock: Clock::system() };
+    let options = ServerOptions { main, workers, exchange_log, clock: Clock::system(), sockets };
     let server = Server::start(config, options).await.map_err(CliError::Start)?;
     log_addresses(server.addresses(), workers);
+    service_manager::ready();
+    let watchdog = tokio::spawn(watch(server.pulse()));
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
-            // The reload itself logs and counts its result.
-            _ = hang_up.recv() => drop(server.reload().await),
+            _ = hang_up.recv() => reload(&server).await,
         }
     }
+    watchdog.abort();
+    service_manager::stopping();
     tracing::info!("draining: what is in flight may finish; a second signal ends at once");
     tokio::select! {
         () = server.drain() => Ok(Exit::Yes),
         () = wait_for_either(&mut terminate, &mut interrupt) => Ok(Exit::No),
+    }
+}
+
+/// The reload itself logs and counts its result.
+async fn reload(server: &Server) {
+    service_manager::reloading();
+    service_manager::reloaded(server.reload().await.is_ok());
+}
+
+/// Tells the service manager that the gateway is alive, as long as this thread runs and each worker answers.
+async fn watch(pulse: ServerPulse) {
+    let Some(mut interval) = service_manager::watchdog() else { return };
+    loop {
+        interval.tick().await;
+        pulse.answers().await;
+        service_manager::alive();
     }
 }
 

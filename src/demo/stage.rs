@@ -7,6 +7,7 @@ use super::DemoError;
 use super::folder::{DemoFolder, OperatorTokens};
 use super::services::SampleServices;
 use crate::config::{ConfigLoader, Contract, FaultSeverity};
+use crate::listener::PassedSockets;
 use crate::model::{Clock, Secret, UnixTime};
 use crate::server::{Server, ServerOptions};
 use crate::telemetry::ExchangeLog;
@@ -60,7 +61,13 @@ async fn start(folder: &DemoFolder, now: UnixTime) -> Result<(Server, Arc<Contra
     let acme = config.contracts.iter().find(|contract| contract.vendor.as_str() == "acme-analytics");
     let contract = Arc::clone(acme.ok_or(DemoError::new("the demo's config lacks a contract"))?);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let options = ServerOptions { main, workers, exchange_log: ExchangeLog::off(), clock: Clock::system() };
+    let options = ServerOptions {
+        main,
+        workers,
+        exchange_log: ExchangeLog::off(),
+        clock: Clock::system(),
+        sockets: PassedSockets::default(),
+    };
     let server = Server::start(config, options).await.map_err(DemoError::because("the gateway cannot start"))?;
     Ok((server, contract))
 }

@@ -5,6 +5,7 @@
 mod accept;
 mod closing;
 mod guarded_stream;
+mod passed_sockets;
 mod serve;
 mod timeouts;
 mod tls;
@@ -13,7 +14,8 @@ mod unix_socket;
 mod worker;
 
 pub use accept::{BoundSocket, bind};
+pub use passed_sockets::{PassedSockets, share_tcp, share_unix};
 pub use timeouts::ConnectionTimeouts;
 pub use tls::{TlsError, server_config};
 pub use unix_socket::{UnixSocketFile, bind_unix};
-pub use worker::{ListenerState, Worker, spawn};
+pub use worker::{ListenerState, Worker, WorkerPulse, spawn};

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use super::accept::{Acceptor, BoundSocket, SlotAssigner};
@@ -35,6 +36,9 @@ pub struct ListenerState {
     pub patience: ConnectionTimeouts,
     /// The most connections of one network whose peers have proven nothing.
     pub unproven_max: usize,
+    /// Whether a service manager holds the socket: it goes on listening after the gateway has ended, and connections
+    /// that nobody has accepted wait in it for the next start.
+    pub outlives_gateway: bool,
 }
 
 /// Tells connections that the gateway drains: they finish what they have begun and accept nothing more.
@@ -59,13 +63,32 @@ impl DrainSignal {
 #[derive(Debug)]
 pub struct Worker {
     thread: JoinHandle<()>,
+    runtime: Handle,
 }
 
 impl Worker {
+    /// Tells whether the worker runs.
+    pub fn pulse(&self) -> WorkerPulse {
+        WorkerPulse(self.runtime.clone())
+    }
+
     /// Waits for the thread to end.
     pub fn join(self) {
         // A worker that panicked has printed that to stderr; the other workers still drain.
         let _ = self.thread.join();
+    }
+}
+
+/// Whether a worker is alive.
+#[derive(Debug)]
+pub struct WorkerPulse(Handle);
+
+impl WorkerPulse {
+    /// Returns once the worker has run something new. One that hangs or has ended never does.
+    pub async fn answers(&self) {
+        if self.0.spawn(std::future::ready(())).await.is_err() {
+            std::future::pending().await
+        }
     }
 }
 
@@ -88,12 +111,13 @@ pub fn spawn(
     // Tasks that another thread wakes run first, so that a kill ends all its streams before the work that follows from
     // each.
     let runtime = runtime.enable_all().global_queue_interval(1).build()?;
+    let handle = runtime.handle().clone();
     let run = move || {
         let _claim = claim_worker();
         runtime.block_on(run(index, fronts, slots, gateway, DrainSignal(drain), deadline));
     };
     let thread = std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?;
-    Ok(Worker { thread })
+    Ok(Worker { thread, runtime: handle })
 }
 
 async fn run(
@@ -145,7 +169,9 @@ async fn accept(
     };
     let ending = async {
         drain.clone().grace_over().await;
-        acceptor.stop_listening();
+        if !front.outlives_gateway {
+            acceptor.stop_listening();
+        }
         // A handshake that has begun may end, since its client may have sent a request already.
         tokio::time::sleep(bounds::DRAIN_HANDSHAKES).await;
     };
@@ -153,7 +179,8 @@ async fn accept(
         () = accepting => {}
         () = ending => {}
     }
-    for connection in acceptor.close() {
+    let last = if front.outlives_gateway { Vec::new() } else { acceptor.close() };
+    for connection in last {
         let (door, front, stack, drain) = (door.clone(), Arc::clone(&front), stack.clone(), drain.clone());
         tokio::spawn(async move { serve(door.assign_slot(connection).await, &front, stack, drain).await });
     }

@@ -24,7 +24,7 @@ use super::start::StartError;
 use crate::admin::{self, AdminApi, AllowedHosts, TlsListener};
 use crate::config::GatewaySettings;
 use crate::http::SlotPool;
-use crate::listener;
+use crate::listener::{self, PassedSockets};
 use crate::model::Clock;
 use crate::telemetry::{ConnectionCounts, ListenerGroup, Metrics};
 
@@ -46,7 +46,7 @@ impl AdminListeners {
     /// # Errors
     /// When the listener's TLS or address cannot be had. A socket that cannot be made is only said: some volumes hold
     /// none.
-    pub(super) async fn open(config: &GatewaySettings) -> Result<Self, StartError> {
+    pub(super) async fn open(config: &GatewaySettings, passed: &mut PassedSockets) -> Result<Self, StartError> {
         const NAME: &str = "admin";
         let socket = SocketFile::bind(&config.state.path)
             .inspect_err(
@@ -56,9 +56,11 @@ impl AdminListeners {
         let Some(settings) = &config.listeners.admin else { return Ok(Self { listener: None, tls: None, socket }) };
         let tls = settings.tls.as_ref().map(|tls| listener::server_config(tls, false)).transpose();
         let tls = tls.map_err(|source| StartError::Tls { name: NAME, source })?;
-        let bound = TcpListener::bind(settings.bind).await;
-        // The thread that serves it will take it up again.
-        let bound = bound.and_then(TcpListener::into_std);
+        let bound = match passed.take(settings.bind) {
+            Some(socket) => Ok(socket),
+            // The thread that serves it will take it up again.
+            None => TcpListener::bind(settings.bind).await.and_then(TcpListener::into_std),
+        };
         let bound = bound.map_err(|source| StartError::Bind { name: NAME, address: settings.bind, source })?;
         Ok(Self { listener: Some(bound), tls: tls.map(|tls| Arc::new(ArcSwap::new(tls))), socket })
     }

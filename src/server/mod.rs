@@ -6,6 +6,7 @@
 mod admin_listeners;
 mod approvers;
 mod audit_trail;
+mod bound_listeners;
 mod budgets;
 mod carry_over;
 mod certificate_ends;
@@ -30,5 +31,5 @@ mod webhook_sender;
 pub use audit_trail::audit_key;
 pub use offline_kills::{OfflineKill, leave_offline_kill};
 pub use pending_audit::{PendingAuditRecord, leave_audit_record};
-pub use start::{ListenAddresses, Server, ServerOptions, StartError};
+pub use start::{ListenAddresses, Server, ServerOptions, ServerPulse, StartError};
 pub use stored_state::StoredState;

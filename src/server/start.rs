@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, watch};
 
 use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
 use super::audit_trail::AuditOpenError;
+use super::bound_listeners::BoundListeners;
 use super::control::{GatewayControl, TlsHandles, shadow};
 use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
@@ -22,14 +23,14 @@ use super::{
     offline_kills, reconcile,
 };
 use crate::bounds;
-use crate::config::{GatewaySettings, ListenerSettings, MasterKeyLocation};
+use crate::config::{GatewaySettings, MasterKeyLocation};
 use crate::exposure;
 use crate::fleet::FleetMember;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, LastGoodStore, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::interception::InterceptionError;
-use crate::listener::{self, BoundSocket, ConnectionTimeouts, ListenerState, TlsError, UnixSocketFile, Worker};
-use crate::model::{Clock, Direction};
+use crate::listener::{PassedSockets, TlsError, UnixSocketFile, Worker, WorkerPulse};
+use crate::model::Clock;
 use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
 use crate::store::StoreError;
@@ -47,6 +48,8 @@ pub struct ServerOptions {
     pub exchange_log: ExchangeLog,
     /// The clock of all decisions: the machine's, unless a test chooses the time.
     pub clock: Clock,
+    /// What a service manager has opened for the listeners.
+    pub sockets: PassedSockets,
 }
 
 /// Where a running gateway listens.
@@ -128,12 +131,34 @@ pub enum StartError {
     /// The thread of the fleet cannot be started.
     #[error("the fleet cannot be joined")]
     Fleet(#[source] io::Error),
+    /// A socket of the service manager is of no use.
+    #[error(
+        "the service manager passed a socket on {address}, which is the address of no listener; \
+         write this address in listeners, or remove it from the socket unit"
+    )]
+    PassedSocket {
+        /// Where it listens.
+        address: String,
+    },
     /// A thread cannot be started.
     #[error("cannot start a worker")]
     Worker(#[source] io::Error),
     /// The metrics contradict themselves, which a test excludes.
     #[error("the metrics cannot be registered")]
     Metrics(#[source] prometheus::Error),
+}
+
+/// Whether a gateway is alive.
+#[derive(Debug)]
+pub struct ServerPulse(Vec<WorkerPulse>);
+
+impl ServerPulse {
+    /// Returns once each worker has run something new. One that hangs or has ended never does.
+    pub async fn answers(&self) {
+        for worker in &self.0 {
+            worker.answers().await;
+        }
+    }
 }
 
 /// A running gateway. Dropping it without [`Server::drain`] leaves its workers to the end of the process.
@@ -224,8 +249,10 @@ impl Server {
         });
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
-        let mut bound = bind_all(&config, options.workers)?;
-        let admin = AdminListeners::open(&config).await?;
+        let mut passed = options.sockets;
+        let mut bound = BoundListeners::bind(&config, options.workers, &mut passed)?;
+        let admin = AdminListeners::open(&config, &mut passed).await?;
+        passed.first_left().map_or(Ok(()), |address| Err(StartError::PassedSocket { address }))?;
         let mut addresses = bound.addresses;
         addresses.admin = admin.address();
         let own = [addresses.ingress, addresses.egress, addresses.admin];
@@ -248,6 +275,11 @@ impl Server {
     /// Where it listens.
     pub const fn addresses(&self) -> ListenAddresses {
         self.addresses
+    }
+
+    /// Tells whether the workers run, as long as the server does.
+    pub fn pulse(&self) -> ServerPulse {
+        ServerPulse(self.workers.iter().map(Worker::pulse).collect())
     }
 
     /// Reads the config again and puts it in force, or changes nothing.
@@ -295,80 +327,4 @@ fn upstream_tls() -> Result<Arc<ClientConfig>, StartError> {
         tracing::warn!("this machine has no certificate authorities: no https upstream can be verified");
     }
     client_tls(roots, None).map(Arc::new).map_err(StartError::UpstreamTls)
-}
-
-/// Everything bound, nothing served yet.
-struct BoundListeners {
-    addresses: ListenAddresses,
-    fronts: Vec<Arc<ListenerState>>,
-    sockets: Vec<Vec<(Arc<ListenerState>, BoundSocket)>>,
-    /// The file of the egress listener, where that is a Unix socket.
-    file: Option<UnixSocketFile>,
-}
-
-fn bind_all(config: &GatewaySettings, workers: usize) -> Result<BoundListeners, StartError> {
-    let mut all = BoundListeners {
-        addresses: ListenAddresses::default(),
-        fronts: Vec::new(),
-        sockets: (0..workers).map(|_| Vec::new()).collect(),
-        file: None,
-    };
-    let listeners = &config.listeners;
-    all.addresses.ingress = all.bind(Direction::Ingress, listeners.ingress.as_ref(), None)?;
-    all.addresses.egress = all.bind(Direction::Egress, listeners.egress.as_ref(), config.egress.socket.as_deref())?;
-    Ok(all)
-}
-
-impl BoundListeners {
-    fn bind(
-        &mut self,
-        direction: Direction,
-        listener: Option<&ListenerSettings>,
-        path: Option<&Path>,
-    ) -> Result<Option<SocketAddr>, StartError> {
-        let Some(listener) = listener else { return Ok(None) };
-        let name = direction.as_str();
-        let tls = listener.tls.as_ref().map(|tls| listener::server_config(tls, listener.http2)).transpose();
-        let tls = tls.map_err(|source| StartError::Tls { name, source })?;
-        let front = Arc::new(ListenerState {
-            direction,
-            http2: listener.http2,
-            tls: tls.map(ArcSwap::new),
-            patience: ConnectionTimeouts { head: listener.head_timeout, idle: listener.idle_timeout },
-            unproven_max: listener.unproven_per_address.get() as usize,
-        });
-        if let Some(path) = path {
-            let failed = |source| StartError::Socket { path: path.to_owned(), source };
-            let (file, sockets) = listener::bind_unix(path, self.sockets.len()).map_err(failed)?;
-            self.file = Some(file);
-            tracing::info!(listener = name, address = %format_args!("unix:{}", path.display()), "listening");
-            for (worker, socket) in self.sockets.iter_mut().zip(sockets) {
-                worker.push((Arc::clone(&front), BoundSocket::Unix(socket)));
-            }
-            self.fronts.push(front);
-            return Ok(None);
-        }
-        let bind_error = |source| StartError::Bind { name, address: listener.bind, source };
-        let bound = listener::bind(listener.bind, self.sockets.len()).map_err(bind_error)?;
-        let address = bound.address();
-        for (worker, socket) in self.sockets.iter_mut().zip(bound.into_sockets()) {
-            worker.push((Arc::clone(&front), BoundSocket::Tcp(socket)));
-        }
-        self.fronts.push(front);
-        Ok(Some(address))
-    }
-
-    fn spawn(
-        self,
-        slots: &Arc<SlotPool>,
-        gateway: &Arc<Gateway>,
-        draining: &watch::Receiver<bool>,
-        deadline: Duration,
-    ) -> Result<Vec<Worker>, StartError> {
-        let sockets = self.sockets.into_iter().enumerate();
-        let spawn = |(index, fronts)| {
-            listener::spawn(index, fronts, Arc::clone(slots), Arc::clone(gateway), draining.clone(), deadline)
-        };
-        sockets.map(spawn).collect::<io::Result<_>>().map_err(StartError::Worker)
-    }
 }

@@ -66,6 +66,7 @@ mod residency;
 mod reveal;
 mod revocation;
 mod scheduled_orders;
+mod service_manager;
 mod severing;
 mod shapes;
 mod telemetry;

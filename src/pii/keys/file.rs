@@ -73,13 +73,15 @@ fn keep_owner_and_mode(_: &Path, _: &File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a file of keys may be read by others than its owner and a group of this process, or changed by others than
-/// its owner. Orchestrators mount secrets with mode 0440 and a group that the process is in.
+/// Whether a file of keys may be read by others than its owner, a group of this process and root's, or changed by
+/// others than its owner. Orchestrators mount secrets with mode 0440 and a group that the process is in.
 #[cfg(unix)]
 pub(crate) fn is_open_to_others(found: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     const GROUP_READS: u32 = 0o040;
-    let for_group = if is_in_group(found.gid()) { GROUP_READS } else { 0 };
+    // Root's own group reads what root reads anyway. systemd gives a credential to it, and lets the service in by an
+    // access control list.
+    let for_group = if found.gid() == 0 || is_in_group(found.gid()) { GROUP_READS } else { 0 };
     found.mode() & 0o077 & !for_group != 0
 }
 

@@ -8,6 +8,7 @@ use std::thread::JoinHandle;
 
 use tokio::sync::oneshot;
 use vendorgate::internals::config::{ConfigLoader, FaultSeverity};
+use vendorgate::internals::listener::PassedSockets;
 use vendorgate::internals::model::Clock;
 use vendorgate::internals::server::{ListenAddresses, Server, ServerOptions};
 use vendorgate::internals::telemetry::ExchangeLog;
@@ -51,7 +52,8 @@ impl TestGateway {
                 };
                 let config = loader.load(&main).unwrap_or_else(|faults| panic!("{faults}")).config;
                 let exchange_log = ExchangeLog::start(LogFormat::Json, theirs).expect("a log");
-                let options = ServerOptions { main, workers: 2, exchange_log, clock };
+                let sockets = PassedSockets::default();
+                let options = ServerOptions { main, workers: 2, exchange_log, clock, sockets };
                 let server = Server::start(config, options).await.unwrap_or_else(|error| panic!("{error:?}"));
                 tell.send(server.addresses()).expect("somebody waits");
                 let _ = stopped.await;
