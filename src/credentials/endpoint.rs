@@ -27,7 +27,7 @@ use crate::bounds::{
     TOKEN_LIFETIME_MAX, TOKEN_LIFETIME_UNSTATED, TOKEN_RENEWAL_AHEAD_MAX,
 };
 use crate::http::{ClientOptions, Destination, HttpClient};
-use crate::model::{Moment, Secret, with_causes};
+use crate::model::{ClientId, Moment, Secret, with_causes};
 
 /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
 const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
@@ -101,8 +101,13 @@ impl TokenEndpoint {
         Self { secret, settings, context: Arc::clone(context), client: OnceCell::new() }
     }
 
-    /// Asks for a token by a grant: the fields of its form beside those that every grant has.
-    pub(super) async fn ask(&self, grant: &[(&str, &str)]) -> Result<IssuedToken, FetchFailure> {
+    /// Asks for a token by a grant: the fields of its form beside those that every grant has. `client` is the service
+    /// that it is for, where it is for one alone.
+    pub(super) async fn ask(
+        &self,
+        grant: &[(&str, &str)],
+        client: Option<&ClientId>,
+    ) -> Result<IssuedToken, FetchFailure> {
         let now = self.context.clock.now();
         let mut form = Zeroizing::new(String::with_capacity(512));
         let scope = self.settings.scopes.join(" ");
@@ -123,12 +128,25 @@ impl TokenEndpoint {
             .map_err(|error| failed(&error))?;
         *request.headers_mut() = headers;
         let to = Destination::Url(self.settings.token_url.clone());
-        let answer = self.client().await?.send(&to, request).await.map_err(|error| failed(&error))?;
+        let http = self.client().await?;
+        // The permission is asked for last, after everything that may have taken time.
+        let answer = match &self.context.permission {
+            Some(permission) => {
+                permission.guard(client, self.context.clock.now().wall, http.send(&to, request)).await?
+            }
+            None => http.send(&to, request).await,
+        };
+        let answer = answer.map_err(|error| failed(&error))?;
         if answer.status == StatusCode::OK {
             read_token(&answer.body)
         } else {
             Err(refusal(answer.status, &answer.body))
         }
+    }
+
+    /// Whether it may be asked now.
+    pub(super) fn may_ask(&self) -> bool {
+        self.context.permission.as_ref().is_none_or(|permission| permission.allows(self.context.clock.now().wall))
     }
 
     /// A number that changes with what is shown to the endpoint.

@@ -15,14 +15,14 @@ use tokio::sync::watch;
 use super::CredentialContext;
 use super::endpoint::TokenEndpoint;
 use super::error::CredentialError;
-use super::keeper::FetchFailure;
+use super::keeper::{FetchFailure, NOT_ASKED};
 use super::status::RefreshCounts;
 use crate::bounds::{
     CREDENTIAL_REFETCH_SPAN, CREDENTIAL_REFETCHES_AT_ONCE, CREDENTIAL_RETRY_MIN, CREDENTIAL_WAIT_MARGIN,
     EXCHANGE_REFUSED_FOR, EXCHANGED_TOKENS_MAX, EXCHANGES_UNDER_WAY_MAX, OUTAGE_REPORT_INTERVAL,
 };
 use crate::identity::{FetchQuota, OutageChange, OutageLog};
-use crate::model::{Lock as _, Secret};
+use crate::model::{ClientId, Lock as _, Secret};
 
 type CallerFingerprint = [u8; 32];
 
@@ -48,12 +48,21 @@ struct ExchangeAnswer {
     until_ns: u64,
 }
 
+/// The token of a calling service, which is exchanged.
+#[derive(Debug, Clone)]
+pub struct ExchangeSubject {
+    /// The token.
+    pub token: Secret<String>,
+    /// The service, where it is known.
+    pub client: Option<ClientId>,
+}
+
 /// A token that stands for a caller.
 #[derive(Debug, Clone)]
 pub(super) struct ExchangedToken {
     pub(super) authorization: HeaderValue,
     caller: CallerFingerprint,
-    subject: Secret<String>,
+    subject: ExchangeSubject,
     number: u64,
 }
 
@@ -81,13 +90,17 @@ impl TokenExchange {
     }
 
     /// The token that stands for the sender of this one.
-    pub(super) async fn obtain(self: &Arc<Self>, subject: Secret<String>) -> Result<ExchangedToken, CredentialError> {
-        let caller = *blake3::keyed_hash(self.context.fingerprint_key.expose(), subject.expose().as_bytes()).as_bytes();
+    pub(super) async fn obtain(self: &Arc<Self>, subject: ExchangeSubject) -> Result<ExchangedToken, CredentialError> {
+        let caller =
+            *blake3::keyed_hash(self.context.fingerprint_key.expose(), subject.token.expose().as_bytes()).as_bytes();
         if let Some(answer) = self.valid(&caller) {
             return answer.into_token(caller, subject);
         }
         self.ask(caller, &subject).await?;
-        let none = || CredentialError::unavailable("the token endpoint did not answer in time");
+        let none = || match self.endpoint.may_ask() {
+            true => CredentialError::unavailable("the token endpoint did not answer in time"),
+            false => CredentialError::unavailable(NOT_ASKED),
+        };
         self.valid(&caller).ok_or_else(none)?.into_token(caller, subject)
     }
 
@@ -114,7 +127,11 @@ impl TokenExchange {
     }
 
     /// Exchanges, or waits for the exchange of the same token that is under way.
-    async fn ask(self: &Arc<Self>, caller: CallerFingerprint, subject: &Secret<String>) -> Result<(), CredentialError> {
+    async fn ask(
+        self: &Arc<Self>,
+        caller: CallerFingerprint,
+        subject: &ExchangeSubject,
+    ) -> Result<(), CredentialError> {
         let mut landed = self.join_or_start(caller, subject)?;
         // Closed without a value when the exchange has ended.
         let _ = tokio::time::timeout(self.endpoint.settings.deadline + CREDENTIAL_WAIT_MARGIN, landed.changed()).await;
@@ -124,7 +141,7 @@ impl TokenExchange {
     fn join_or_start(
         self: &Arc<Self>,
         caller: CallerFingerprint,
-        subject: &Secret<String>,
+        subject: &ExchangeSubject,
     ) -> Result<watch::Receiver<()>, CredentialError> {
         let mut flights = self.flights.locked();
         if let Some(flight) = flights.get(&caller) {
@@ -146,15 +163,15 @@ impl TokenExchange {
         Ok(landed)
     }
 
-    async fn exchange(&self, caller: CallerFingerprint, subject: &Secret<String>) {
+    async fn exchange(&self, caller: CallerFingerprint, subject: &ExchangeSubject) {
         let began_ns = self.context.clock.now().monotonic_ns;
         let mut form = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
-            ("subject_token", subject.expose().as_str()),
+            ("subject_token", subject.token.expose().as_str()),
             ("subject_token_type", self.subject_token_type.as_str()),
         ];
         form.extend(self.requested_token_type.as_deref().map(|kind| ("requested_token_type", kind)));
-        let (result, keep, error) = match self.endpoint.ask(&form).await {
+        let (result, keep, error) = match self.endpoint.ask(&form, subject.client.as_ref()).await {
             Ok(issued) => {
                 let (usable_for, renew_after) = issued.schedule();
                 (Ok(issued.authorization), usable_for.unwrap_or(renew_after), None)
@@ -162,6 +179,8 @@ impl TokenExchange {
             Err(FetchFailure::Refused(error)) => {
                 (Err(CredentialError::SubjectRefused), EXCHANGE_REFUSED_FOR, Some(error))
             }
+            // Nothing is remembered: whoever comes after a restore asks at once.
+            Err(FetchFailure::Withheld) => return,
             Err(FetchFailure::Failed(error)) => {
                 let unavailable = CredentialError::unavailable(error.clone());
                 (Err(unavailable), CREDENTIAL_RETRY_MIN, Some(error))
@@ -208,7 +227,11 @@ impl TokenExchange {
 }
 
 impl ExchangeAnswer {
-    fn into_token(self, caller: CallerFingerprint, subject: Secret<String>) -> Result<ExchangedToken, CredentialError> {
+    fn into_token(
+        self,
+        caller: CallerFingerprint,
+        subject: ExchangeSubject,
+    ) -> Result<ExchangedToken, CredentialError> {
         Ok(ExchangedToken { authorization: self.result?, caller, subject, number: self.number })
     }
 }

@@ -13,16 +13,22 @@
 //! | `endpoint`, `assertion` | questions to a token endpoint, and by what it knows us |
 //! | `oauth`, `exchange` | tokens of our own client, and tokens that stand for a calling service |
 //! | `request_template`, `hmac_signature`, `sigv4` | signatures over what leaves |
+//! | `obtained` | what one request is given |
 //! | `place` | what a service sends in the place of the credential, and its removal |
+//! | `echo` | what a response repeats of the credential, and its removal |
+//! | `permission` | whether a token endpoint may be asked now |
 //! | `status` | what operators see |
 
 mod assertion;
+mod echo;
 mod endpoint;
 mod error;
 mod exchange;
 mod hmac_signature;
 mod keeper;
 mod oauth;
+mod obtained;
+mod permission;
 mod place;
 mod request_template;
 mod secret;
@@ -40,7 +46,11 @@ use http::{HeaderMap, HeaderValue, Method, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 pub use self::assertion::inspect_private_key;
+pub use self::echo::CredentialTrace;
 pub use self::error::CredentialError;
+pub use self::exchange::ExchangeSubject;
+pub use self::obtained::ObtainedCredential;
+pub use self::permission::AskPermission;
 pub use self::request_template::RequestTemplate;
 pub use self::settings::{
     ApiKeyPlace, AssertionSettings, ClientAuthentication, CredentialSettings, HmacSettings, OAuthGrant, OAuthSettings,
@@ -49,12 +59,14 @@ pub use self::settings::{
 pub use self::status::{CredentialStatus, SecretStatus};
 
 use self::endpoint::{TokenEndpoint, basic, sensitive};
-use self::exchange::{ExchangedToken, TokenExchange};
-use self::keeper::{KeptValue, ValueKeeper};
+use self::exchange::TokenExchange;
+use self::keeper::ValueKeeper;
 use self::oauth::AccessTokenFetcher;
+use self::obtained::Obtained;
 use self::secret::{HeldSecret, HeldValue};
 use crate::bounds::CREDENTIAL_WAIT_MARGIN;
 use crate::http::AddressCheck;
+use crate::meter::Calendar;
 use crate::model::{Clock, Moment, Secret, VendorId};
 use crate::pii::{TokenClass, VendorKeys};
 
@@ -90,13 +102,15 @@ pub struct CredentialContext {
     pub clock: Clock,
     /// Which addresses a token endpoint may have.
     pub addresses: AddressCheck,
+    /// Whether a token endpoint may be asked; `None` for an API of our own, which always may.
+    pub permission: Option<AskPermission>,
 }
 
 /// The credential by which one vendor knows us.
 #[derive(Debug)]
 pub struct VendorCredential {
     settings: CredentialSettings,
-    clock: Clock,
+    context: Arc<CredentialContext>,
     held: HeldCredential,
 }
 
@@ -106,18 +120,6 @@ enum HeldCredential {
     Aws(HeldSecret, Option<HeldSecret>),
     Token(Arc<ValueKeeper<HeaderValue>>, Arc<AccessTokenFetcher>),
     Exchange(Arc<TokenExchange>),
-}
-
-/// What one request is given.
-#[derive(Debug)]
-pub struct ObtainedCredential(Obtained);
-
-#[derive(Debug)]
-enum Obtained {
-    Secret(HeldValue),
-    Aws(HeldValue, Option<HeldValue>),
-    Token(Arc<KeptValue<HeaderValue>>),
-    Exchanged(ExchangedToken),
 }
 
 /// The head of a request that is given its credential.
@@ -134,7 +136,6 @@ pub struct CredentialedHead<'a> {
 impl VendorCredential {
     /// Opens the secrets of a credential. Fetches nothing before [`Self::start`].
     pub fn open(settings: &CredentialSettings, context: CredentialContext) -> Arc<Self> {
-        let clock = context.clock.clone();
         let context = Arc::new(context);
         let open = |purpose, secret: &SecretSettings| HeldSecret::open(purpose, secret, &context);
         let held = match settings {
@@ -148,7 +149,7 @@ impl VendorCredential {
             }
             CredentialSettings::OAuth2(oauth) => token_source(oauth, &context),
         };
-        Arc::new(Self { settings: settings.clone(), clock, held })
+        Arc::new(Self { settings: settings.clone(), context, held })
     }
 
     /// What the contract says of it.
@@ -156,8 +157,11 @@ impl VendorCredential {
         &self.settings
     }
 
-    /// Starts what keeps it up to date, once.
-    pub fn start(&self, runtime: &tokio::runtime::Handle) {
+    /// Starts what keeps it up to date, once. The dates are those of the contract that is in force from now on.
+    pub fn start(&self, runtime: &tokio::runtime::Handle, calendar: Calendar) {
+        if let Some(permission) = &self.context.permission {
+            permission.renew(calendar);
+        }
         self.secrets().for_each(|secret| secret.start(runtime));
         if let HeldCredential::Token(keeper, fetcher) = &self.held {
             keeper.start(runtime, Arc::clone(fetcher) as _);
@@ -182,12 +186,12 @@ impl VendorCredential {
     }
 
     /// What a request is given now. Waits within a bound where it must be fetched first. `subject` is the token of the
-    /// calling service.
+    /// calling service, where that is exchanged.
     ///
     /// # Errors
     /// [`CredentialError`]: the request must then not be sent.
-    pub async fn obtain(&self, subject: Option<&Secret<String>>) -> Result<ObtainedCredential, CredentialError> {
-        let now = self.clock.now();
+    pub async fn obtain(&self, subject: Option<&ExchangeSubject>) -> Result<ObtainedCredential, CredentialError> {
+        let now = self.context.clock.now();
         self.secrets().try_for_each(|secret| secret.check_age(now))?;
         Ok(ObtainedCredential(match &self.held {
             HeldCredential::Secret(secret) => Obtained::Secret(secret.value(now).await?),
@@ -206,8 +210,13 @@ impl VendorCredential {
         }))
     }
 
-    /// Another credential than the one that the vendor has refused with 401; `None` where there is none now.
+    /// Another credential than the one that the vendor has refused with 401; `None` where there is none now, or what
+    /// was fetched or read again is the same.
     pub async fn renew(&self, refused: &ObtainedCredential) -> Option<ObtainedCredential> {
+        self.obtain_again(refused).await.filter(|renewed| !renewed.is_same(refused))
+    }
+
+    async fn obtain_again(&self, refused: &ObtainedCredential) -> Option<ObtainedCredential> {
         match (&self.held, &refused.0) {
             (HeldCredential::Token(keeper, _), Obtained::Token(kept)) => {
                 keeper.newer_than(kept.number).await.map(|kept| ObtainedCredential(Obtained::Token(kept)))
@@ -234,7 +243,8 @@ impl VendorCredential {
         }
     }
 
-    /// Gives it to a request that nothing changes any more. `body` is the whole body, where it is held.
+    /// Gives it to a request that nothing changes any more, and returns what of it stands there. `body` is the whole
+    /// body, where it is held.
     ///
     /// # Errors
     /// [`CredentialError`]: the request must then not be sent.
@@ -244,7 +254,7 @@ impl VendorCredential {
         head: CredentialedHead<'_>,
         body: Option<&[u8]>,
         now: Moment,
-    ) -> Result<(), CredentialError> {
+    ) -> Result<CredentialTrace, CredentialError> {
         let CredentialedHead { method, uri, headers } = head;
         match (&self.settings, &obtained.0) {
             (CredentialSettings::OAuth2(_), Obtained::Token(kept)) => {
@@ -283,12 +293,12 @@ impl VendorCredential {
                 return Err(CredentialError::Unusable("the credential is of another kind"));
             }
         }
-        Ok(())
+        Ok(CredentialTrace::of(&self.settings, &obtained.0, headers))
     }
 
     /// What operators may see of it.
     pub fn status(&self) -> CredentialStatus {
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         let secrets: Vec<SecretStatus> = self.secrets().map(|secret| secret.status(now)).collect();
         let is_in_time = self.secrets().all(|secret| secret.check_age(now).is_ok());
         let (fetches, last_error) = match &self.held {
@@ -330,30 +340,6 @@ impl VendorCredential {
     }
 }
 
-impl ObtainedCredential {
-    /// Removes the fields of a response that repeat the credential: some servers print what they were sent.
-    pub fn remove_echoes(&self, headers: &mut HeaderMap) {
-        let own = match &self.0 {
-            Obtained::Secret(secret) => secret.bytes(),
-            Obtained::Token(kept) => token_of(&kept.value),
-            Obtained::Exchanged(token) => token_of(&token.authorization),
-            // What is signed with them leaves, and they do not.
-            Obtained::Aws(..) => return,
-        };
-        /// A shorter text occurs by chance.
-        const ECHO_BYTES_MIN: usize = 8;
-        if own.len() < ECHO_BYTES_MIN {
-            return;
-        }
-        let finder = memchr::memmem::Finder::new(own);
-        let repeats = |value: &HeaderValue| finder.find(value.as_bytes()).is_some();
-        let named: Vec<_> = headers.iter().filter(|(_, value)| repeats(value)).map(|(name, _)| name.clone()).collect();
-        for name in named {
-            headers.remove(name);
-        }
-    }
-}
-
 /// The classes of tokens that the vendor's keys must have, beside those of its rules.
 pub fn token_classes(settings: Option<&CredentialSettings>) -> Option<TokenClass> {
     settings.filter(|settings| settings.needs_master_key()).map(|_| TokenClass::from_name(oauth::REFRESH_TOKEN_CLASS))
@@ -378,12 +364,6 @@ fn token_source(oauth: &OAuthSettings, context: &Arc<CredentialContext>) -> Held
 fn header_of(prefix: &str, secret: &HeldValue) -> Result<HeaderValue, CredentialError> {
     let text = Secret::new(format!("{prefix}{}", secret.text()?));
     sensitive(&text).ok_or(CredentialError::Unusable("the secret cannot stand in a header"))
-}
-
-/// The token behind its scheme.
-fn token_of(authorization: &HeaderValue) -> &[u8] {
-    let bytes = authorization.as_bytes();
-    bytes.strip_prefix(b"Bearer ").unwrap_or(bytes)
 }
 
 impl std::fmt::Debug for CredentialContext {

@@ -42,11 +42,11 @@ struct ReplacedTokenRow {
 impl AccessTokenFetcher {
     async fn fetch_token(&self) -> Result<FetchedValue<HeaderValue>, FetchFailure> {
         let mut issued = match &self.seed {
-            None => self.endpoint.ask(&[("grant_type", "client_credentials")]).await?,
+            None => self.endpoint.ask(&[("grant_type", "client_credentials")], None).await?,
             Some(seed) => {
                 let (token, fingerprint) = self.refresh_token(seed).await?;
                 let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose().as_str())];
-                let mut issued = self.endpoint.ask(&form).await?;
+                let mut issued = self.endpoint.ask(&form, None).await?;
                 if let Some(next) = issued.refresh_token.take().filter(|next| *next != token) {
                     self.keep(fingerprint, &next).await;
                 }
@@ -112,6 +112,10 @@ impl AccessTokenFetcher {
 impl ValueFetcher<HeaderValue> for AccessTokenFetcher {
     fn fetch(&self) -> Pin<Box<dyn Future<Output = Result<FetchedValue<HeaderValue>, FetchFailure>> + Send + '_>> {
         Box::pin(self.fetch_token())
+    }
+
+    fn may_fetch(&self) -> bool {
+        self.endpoint.may_ask()
     }
 
     fn generation(&self) -> u64 {

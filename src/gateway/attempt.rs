@@ -56,10 +56,20 @@ pub(super) async fn attempt(
     let sending = body.as_ref().map(|_| in_flight.share());
     let sent = poll_fn(|cx| body.as_ref().map_or(Poll::Ready(()), |body| body.poll_done(cx)));
     let request = UpstreamRequest { request, sent, sending };
+    let exchange = async {
+        let place = upstream.enter(&target).await.map_err(AttemptError::Send)?;
+        // The kill that has severed another request may have freed its place for this one, and severs this one next.
+        if let Some(reason) = admitted.cut_reason().filter(|_| place.is_some()) {
+            return Err(AttemptError::Severed(reason));
+        }
+        let sent = upstream.send(worker, admitted.permit(), request, (&target, place), now).await;
+        sent.map_err(AttemptError::Send)
+    };
     let outcome = tokio::select! {
         biased;
-        outcome = upstream.send(worker, admitted.permit(), request, &target, now) => outcome.map_err(AttemptError::Send),
+        // Asked first, each time that the sending goes on: what it has waited for may have come with the kill.
         () = in_flight.severed() => Err(AttemptError::Severed(in_flight.sever_reason())),
+        outcome = exchange => outcome,
         () = passed(limit, body.as_deref()), if limit.is_some() => Err(AttemptError::Send(SendError::Deadline)),
     };
     // A request that its own caller has broken off says nothing about the upstream.

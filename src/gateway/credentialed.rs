@@ -15,9 +15,8 @@ use http_body::Body as _;
 use super::admission::Admitted;
 use super::replay::Replay;
 use super::send::send;
-use super::snapshot::RouteRuntime;
 use super::target::HeadCounts;
-use crate::credentials::{CredentialedHead, ObtainedCredential, VendorCredential};
+use crate::credentials::{CredentialTrace, CredentialedHead, ExchangeSubject, ObtainedCredential, VendorCredential};
 use crate::http::GatewayBody;
 use crate::model::{Denial, Secret};
 use crate::upstream::{TargetLease, UpstreamBody};
@@ -27,16 +26,18 @@ use crate::upstream::{TargetLease, UpstreamBody};
 pub(super) struct CredentialedRequest {
     credential: Arc<VendorCredential>,
     /// The token of the calling service, where that is exchanged.
-    subject: Option<Secret<String>>,
+    subject: Option<ExchangeSubject>,
     /// The whole body, where it is signed and small enough to be held.
     pub(super) body: Option<Bytes>,
 }
 
 impl CredentialedRequest {
     /// Of a request as it came; `None` where its route has no credential.
-    pub(super) fn new(route: &RouteRuntime, headers: &HeaderMap) -> Option<Self> {
-        let credential = Arc::clone(route.credential.as_ref()?);
-        let subject = credential.reads_callers_token().then(|| bearer(headers)).flatten();
+    pub(super) fn new(admitted: &Admitted, headers: &HeaderMap) -> Option<Self> {
+        let credential = Arc::clone(admitted.route().credential.as_ref()?);
+        let token = credential.reads_callers_token().then(|| bearer(headers)).flatten();
+        let client = || admitted.record().client().cloned();
+        let subject = token.map(|token| ExchangeSubject { token, client: client() });
         Some(Self { credential, subject, body: Some(Bytes::new()) })
     }
 
@@ -71,14 +72,15 @@ impl CredentialedRequest {
                 (Some(replay), request)
             }
         };
-        self.apply(&obtained, &mut request, admitted)?;
+        let trace = self.apply(&obtained, &mut request, admitted)?;
         let (mut response, lease) = send(worker, admitted, request, Some(counts)).await?;
         let Some((again, renewed)) = self.another(&response, replay, &obtained, admitted).await else {
-            obtained.remove_echoes(response.headers_mut());
+            trace.remove_echoes(response.headers_mut());
+            admitted.keep_traces([trace].into());
             return Ok((response, lease));
         };
         let mut request = again;
-        self.apply(&renewed, &mut request, admitted)?;
+        let traces: Box<[_]> = [trace, self.apply(&renewed, &mut request, admitted)?].into();
         // The body of the refusal is not read, unless it has none: its connection or stream is reset.
         if response.body().is_end_stream() && admitted.is_request_done() {
             lease.release(admitted.record().gateway.clock.now());
@@ -90,9 +92,8 @@ impl CredentialedRequest {
             return Err(Denial::new(reason, "severed before the request was sent again"));
         }
         let (mut response, lease) = send(worker, admitted, request, None).await?;
-        for used in [&obtained, &renewed] {
-            used.remove_echoes(response.headers_mut());
-        }
+        traces.iter().for_each(|trace| trace.remove_echoes(response.headers_mut()));
+        admitted.keep_traces(traces);
         Ok((response, lease))
     }
 
@@ -101,13 +102,17 @@ impl CredentialedRequest {
         let mut in_flight = admitted.share_in_flight();
         let obtained = tokio::select! {
             biased;
-            obtained = self.credential.obtain(self.subject.as_ref()) => obtained.map_err(|error| error.denial()),
             () = in_flight.severed() => {
                 Err(Denial::new(in_flight.sever_reason(), "severed while the vendor's credential was awaited"))
             }
+            obtained = self.credential.obtain(self.subject.as_ref()) => obtained.map_err(|error| error.denial()),
         };
         admitted.record_mut().waited(since);
-        obtained
+        // A question that a kill has broken off may end before the request learns of that kill.
+        match admitted.cut_reason() {
+            Some(reason) => Err(Denial::new(reason, "severed before the vendor's credential was given")),
+            None => obtained,
+        }
     }
 
     fn apply(
@@ -115,14 +120,14 @@ impl CredentialedRequest {
         obtained: &ObtainedCredential,
         request: &mut Request<GatewayBody>,
         admitted: &Admitted,
-    ) -> Result<(), Denial> {
+    ) -> Result<CredentialTrace, Denial> {
         let (method, mut uri) = (request.method().clone(), request.uri().clone());
         let head = CredentialedHead { method: &method, uri: &mut uri, headers: request.headers_mut() };
         let now = admitted.record().gateway.clock.now();
         let applied = self.credential.apply(obtained, head, self.body.as_deref(), now);
-        applied.map_err(|error| error.denial())?;
+        let trace = applied.map_err(|error| error.denial())?;
         *request.uri_mut() = uri;
-        Ok(())
+        Ok(trace)
     }
 
     /// The request again, and another credential, where the vendor has refused this one.
@@ -138,8 +143,8 @@ impl CredentialedRequest {
         let mut in_flight = admitted.share_in_flight();
         let renewed = tokio::select! {
             biased;
-            renewed = self.credential.renew(refused) => renewed,
             () = in_flight.severed() => None,
+            renewed = self.credential.renew(refused) => renewed,
         };
         admitted.record_mut().waited(since);
         Some((replay.again()?, renewed?))

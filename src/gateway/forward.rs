@@ -78,7 +78,7 @@ async fn upstream_request(
         rules.plan.check_graphql_query(head.uri.query(), has_body).map_err(unreadable_request)?;
     }
     let mut counts = HeadCounts::default();
-    let mut credentialed = CredentialedRequest::new(&route, &head.headers);
+    let mut credentialed = CredentialedRequest::new(admitted, &head.headers);
     let path = admitted.take_path();
     let mut target = upstream_uri(&route, &path, &head.uri, &mut counts)?;
     if let Some(observed) = route.observed.as_ref().and_then(|observed| observed.request.as_ref()) {

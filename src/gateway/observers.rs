@@ -91,9 +91,10 @@ impl BodyObserver for ResponseObserver {
         }
     }
 
-    fn trailers(&self, fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
+    fn trailers(&self, mut fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError> {
         let route = self.admitted.route();
         let caller = self.admitted.record().client();
+        self.admitted.traces().iter().for_each(|trace| trace.remove_echoes(&mut fields));
         headers::rewrite_trailers(route.response.as_ref(), (route, caller), fields, rewrites_body)
     }
 

@@ -221,7 +221,11 @@ impl Snapshot {
 
     /// Starts what keeps the credentials up to date.
     pub fn start_credentials(&self, runtime: &tokio::runtime::Handle) {
-        self.vendors.iter().filter_map(|vendor| vendor.credential.as_ref()).for_each(|own| own.start(runtime));
+        for vendor in &self.vendors {
+            if let Some(own) = &vendor.credential {
+                own.start(runtime, vendor.contract.calendar());
+            }
+        }
     }
 
     /// All vendors, by name.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::assemble::VendorBuilder;
 use super::snapshot::VendorRuntime;
-use crate::credentials::{CredentialContext, CredentialSettings, VendorCredential};
+use crate::credentials::{AskPermission, CredentialContext, CredentialSettings, VendorCredential};
 use crate::http::AddressCheck;
 use crate::model::Secret;
 use crate::pii::VendorKeys;
@@ -24,6 +24,8 @@ impl VendorBuilder<'_> {
         if let Some(same) = same {
             return Some(Arc::clone(same));
         }
+        let gate = self.services.switch.gate(&self.contract.vendor);
+        let permission = AskPermission::new(gate, self.contract.calendar());
         let context = CredentialContext {
             vendor: self.contract.vendor.clone(),
             keys: Arc::clone(keys),
@@ -31,6 +33,7 @@ impl VendorBuilder<'_> {
             store: Arc::clone(&self.services.credentials),
             clock: self.services.clock.clone(),
             addresses: endpoint_addresses(settings),
+            permission: Some(permission),
         };
         Some(VendorCredential::open(settings, context))
     }

@@ -1,8 +1,9 @@
 //! An upstream as a route sees it: a group of targets with a pool each, and what stands above the pools.
 //!
-//! A request is sent in three steps: [`UpstreamGroup::choose`] asks the circuit breaker and picks a target,
-//! [`UpstreamGroup::send`] sends, and [`ChosenTarget::report`] tells what became of it. With one target and nothing
-//! configured the steps are the pool alone. Never sends by itself: whether a request is sent again is decided above.
+//! A request is sent in four steps: [`UpstreamGroup::choose`] asks the circuit breaker and picks a target,
+//! [`UpstreamGroup::enter`] waits for a place, [`UpstreamGroup::send`] sends, and [`ChosenTarget::report`] tells what
+//! became of it. With one target and nothing configured the steps are the pool alone. Never sends by itself: whether a
+//! request is sent again is decided above.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -98,7 +99,7 @@ pub struct TargetLease {
 
 /// What a request under way holds above the pool.
 #[derive(Debug)]
-struct RequestPlace {
+pub struct RequestPlace {
     _place: Option<OwnedSemaphorePermit>,
     health: Arc<TargetHealth>,
 }
@@ -228,24 +229,31 @@ impl UpstreamGroup {
             .unwrap_or(turn % self.targets.len())
     }
 
-    /// Sends a request that was admitted to the target that was chosen, as [`UpstreamPool::send`] does.
+    /// A place among the requests under way, or a bounded wait for it. `None` where nothing bounds or counts them.
     ///
     /// # Errors
-    /// [`SendError`]; [`SendError::Full`] also where as many requests are under way or wait as may be.
+    /// [`SendError::Full`] where as many requests are under way or wait as may be.
+    pub async fn enter(&self, target: &ChosenTarget<'_>) -> Result<Option<RequestPlace>, SendError> {
+        match &self.control {
+            Some(control) => control.place(&self.targets[target.index].health, self.connect_deadline).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a request that was admitted and has its place to the target that was chosen, as [`UpstreamPool::send`]
+    /// does.
+    ///
+    /// # Errors
+    /// [`SendError`].
     pub async fn send<S: Future<Output = ()>>(
         &self,
         worker: usize,
         permit: &Permit,
         outgoing: UpstreamRequest<S>,
-        target: &ChosenTarget<'_>,
+        (target, place): (&ChosenTarget<'_>, Option<RequestPlace>),
         now: Moment,
     ) -> Result<(Response<UpstreamBody>, TargetLease), SendError> {
-        let UpstreamTarget { pool, health, .. } = &self.targets[target.index];
-        let place = match &self.control {
-            Some(control) => Some(control.place(health, self.connect_deadline).await?),
-            None => None,
-        };
-        let (response, lease) = pool.send(worker, permit, outgoing, now).await?;
+        let (response, lease) = self.targets[target.index].pool.send(worker, permit, outgoing, now).await?;
         Ok((response, TargetLease { lease, _place: place }))
     }
 

@@ -347,3 +347,44 @@ fn a_silent_upstream_is_left_after_the_deadline() {
     assert_eq!((refused.status, refused.reason().as_str()), (504, "upstream_timeout"));
     assert_eq!(client.get("/acme/one/a", "").text(), "here", "the next request does not wait for it");
 }
+
+#[test]
+fn a_request_that_waits_for_a_place_is_not_sent_by_the_kill_that_frees_it() {
+    let vendor = Http2Upstream::start(late_echo);
+    let gateway = TestGateway::of_acme(vendor.address, &terms(vendor.address, ", max_requests: 2, max_pending: 50"));
+    let order = |what: &str| {
+        let text = r#"{"reason":"a leak","route":"* /two/{*rest}"}"#;
+        gateway.admin("admin", "POST", &format!("/v1/vendors/acme/{what}"), text).json()
+    };
+    h2::run(async {
+        // The stream of another route keeps the connection open, whatever is killed.
+        let mut sessions = Vec::new();
+        for _ in 0..6 {
+            sessions.push(session(&gateway).await);
+        }
+        let (_spared, response) = begin(&sessions[0], "/acme/one/a", false).await;
+        let _spared_response = response.expect("a response");
+        for round in 1..=20 {
+            let (_held, response) = begin(&sessions[round % 6], "/acme/two/held", false).await;
+            let _held_response = response.expect("a response");
+            let waiting: Vec<_> = (0..12)
+                .map(|number| {
+                    let session = sessions[number % 6].clone();
+                    tokio::spawn(async move { begin(&session, "/acme/two/late", true).await.1 })
+                })
+                .collect();
+            let begun = tokio::time::Instant::now();
+            while gateway.in_flight() < 14 && begun.elapsed() < crate::support::PATIENCE {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            let kill = order("kill");
+            assert!(kill["severed"].as_u64() >= Some(1), "{kill}");
+            for one in waiting {
+                assert_eq!(one.await.expect("no panic").expect("an answer").status(), 403);
+            }
+            let late = vendor.seen().iter().filter(|head| head.uri().path().ends_with("late")).count();
+            assert_eq!(late, 0, "in round {round}, only what had a place was sent");
+            order("restore");
+        }
+    });
+}

@@ -23,6 +23,9 @@ use crate::bounds::{
 use crate::identity::{FetchQuota, OutageChange, OutageLog};
 use crate::model::{Clock, Lock as _, Moment};
 
+/// What operators and the log read while nothing may go to the vendor.
+pub(super) const NOT_ASKED: &str = "not asked for: the vendor is killed, or its contract is not in force";
+
 /// Fetches the value.
 pub(super) trait ValueFetcher<T>: Send + Sync {
     /// Asks for it once.
@@ -30,6 +33,11 @@ pub(super) trait ValueFetcher<T>: Send + Sync {
 
     /// A number that changes when what is shown to the server has changed.
     fn generation(&self) -> u64;
+
+    /// Whether it may be asked for now.
+    fn may_fetch(&self) -> bool {
+        true
+    }
 }
 
 /// A value that was just fetched.
@@ -48,6 +56,8 @@ pub(super) enum FetchFailure {
     Failed(String),
     /// The server has refused what it was shown.
     Refused(String),
+    /// The server was not asked, or the question was broken off: nothing may go to the vendor now.
+    Withheld,
 }
 
 /// A value in use.
@@ -208,10 +218,12 @@ impl<T: Send + Sync + 'static> ValueKeeper<T> {
         }
     }
 
-    async fn fetch_once(&self, fetcher: &dyn ValueFetcher<T>) {
+    /// Asks once; false where that may not be done now.
+    async fn fetch_once(&self, fetcher: &dyn ValueFetcher<T>) -> bool {
         self.progress().is_under_way = true;
         let (generation, began) = (fetcher.generation(), self.clock.now());
-        let outcome = fetcher.fetch().await;
+        let outcome = if fetcher.may_fetch() { fetcher.fetch().await } else { Err(FetchFailure::Withheld) };
+        let is_withheld = matches!(outcome, Err(FetchFailure::Withheld));
         let error = match outcome {
             Ok(fetched) => {
                 self.replace(fetched, began);
@@ -219,12 +231,15 @@ impl<T: Send + Sync + 'static> ValueKeeper<T> {
             }
             Err(failure) => Some(self.fail(failure, generation)),
         };
-        self.log(error.as_deref());
+        if !is_withheld {
+            self.log(error.as_deref());
+        }
         let mut progress = self.progress();
         (progress.is_asked, progress.is_under_way) = (false, false);
         progress.last_error = error;
         drop(progress);
         self.ended.send_modify(|count| *count += 1);
+        !is_withheld
     }
 
     fn replace(&self, fetched: FetchedValue<T>, began: Moment) {
@@ -242,6 +257,8 @@ impl<T: Send + Sync + 'static> ValueKeeper<T> {
         let now_ns = self.clock.now().monotonic_ns;
         let mut progress = self.progress();
         let (error, pause) = match failure {
+            // Whoever comes after a restore asks at once.
+            FetchFailure::Withheld => return NOT_ASKED.to_owned(),
             FetchFailure::Failed(error) => {
                 let pause = CREDENTIAL_RETRY_MIN * 2_u32.saturating_pow(progress.failures.min(10));
                 progress.refused = None;
@@ -291,10 +308,12 @@ async fn run<T: Send + Sync + 'static>(
 ) {
     loop {
         let Some(held) = keeper.upgrade() else { return };
-        let wait = held.due_in(fetcher.generation());
+        let mut wait = held.due_in(fetcher.generation());
         if wait.is_zero() {
-            held.fetch_once(&*fetcher).await;
-            continue;
+            if held.fetch_once(&*fetcher).await {
+                continue;
+            }
+            wait = CREDENTIAL_RETRY_MIN;
         }
         drop(held);
         // Looked at again within a minute, so that a keeper that was dropped is not waited for.

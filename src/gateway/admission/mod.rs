@@ -4,6 +4,7 @@
 //! permit. What must be waited for is waited for before, and then the decision is made from the start. Never forwards
 //! anything.
 
+mod identify;
 mod refused;
 mod tunnel;
 
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use ::http::{Response, StatusCode, request};
 
+use self::identify::identify;
 pub(super) use self::refused::Refused;
 pub(super) use self::tunnel::{admit_tunnel, refuse_tunnel};
 use super::body_end::{AbortReason, BodyEnd, HttpMessage};
@@ -22,10 +24,11 @@ use super::parameters::check_parameters;
 use super::refusal::{self, Authority};
 use super::seen;
 use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
-use super::target::{MatchedPath, asks_websocket, authority};
+use super::target::{MatchedPath, asks_websocket};
 use super::webhook::VerifiedMessage;
-use crate::http::{GatewayBody, RequestTarget, screen};
-use crate::identity::{PresentedRequest, Rejected, VerifiedCaller};
+use crate::credentials::CredentialTrace;
+use crate::http::{GatewayBody, screen};
+use crate::identity::VerifiedCaller;
 use crate::kill::{AdmissionProof, InFlight, RegisteredRequest};
 use crate::model::{Caller, Denial, Direction, Reason};
 use crate::policy::{Permit, RequestFacts};
@@ -51,6 +54,8 @@ struct Grant {
     is_websocket: bool,
     /// How one of our services named the vendor; `None` on ingress.
     way: Option<CallerWay>,
+    /// What of the vendor's credential was sent, where the gateway holds it.
+    traces: Box<[CredentialTrace]>,
 }
 
 /// Decides on a request.
@@ -238,7 +243,16 @@ fn evaluate(
         }
     })?;
     permit.would_deny().iter().for_each(|denial| record.would_deny(denial));
-    Ok(Grant { in_flight, permit, vendor: Arc::clone(vendor), route: Arc::clone(route), path, is_websocket, way: None })
+    Ok(Grant {
+        in_flight,
+        permit,
+        vendor: Arc::clone(vendor),
+        route: Arc::clone(route),
+        path,
+        is_websocket,
+        way: None,
+        traces: Box::default(),
+    })
 }
 
 fn admitted_request<'a>(
@@ -248,32 +262,6 @@ fn admitted_request<'a>(
 ) -> AdmittedRequest<'a> {
     let (gateway, client) = (&*record.gateway, record.client());
     AdmittedRequest { gateway, vendor, route, client, direction: record.direction(), id: record.id }
-}
-
-fn identify(
-    snapshot: &Snapshot,
-    head: &request::Parts,
-    target: &RequestTarget<'_>,
-    record: &mut ExchangeRecord,
-) -> Result<Arc<VerifiedCaller>, AdmissionDenied> {
-    let presented = PresentedRequest {
-        headers: &head.headers,
-        method: &head.method,
-        scheme: record.peer.scheme(),
-        authority: authority(head),
-        path: &target.path,
-        query: target.query,
-        peer_certificate: record.peer.certificate(),
-    };
-    snapshot.directory.authenticate(&presented, record.started).map_err(|rejected| {
-        let Rejected { denial, vendor_index, wait } = rejected;
-        if wait.is_none()
-            && let Some(vendor) = vendor_index.and_then(|index| snapshot.vendors.get(index as usize))
-        {
-            record.set_vendor(vendor, None);
-        }
-        AdmissionDenied { wait, ..denial.into() }
-    })
 }
 
 impl Admitted {
@@ -301,6 +289,15 @@ impl Admitted {
     /// How one of our services named the vendor; `None` on ingress.
     pub(super) const fn way(&self) -> Option<&CallerWay> {
         self.grant.way.as_ref()
+    }
+
+    /// Keeps what of the vendor's credential was sent, so that its trailers do not repeat it.
+    pub(super) fn keep_traces(&mut self, traces: Box<[CredentialTrace]>) {
+        self.grant.traces = traces;
+    }
+
+    pub(super) const fn traces(&self) -> &[CredentialTrace] {
+        &self.grant.traces
     }
 
     pub(super) const fn is_websocket(&self) -> bool {

@@ -1,7 +1,10 @@
 //! The credentials by which vendors know us: given to requests, rotated under load, and never seen by our services.
 
+mod echoes;
 mod kinds;
+mod refused;
 mod secrets;
+mod stops;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
