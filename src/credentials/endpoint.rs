@@ -138,10 +138,13 @@ impl TokenEndpoint {
         };
         let answer = answer.map_err(|error| failed(&error))?;
         if answer.status == StatusCode::OK {
-            read_token(&answer.body)
-        } else {
-            Err(refusal(answer.status, &answer.body))
+            return read_token(&answer.body);
         }
+        let failure = refusal(answer.status, &answer.body);
+        if let (FetchFailure::Refused(_), Some(secret)) = (&failure, &self.secret) {
+            secret.look_again(now).await;
+        }
+        Err(failure)
     }
 
     /// Whether it may be asked now.

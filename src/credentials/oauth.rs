@@ -46,7 +46,11 @@ impl AccessTokenFetcher {
             Some(seed) => {
                 let (token, fingerprint) = self.refresh_token(seed).await?;
                 let form = [("grant_type", "refresh_token"), ("refresh_token", token.expose().as_str())];
-                let mut issued = self.endpoint.ask(&form, None).await?;
+                let issued = self.endpoint.ask(&form, None).await;
+                if let Err(FetchFailure::Refused(_)) = &issued {
+                    seed.look_again(self.context.clock.now()).await;
+                }
+                let mut issued = issued?;
                 if let Some(next) = issued.refresh_token.take().filter(|next| *next != token) {
                     self.keep(fingerprint, &next).await;
                 }

@@ -20,22 +20,22 @@ use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::Upstream;
 
-const SECRET: &str = "a-secret-for-tests-only";
+pub(crate) const SECRET: &str = "a-secret-for-tests-only";
 
 /// The server; it ends with this value.
-struct Authorization {
+pub(crate) struct Authorization {
     child: Child,
-    address: SocketAddr,
-    secure: Option<SocketAddr>,
+    pub(crate) address: SocketAddr,
+    pub(crate) secure: Option<SocketAddr>,
 }
 
 impl Authorization {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with_certificate(None)
     }
 
     /// As [`Self::start`], with a second listener whose certificate is in this folder.
-    fn with_certificate(certificate: Option<&Path>) -> Self {
+    pub(crate) fn with_certificate(certificate: Option<&Path>) -> Self {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oauth");
         let package = folder.join("node_modules/oidc-provider");
         assert!(package.is_dir(), "install the server with `npm ci --prefix tests/oauth`");
@@ -56,7 +56,7 @@ impl Authorization {
         Self { secure, address: said("listening"), child }
     }
 
-    fn post(&self, path: &str, client: &str, form: &str) -> Answer {
+    pub(crate) fn post(&self, path: &str, client: &str, form: &str) -> Answer {
         self.post_over(Client::to(self.address), path, client, form)
     }
 

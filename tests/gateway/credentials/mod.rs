@@ -1,9 +1,12 @@
 //! The credentials by which vendors know us: given to requests, rotated under load, and never seen by our services.
 
+mod aws;
 mod echoes;
+mod judge;
 mod kinds;
 mod refused;
 mod secrets;
+mod sources;
 mod stops;
 
 use std::os::unix::fs::PermissionsExt as _;
