@@ -9,16 +9,20 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, Request};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Limited};
 
+use super::body::AdminBody;
 use super::control::{Actor, AdminControl, AdminPeer, ControlError};
 use super::endpoint::{CallMatch, GatewayCall, Handler, OrderBody, VendorCall};
-use super::guard::{self, AllowedHosts};
+use super::guard::{self, AllowedHosts, CallProof, KnownCallers};
+use super::live::LiveFeed;
 use super::operators::OperatorDirectory;
+use super::page::PageFile;
 use super::problem::AdminError;
 use super::query::AdminQuery;
 use super::records::RefusedCall;
 use super::reply::{self, AdminReply};
+use super::sessions::SessionStore;
 use crate::bounds::{ADMIN_BODY_BYTES_MAX, ADMIN_READ_DEADLINE};
 use crate::config::OperatorRole;
 use crate::http::{FramingError, RequestIds, SlotHolder};
@@ -29,7 +33,11 @@ use crate::telemetry::Metrics;
 pub struct AdminApi<C> {
     pub(super) control: Arc<C>,
     pub(super) metrics: Metrics,
-    clock: Clock,
+    pub(super) clock: Clock,
+    pub(super) sessions: SessionStore,
+    pub(super) live: Arc<LiveFeed>,
+    /// Whether the dashboard is served.
+    pub(super) has_page: bool,
     hosts: AllowedHosts,
     operators: ArcSwap<OperatorDirectory>,
 }
@@ -51,12 +59,20 @@ struct CallTrace {
 impl<C: AdminControl> AdminApi<C> {
     /// Calls that act through `control`. Until operators are set, only the Unix socket may make them.
     pub fn new(control: Arc<C>, metrics: Metrics, clock: Clock, hosts: AllowedHosts) -> Self {
-        Self { control, metrics, clock, hosts, operators: ArcSwap::default() }
+        let (sessions, live, operators) = Default::default();
+        Self { control, metrics, clock, sessions, live, has_page: true, hosts, operators }
     }
 
-    /// Changes who may make calls, from the next call on.
+    /// The same calls, with the dashboard or without it.
+    #[must_use]
+    pub fn with_page(self, has_page: bool) -> Self {
+        Self { has_page, ..self }
+    }
+
+    /// Changes who may make calls, from the next call on; streams of those who may not any more end.
     pub fn set_operators(&self, operators: OperatorDirectory) {
         self.operators.store(Arc::new(operators));
+        self.live.end_all();
     }
 
     /// Answers one request. Dropping the future may leave an order half done: let it run to its end.
@@ -67,7 +83,7 @@ impl<C: AdminControl> AdminApi<C> {
         let mut reply = answered.unwrap_or_else(|no| self.refuse(&no, peer, &trace));
         reply::add_security_headers(&mut reply);
         if head.method == Method::HEAD {
-            *reply.body_mut() = Full::default();
+            *reply.body_mut() = AdminBody::default();
         }
         reply
     }
@@ -99,6 +115,9 @@ impl<C: AdminControl> AdminApi<C> {
             CallMatch::Call(endpoint, _) => Some(endpoint.name()),
             CallMatch::OtherMethod(_) | CallMatch::Nothing => None,
         };
+        if let Some(file) = self.page_file(head, peer) {
+            return self.page(head, file);
+        }
         guard::check_origin(head, &self.hosts)?;
         let (endpoint, vendor) = match found {
             CallMatch::Call(endpoint, vendor) => (endpoint, vendor),
@@ -109,17 +128,17 @@ impl<C: AdminControl> AdminApi<C> {
         match endpoint.handler {
             Handler::Open(handle) => Ok(handle(self, head, &query()?)),
             Handler::OnVendor(role, handle) => {
-                let actor = self.authorize(head, peer, role, trace)?;
+                let (actor, _) = self.authorize(head, peer, role, trace)?;
                 let vendor = VendorId::parse(vendor).map_err(|_| AdminError::Control(ControlError::VendorUnknown))?;
                 query()?;
                 let body = read_body(&endpoint.spec.order, head, body).await?;
                 handle(self, VendorCall { actor: &actor, vendor: &vendor, body: &body }).await
             }
             Handler::OnGateway(role, handle) => {
-                let actor = self.authorize(head, peer, role, trace)?;
+                let (actor, proof) = self.authorize(head, peer, role, trace)?;
                 let query = query()?;
                 let body = read_body(&endpoint.spec.order, head, body).await?;
-                handle(self, GatewayCall { actor: &actor, query: &query, body: &body }).await
+                handle(self, GatewayCall { actor: &actor, proof, head, query: &query, body: &body }).await
             }
         }
     }
@@ -130,21 +149,41 @@ impl<C: AdminControl> AdminApi<C> {
         peer: AdminPeer,
         needs: OperatorRole,
         trace: &mut CallTrace,
-    ) -> Result<Actor, AdminError> {
-        match guard::authorize(&head.headers, peer, needs, &self.operators.load()) {
-            Ok(actor) => {
+    ) -> Result<(Actor, CallProof), AdminError> {
+        let operators = self.operators.load();
+        let now_ns = self.now().monotonic_ns;
+        let known = KnownCallers { operators: &operators, sessions: &self.sessions, now_ns };
+        match guard::authorize(&head.headers, peer, needs, known) {
+            Ok((actor, proof)) => {
                 // An operator's connection makes room for no stranger's.
                 if let Some(seat) = head.extensions.get::<Arc<SlotHolder>>() {
                     seat.mark_proven();
                 }
                 trace.operator = Some(actor.name.clone());
-                Ok(actor)
+                Ok((actor, proof))
             }
             Err((no, operator)) => {
                 trace.operator = operator;
                 Err(no)
             }
         }
+    }
+
+    /// The file of the dashboard that is asked for. On the Unix socket there is none: whoever may open it is an
+    /// administrator without a token, and a browser behind a proxy must not become one.
+    fn page_file(&self, head: &Parts, peer: AdminPeer) -> Option<&'static PageFile> {
+        let is_read = head.method == Method::GET || head.method == Method::HEAD;
+        let is_served = self.has_page && is_read && matches!(peer, AdminPeer::Network(_));
+        if is_served { PageFile::find(head.uri.path()) } else { None }
+    }
+
+    fn page(&self, head: &Parts, file: &PageFile) -> Result<AdminReply, AdminError> {
+        if file.is_document() && guard::is_navigation(&head.headers) {
+            guard::check_host(head, &self.hosts)?;
+        } else {
+            guard::check_origin(head, &self.hosts)?;
+        }
+        Ok(file.reply())
     }
 
     fn refuse(&self, no: &AdminError, peer: AdminPeer, trace: &CallTrace) -> AdminReply {

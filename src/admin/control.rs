@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use http::StatusCode;
 
 use super::kills::KillControl;
+use super::live::LiveControl;
+use super::login::LoginControl;
 use super::records::RecordControl;
 use super::reload::ReloadControl;
 use super::restores::RestoreControl;
@@ -15,6 +17,7 @@ use super::revocations::RevocationControl;
 use super::shadow::ShadowControl;
 use super::status::StatusControl;
 use super::suggestions::SuggestControl;
+use super::vendor_details::VendorDetailControl;
 use crate::bounds::SCHEDULED_KILLS_EACH_MAX;
 use crate::config::OperatorRole;
 
@@ -37,6 +40,9 @@ pub trait AdminControl:
     + RevocationControl
     + RevealControl
     + ReloadControl
+    + VendorDetailControl
+    + LiveControl
+    + LoginControl
     + Send
     + Sync
     + 'static
@@ -158,6 +164,12 @@ control_errors! {
     OperatorNew = FORBIDDEN "operator_new" "Came while the kill stood"
         "an operator who was added, or whose token or role changed, while the kill stood counts after a day: ask \
          one who was there before";
+    /// The config leaves the dashboard out.
+    NoPage = NOT_FOUND "no_page" "No dashboard here"
+        "the config has page: false at the admin listener; use the command line";
+    /// So many people watch that one more is a mistake.
+    LiveFull = SERVICE_UNAVAILABLE "live_full" "Too many streams"
+        "close one, or ask for GET /v1/live?once now and then";
     /// State could not be written or read.
     State = SERVICE_UNAVAILABLE "state_unavailable" "State cannot be used"
         "see the log and vendorgate_state_errors_total; the disk may be full";

@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::api::AdminApi;
 use super::control::{Actor, AdminControl};
+use super::guard::CallProof;
 use super::orders::OrderError;
 use super::problem::AdminError;
 use super::query::AdminQuery;
@@ -70,6 +71,8 @@ pub(super) enum AnswerBody {
     AnyObject,
     /// JSON of one of these types.
     Json(&'static [SchemaOf]),
+    /// Server-sent events whose data is JSON of this type.
+    Events(SchemaOf),
 }
 
 /// An answer that may take a while: for a disk, or for requests to end.
@@ -99,6 +102,8 @@ pub(super) struct VendorCall<'a> {
 /// A call about the gateway, as its handler reads it.
 pub(super) struct GatewayCall<'a> {
     pub(super) actor: &'a Actor,
+    pub(super) proof: CallProof,
+    pub(super) head: &'a Parts,
     pub(super) query: &'a AdminQuery,
     pub(super) body: &'a [u8],
 }
@@ -144,6 +149,11 @@ impl EndpointSpec {
     /// The answer is JSON of one of these types.
     pub(super) const fn answers(self, types: &'static [SchemaOf]) -> Self {
         Self { answer: AnswerBody::Json(types), ..self }
+    }
+
+    /// The answer is server-sent events whose data is JSON of this type.
+    pub(super) const fn answers_events(self, data: SchemaOf) -> Self {
+        Self { answer: AnswerBody::Events(data), ..self }
     }
 
     pub(super) const fn open<C: AdminControl>(self, handler: OpenHandler<C>) -> Endpoint<C> {
@@ -199,6 +209,9 @@ impl<C: AdminControl> AdminApi<C> {
             Self::RESTORES,
             Self::REVEAL,
             Self::RELOAD,
+            Self::VENDOR_DETAILS,
+            Self::LIVE,
+            Self::LOGIN,
         ];
         subjects.into_iter().flatten()
     }

@@ -289,6 +289,50 @@ impl RecordControl for FakeControl {
     }
 }
 
+impl VendorDetailControl for FakeControl {
+    async fn contract(&self, vendor: &VendorId) -> ControlResult<ContractOutline> {
+        if vendor.as_str() != ACME {
+            return Err(ControlError::VendorUnknown);
+        }
+        Ok(ContractOutline { vendor: ACME.to_owned(), approvals: 1, ..ContractOutline::default() })
+    }
+
+    async fn denials(&self, vendor: &VendorId) -> ControlResult<DenialList> {
+        let request = self.failed_request("0af7651916cd43dd8448eb211c80319c").into_iter();
+        let decided = |request| DecidedDenial { request, rule: Some("ends".into()), at: Some("acme.yaml:7".into()) };
+        if vendor.as_str() == ACME {
+            Ok(DenialList { denials: request.map(decided).collect() })
+        } else {
+            Err(ControlError::VendorUnknown)
+        }
+    }
+
+    async fn history(&self, vendor: &VendorId) -> ControlResult<VendorHistory> {
+        let entries = vec![typed(audited(3))];
+        if vendor.as_str() == ACME {
+            Ok(VendorHistory { entries, more: false })
+        } else {
+            Err(ControlError::VendorUnknown)
+        }
+    }
+}
+
+impl LiveControl for FakeControl {
+    fn live(&self) -> Vec<(String, LiveSample)> {
+        vec![(ACME.to_owned(), LiveSample { requests: 1_234, ..LiveSample::default() })]
+    }
+}
+
+impl LoginControl for FakeControl {
+    async fn logged_in(&self, actor: &Actor) -> ControlResult<()> {
+        self.act(actor, "*", "login".into(), Value::Null).await
+    }
+
+    async fn logged_out(&self, actor: &Actor) -> ControlResult<()> {
+        self.act(actor, "*", "logout".into(), Value::Null).await
+    }
+}
+
 impl ShadowControl for FakeControl {
     fn shadow(&self) -> ShadowReport {
         typed(json!({ "asked": 20, "unlisted": 3, "destinations": [{ "destination": "api.other.example:443",

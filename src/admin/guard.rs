@@ -7,14 +7,17 @@ use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName};
 use http::request::Parts;
+use sha2::{Digest, Sha256};
 
 use super::control::{Actor, AdminPeer};
 use super::operators::OperatorDirectory;
 use super::problem::AdminError;
-use crate::config::OperatorRole;
+use super::sessions::{self, SESSION_KEY, SessionId, SessionOwner, SessionStore};
+use crate::config::{Operator, OperatorRole};
 use crate::http::{bare_host, is_loopback, is_loopback_address};
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
 /// Which `Host` values are taken for this listener: a page whose name was pointed at our address has another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +47,42 @@ impl AllowedHosts {
     }
 }
 
-/// Refuses what a page of another site, or one with a borrowed name, made a browser send.
-pub(super) fn check_origin(head: &Parts, hosts: &AllowedHosts) -> Result<(), AdminError> {
+/// By what the caller proved to be the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CallProof {
+    /// The right to open the Unix socket.
+    Socket,
+    /// The token with this SHA-256.
+    Token([u8; 32]),
+    /// A session of the dashboard.
+    Session(SessionId),
+}
+
+/// Who may call, and who has logged in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct KnownCallers<'a> {
+    pub(super) operators: &'a OperatorDirectory,
+    pub(super) sessions: &'a SessionStore,
+    pub(super) now_ns: u64,
+}
+
+/// Whether a browser opens a page because a person followed a link to it, from wherever: a runbook, an alert. What is
+/// opened so may hold nothing that is not for everyone.
+pub(super) fn is_navigation(headers: &HeaderMap) -> bool {
+    matches!(single_value(headers, &SEC_FETCH_MODE), Ok(Some("navigate")))
+}
+
+/// Refuses a name that is not ours: a page whose name was pointed at our address has another.
+pub(super) fn check_host(head: &Parts, hosts: &AllowedHosts) -> Result<(), AdminError> {
     let host = single_value(&head.headers, &header::HOST).map_err(|_| AdminError::HostUnknown)?;
     // Every browser names a host; health checks of old load balancers do not.
-    if host.is_some_and(|host| !hosts.permit(host)) {
-        return Err(AdminError::HostUnknown);
-    }
+    if host.is_some_and(|host| !hosts.permit(host)) { Err(AdminError::HostUnknown) } else { Ok(()) }
+}
+
+/// Refuses what a page of another site, or one with a borrowed name, made a browser send.
+pub(super) fn check_origin(head: &Parts, hosts: &AllowedHosts) -> Result<(), AdminError> {
+    check_host(head, hosts)?;
+    let host = single_value(&head.headers, &header::HOST).map_err(|_| AdminError::HostUnknown)?;
     if let Some(site) = single_value(&head.headers, &SEC_FETCH_SITE).map_err(|_| AdminError::CrossSite)?
         && !matches!(site, "same-origin" | "none")
     {
@@ -70,30 +102,44 @@ pub(super) fn authorize(
     headers: &HeaderMap,
     peer: AdminPeer,
     needs: OperatorRole,
-    operators: &OperatorDirectory,
-) -> Result<Actor, (AdminError, Option<String>)> {
-    let actor = identify(headers, peer, operators).map_err(|no| (no, None))?;
+    known: KnownCallers<'_>,
+) -> Result<(Actor, CallProof), (AdminError, Option<String>)> {
+    let (actor, proof) = identify(headers, peer, known).map_err(|no| (no, None))?;
     if actor.role.permits(needs) {
-        Ok(actor)
+        Ok((actor, proof))
     } else {
         Err((AdminError::RoleTooLow { has: actor.role, needs }, Some(actor.name)))
     }
 }
 
-fn identify(headers: &HeaderMap, peer: AdminPeer, operators: &OperatorDirectory) -> Result<Actor, AdminError> {
-    let Some(credentials) = single_value(headers, &header::AUTHORIZATION).map_err(|_| AdminError::TokenMalformed)?
-    else {
-        return match peer {
-            AdminPeer::Local { .. } => Ok(Actor { name: peer.to_string(), role: OperatorRole::Admin, peer }),
-            AdminPeer::Network(_) => Err(AdminError::TokenMissing),
-        };
+fn identify(headers: &HeaderMap, peer: AdminPeer, known: KnownCallers<'_>) -> Result<(Actor, CallProof), AdminError> {
+    let named = |operator: &Operator| Actor { name: operator.name.clone(), role: operator.role, peer };
+    let credentials = single_value(headers, &header::AUTHORIZATION).map_err(|_| AdminError::TokenMalformed)?;
+    let Some(credentials) = credentials else {
+        if let AdminPeer::Local { .. } = peer {
+            let user = Actor { name: peer.to_string(), role: OperatorRole::Admin, peer };
+            return Ok((user, CallProof::Socket));
+        }
+        let (session, operator) = session_of(headers, known)?;
+        return Ok((named(operator), CallProof::Session(session)));
     };
     let (scheme, token) = credentials.split_once(' ').ok_or(AdminError::TokenMalformed)?;
     if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() || token.contains(' ') {
         return Err(AdminError::TokenMalformed);
     }
-    let operator = operators.find(token).ok_or(AdminError::TokenWrong)?;
-    Ok(Actor { name: operator.name.clone(), role: operator.role, peer })
+    let operator = known.operators.find(token).ok_or(AdminError::TokenWrong)?;
+    Ok((named(operator), CallProof::Token(Sha256::digest(token.as_bytes()).into())))
+}
+
+/// The session whose key and cookie are sent, and its operator, who must still be one.
+fn session_of<'a>(headers: &HeaderMap, known: KnownCallers<'a>) -> Result<(SessionId, &'a Operator), AdminError> {
+    let key = single_value(headers, &SESSION_KEY).map_err(|_| AdminError::SessionEnded)?;
+    let key = key.ok_or(AdminError::TokenMissing)?;
+    let cookie = sessions::cookie(headers).ok_or(AdminError::SessionEnded)?;
+    let (session, owner) = known.sessions.find(cookie, key, known.now_ns).ok_or(AdminError::SessionEnded)?;
+    let SessionOwner::Token(token_sha256) = owner;
+    let operator = known.operators.holder(&token_sha256).ok_or(AdminError::SessionEnded)?;
+    Ok((session, operator))
 }
 
 /// Whether the body is said to be JSON.

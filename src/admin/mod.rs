@@ -6,6 +6,7 @@
 //! followed. Never serves a vendor, and never answers on a data port.
 
 mod api;
+mod body;
 mod control;
 mod endpoint;
 #[cfg(test)]
@@ -13,9 +14,12 @@ pub(crate) mod fake;
 mod guard;
 mod journey;
 mod kills;
+mod live;
+mod login;
 mod openapi;
 mod operators;
 mod orders;
+mod page;
 mod probes;
 mod problem;
 mod query;
@@ -27,12 +31,16 @@ mod restores;
 mod reveal;
 mod revocations;
 mod serve;
+#[cfg(test)]
+mod session_tests;
+mod sessions;
 mod shadow;
 mod spare_descriptors;
 mod status;
 mod suggestions;
 #[cfg(test)]
 mod tests;
+mod vendor_details;
 
 pub use api::AdminApi;
 #[cfg(test)]
@@ -49,6 +57,8 @@ pub use serve::{TlsListener, serve};
 // Whole, so that a new call's order and answer need no line here.
 pub use journey::*;
 pub use kills::*;
+pub use live::*;
+pub use login::*;
 pub use records::*;
 pub use reload::*;
 pub use restores::*;
@@ -57,3 +67,4 @@ pub use revocations::*;
 pub use shadow::*;
 pub use status::*;
 pub use suggestions::*;
+pub use vendor_details::*;

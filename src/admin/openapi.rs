@@ -82,6 +82,7 @@ fn answer(body: &AnswerBody, schemas: &mut SchemaGenerator) -> (&'static str, Va
     match body {
         AnswerBody::Text => ("text/plain", json!({ "type": "string" })),
         AnswerBody::AnyObject => ("application/json", json!({ "type": "object" })),
+        AnswerBody::Events(data) => ("text/event-stream", data(schemas).to_value()),
         AnswerBody::Json([one]) => ("application/json", one(schemas).to_value()),
         AnswerBody::Json(several) => {
             let several: Vec<Value> = several.iter().map(|schema| schema(schemas).to_value()).collect();

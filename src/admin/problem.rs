@@ -4,11 +4,12 @@
 
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::{Deserialize, Serialize};
 
+use super::body::AdminBody;
 use super::control::ControlError;
 use super::orders::OrderError;
+use super::reply::AdminReply;
 use crate::config::OperatorRole;
 use crate::http::FramingError;
 use crate::model::escape_unprintable;
@@ -48,6 +49,8 @@ pub(super) enum AdminError {
     TokenMissing,
     TokenMalformed,
     TokenWrong,
+    /// A session of the dashboard that ended, or never was.
+    SessionEnded,
     RoleTooLow {
         has: OperatorRole,
         needs: OperatorRole,
@@ -70,7 +73,7 @@ impl AdminError {
     }
 
     /// The response; consumes nothing, since the audit reads it too.
-    pub(super) fn response(&self, request_id: &str) -> Response<Full<Bytes>> {
+    pub(super) fn response(&self, request_id: &str) -> AdminReply {
         let (status, reason, title) = self.status_reason_title();
         let problem = Problem {
             kind: format!("urn:vendorgate:{reason}"),
@@ -83,7 +86,7 @@ impl AdminError {
         };
         // Numbers and text always make JSON.
         let body = serde_json::to_string(&problem).unwrap_or_default();
-        let mut response = Response::new(Full::new(Bytes::from(escape_unprintable(&body).into_owned())));
+        let mut response = Response::new(AdminBody::from(Bytes::from(escape_unprintable(&body).into_owned())));
         *response.status_mut() = status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -114,6 +117,7 @@ impl AdminError {
             Self::TokenMissing => (StatusCode::UNAUTHORIZED, "token_missing", "Who is asking?"),
             Self::TokenMalformed => (StatusCode::UNAUTHORIZED, "token_malformed", "Credentials cannot be read"),
             Self::TokenWrong => (StatusCode::UNAUTHORIZED, "token_invalid", "Nobody's token"),
+            Self::SessionEnded => (StatusCode::UNAUTHORIZED, "session_ended", "Session ended"),
             Self::RoleTooLow { .. } => (StatusCode::FORBIDDEN, "role_too_low", "Not with this role"),
             Self::ContentType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "body_opaque", "Not JSON"),
             Self::BodyTooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "Body too large"),
@@ -137,6 +141,7 @@ impl AdminError {
             Self::TokenMissing => "send 'Authorization: Bearer TOKEN' with an operator's token".into(),
             Self::TokenMalformed => "send exactly one 'Authorization: Bearer TOKEN', and no token in the URL".into(),
             Self::TokenWrong => "no operator holds this token; 'vendorgate operators add NAME' makes one".into(),
+            Self::SessionEnded => "log in again with an operator's token".into(),
             Self::RoleTooLow { has, needs } => format!("this call needs the role '{needs}', and yours is '{has}'"),
             Self::ContentType => "send JSON with 'Content-Type: application/json'".into(),
             Self::BodyTooLarge => format!("send at most {} bytes", crate::bounds::ADMIN_BODY_BYTES_MAX),
@@ -152,7 +157,7 @@ impl AdminError {
     /// RFC 6750 section 3: no error code where no credentials were sent.
     const fn challenge(&self) -> Option<&'static str> {
         match self {
-            Self::TokenMissing => Some("Bearer realm=\"vendorgate-admin\""),
+            Self::TokenMissing | Self::SessionEnded => Some("Bearer realm=\"vendorgate-admin\""),
             Self::TokenMalformed => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_request\""),
             Self::TokenWrong => Some("Bearer realm=\"vendorgate-admin\", error=\"invalid_token\""),
             Self::RoleTooLow { .. } => Some("Bearer realm=\"vendorgate-admin\", error=\"insufficient_scope\""),

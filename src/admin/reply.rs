@@ -2,16 +2,16 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
 use serde::Serialize;
 
+use super::body::AdminBody;
 use super::control::ControlResult;
 use super::problem::AdminError;
 use super::readiness::Readiness;
 use crate::model::escape_unprintable;
 
-/// An answer, whole.
-pub(super) type AdminReply = Response<Full<Bytes>>;
+/// An answer.
+pub(super) type AdminReply = Response<AdminBody>;
 
 pub(super) fn json(answer: &impl Serialize) -> AdminReply {
     // Our own answers hold text keys and finite numbers only, so they always make JSON.
@@ -51,21 +51,24 @@ pub(super) fn ready(readiness: &Readiness, verbose: bool) -> AdminReply {
     text(status, "text/plain; charset=utf-8", body)
 }
 
-/// What holds for every answer: no cache keeps it, no browser guesses its type or runs it.
+/// What holds for every answer: no cache keeps it, no browser guesses its type, runs it, or shows it to another site.
+/// A file of the dashboard says itself what may run.
 pub(super) fn add_security_headers(reply: &mut AdminReply) {
-    const HEADERS: [(HeaderName, &str); 4] = [
+    const HEADERS: [(HeaderName, &str); 6] = [
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];
     for (name, value) in HEADERS {
-        reply.headers_mut().insert(name, HeaderValue::from_static(value));
+        reply.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
 }
 
 fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> AdminReply {
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(AdminBody::from(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     reply

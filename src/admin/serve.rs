@@ -200,6 +200,7 @@ pub async fn serve<C: AdminControl>(
         }
     }
     drop(stop);
+    api.live.end_all();
     slots.wait_until_empty().await;
 }
 

@@ -12,18 +12,21 @@ use super::fake::{self, FakeListener};
 use super::*;
 use crate::config::OperatorRole;
 
-struct Answered {
-    status: u16,
-    head: String,
-    body: String,
+pub(super) struct Answered {
+    pub(super) status: u16,
+    /// In lower case.
+    pub(super) head: String,
+    /// As it was sent.
+    pub(super) raw_head: String,
+    pub(super) body: String,
 }
 
 impl Answered {
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("JSON")
     }
 
-    fn reason(&self) -> String {
+    pub(super) fn reason(&self) -> String {
         let problem: Problem = serde_json::from_str(&self.body).expect("a problem");
         assert_eq!((problem.kind, problem.status), (format!("urn:vendorgate:{}", problem.reason), self.status));
         assert!(self.head.contains("content-type: application/problem+json\r\n"), "{}", self.head);
@@ -39,14 +42,15 @@ async fn exchange(mut stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite 
     tokio::time::timeout(Duration::from_secs(5), read).await.expect("an answer in time").unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
-    Answered { status, head: format!("{}\r\n", head.to_ascii_lowercase()), body: body.to_owned() }
+    let raw_head = format!("{head}\r\n");
+    Answered { status, head: raw_head.to_ascii_lowercase(), raw_head, body: body.to_owned() }
 }
 
-async fn send(listener: &FakeListener, request: &str) -> Answered {
+pub(super) async fn send(listener: &FakeListener, request: &str) -> Answered {
     exchange(TcpStream::connect(listener.address).await.unwrap(), request).await
 }
 
-fn request(method: &str, target: &str, headers: &[&str], body: &str) -> String {
+pub(super) fn request(method: &str, target: &str, headers: &[&str], body: &str) -> String {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n");
     headers.iter().for_each(|header| text.push_str(&format!("{header}\r\n")));
     if !body.is_empty() {
@@ -64,7 +68,7 @@ async fn until(condition: impl Fn() -> bool) {
     tokio::time::timeout(Duration::from_secs(5), met).await.expect("the condition is met");
 }
 
-fn bearer(role: OperatorRole) -> String {
+pub(super) fn bearer(role: OperatorRole) -> String {
     format!("Authorization: Bearer {role}-token")
 }
 
@@ -80,11 +84,13 @@ fn filled(name: &str) -> (String, &'static str) {
         "POST /v1/scheduled-kills/cancel" => r#"{"id":3,"reason":"x"}"#,
         "POST /v1/reveal" => r#"{"token":"tok1_x","reason":"x"}"#,
         "POST /v1/vendors/{vendor}/drill" | "POST /v1/reload" => "{}",
+        "POST /v1/session" | "POST /v1/session/end" => "{}",
         _ => "",
     };
     let query = match name {
         "GET /v1/exposure" => "?vendor=acme&since=1h",
         "GET /v1/suggestion" => "?vendor=acme&direction=egress",
+        "GET /v1/live" => "?once",
         "GET /v1/requests" => "?id=0af7651916cd43dd8448eb211c80319c",
         _ => "",
     };

@@ -13,6 +13,7 @@
 mod chain;
 mod denials;
 mod files;
+mod newest;
 mod page;
 mod recall;
 mod record;
@@ -31,6 +32,7 @@ use std::thread::{Builder, JoinHandle};
 pub use chain::{AuditKey, ChainPosition};
 pub use denials::{DenialKind, DeniedRequest};
 pub use files::head_path;
+pub use newest::newest;
 pub use page::{TrailPage, TrailReader};
 pub use recall::{RecalledLine, recall};
 pub use record::{AuditAct, AuditRecord};

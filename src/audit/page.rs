@@ -53,6 +53,11 @@ struct LineQuery {
 }
 
 impl TrailReader {
+    /// The file with the newest lines.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A reader of the trail whose newest lines are in this file.
     pub fn new(path: PathBuf) -> Self {
         Self { path, latest: Mutex::default() }
@@ -179,26 +184,26 @@ fn readable_from(file: &File, place: u64) -> io::Result<Option<NumberedLine>> {
 }
 
 /// The lines of a file, read in bounded memory whatever the file holds.
-struct FileLines<'file> {
+pub(super) struct FileLines<'file> {
     reader: BufReader<&'file File>,
     end: u64,
 }
 
 impl<'file> FileLines<'file> {
-    fn at(mut file: &'file File, start: u64) -> io::Result<Self> {
+    pub(super) fn at(mut file: &'file File, start: u64) -> io::Result<Self> {
         file.seek(SeekFrom::Start(start))?;
         Ok(Self { reader: BufReader::new(file), end: start })
     }
 
     /// Skips the rest of a line.
-    fn skip(&mut self) -> io::Result<()> {
+    pub(super) fn skip(&mut self) -> io::Result<()> {
         self.end += self.reader.skip_until(b'\n')? as u64;
         Ok(())
     }
 
     /// The next line without its line feed. `Some(None)` for a line that is too long; `None` at the end, and for a line
     /// that is still being written.
-    fn next(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
+    pub(super) fn next(&mut self) -> io::Result<Option<Option<Vec<u8>>>> {
         let mut line = Vec::new();
         let read = (&mut self.reader).take(AUDIT_LINE_BYTES_MAX as u64).read_until(b'\n', &mut line)?;
         self.end += read as u64;
@@ -220,7 +225,7 @@ fn place(line: &[u8]) -> Option<(u64, &str)> {
     Some((number.parse().ok()?, rest.split_once('"')?.0))
 }
 
-fn opened(path: &Path) -> io::Result<Option<File>> {
+pub(super) fn opened(path: &Path) -> io::Result<Option<File>> {
     match File::open(path) {
         // It was removed or rotated since it was listed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),

@@ -40,6 +40,10 @@ words! {
         Revoke = "revoke",
         /// A revocation was lifted.
         Lift = "lift",
+        /// An operator opened a session of the dashboard.
+        Login = "login",
+        /// An operator ended a session of the dashboard.
+        Logout = "logout",
         /// The config was loaded again, or was refused.
         Reload = "reload",
         /// A token was turned back into its value.

@@ -67,6 +67,8 @@ pub struct ListenersSettings {
     pub egress: Option<ListenerSettings>,
     /// Where operators and probes call.
     pub admin: Option<ListenerSettings>,
+    /// Whether the dashboard is served there.
+    pub admin_page: bool,
 }
 
 /// One socket to listen on.

@@ -89,9 +89,12 @@ impl AdminListeners {
     ) -> Result<AdminThreads, StartError> {
         let hosts =
             self.address().map_or(AllowedHosts::Listed(Vec::new()), |address| AllowedHosts::for_bind(address.ip()));
-        let api = Arc::new(AdminApi::new(Arc::clone(control), metrics.clone(), clock.clone(), hosts));
+        let config = control.config.lock().await;
+        let api = AdminApi::new(Arc::clone(control), metrics.clone(), clock.clone(), hosts);
+        let api = Arc::new(api.with_page(config.listeners.admin_page));
         control.set_api(&api);
-        control.set_operators(&*control.config.lock().await);
+        control.set_operators(&config);
+        drop(config);
         let closed = || {
             let mut closing = closing.clone();
             async move {

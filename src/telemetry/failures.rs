@@ -79,6 +79,19 @@ impl RecentFailures {
         ring.push_back(failed);
     }
 
+    /// The newest failures of a vendor, at most so many, the newest first.
+    pub fn of_vendor(&self, vendor: &str, most: usize) -> Vec<FailedRequest> {
+        let mut found: Vec<FailedRequest> = Vec::new();
+        for ring in [&self.proven, &self.unproven] {
+            let ring = ring.locked();
+            found.extend(ring.iter().rev().filter(|it| it.vendor.as_deref() == Some(vendor)).take(most).cloned());
+        }
+        // The texts of times compare as the times do.
+        found.sort_by(|a, b| b.time.cmp(&a.time));
+        found.truncate(most);
+        found
+    }
+
     /// The failure of this id, while it is kept.
     pub fn find(&self, request_id: &str) -> Option<FailedRequest> {
         [&self.proven, &self.unproven].into_iter().find_map(|ring| {

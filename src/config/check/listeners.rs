@@ -12,7 +12,9 @@ use crate::http::is_loopback_address;
 
 /// Checks what is written under `listeners:`.
 pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::ListenersConfig>) -> ListenersSettings {
-    let Some(written) = written else { return ListenersSettings { ingress: None, egress: None, admin: None } };
+    let Some(written) = written else {
+        return ListenersSettings { ingress: None, egress: None, admin: None, admin_page: true };
+    };
     if written.ingress.is_none() && written.egress.is_none() {
         at.fault(
             "must have ingress or egress: there is nothing to serve",
@@ -24,6 +26,7 @@ pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::Liste
         ingress: written.ingress.as_ref().map(|listener| plain("ingress", listener)),
         egress: written.egress.as_ref().map(|egress| plain("egress", &egress.listener())),
         admin: written.admin.as_ref().map(|admin| bound(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref())),
+        admin_page: written.admin.as_ref().and_then(|admin| admin.page).unwrap_or(true),
     };
     check_distinct(at, &listeners);
     check_admin(&at.key("admin").key("bind"), listeners.admin.as_ref());

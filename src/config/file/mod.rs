@@ -109,6 +109,8 @@ pub(in crate::config) struct AdminListenerConfig {
     /// The file that names the operators.
     #[schemars(example = "operators.yaml")]
     pub(in crate::config) operators: Option<String>,
+    /// Whether the dashboard is served here (default true).
+    pub(in crate::config) page: Option<bool>,
 }
 
 /// TLS of a listener. Paths are relative to the file that names them.

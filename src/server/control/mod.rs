@@ -3,7 +3,10 @@
 //! Every act is recorded in the audit trail under its actor's name before it is answered.
 
 pub(super) mod credentials;
+mod decisive;
 mod kills;
+mod live;
+mod login;
 mod observe;
 mod records;
 mod reload;
@@ -15,6 +18,7 @@ mod status;
 mod suggestions;
 mod unseen;
 pub(super) mod upstreams;
+mod vendor_details;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -177,7 +177,7 @@ fn file_check(directory: &Directory, vendor: &VendorRuntime) -> Option<Readiness
 }
 
 /// A vendor's state: what is killed comes before what its contract says.
-fn vendor_state(contract: &Contract, state: KillState, now: UnixTime) -> VendorState {
+pub(super) fn vendor_state(contract: &Contract, state: KillState, now: UnixTime) -> VendorState {
     match (state, contract.calendar().state(now)) {
         (KillState::PartlyKilled | KillState::Killed, _) => state.into(),
         (KillState::Live, ContractState::NotStarted) => VendorState::NotStarted,
