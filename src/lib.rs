@@ -79,11 +79,13 @@
 //! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`,
 //!   `telemetry/vendor_metrics.rs` or `telemetry/route_metrics.rs`.
 //! - **An admin call**: the file of its subject in `admin/` (`kills`, `restores`, `revocations`, `status`, `records`,
-//!   `suggestions`, `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the
+//!   `suggestions`, `vendor_details`, `live`, `login`, `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the
 //!   same name in `server/control/` carries it out; `admin/fake.rs` has a canned answer for tests. The type of the
 //!   answer is in the room that makes it, such as `KillReport` in `kill/answer.rs`. A call that fits none of these
 //!   files gets a new one, which also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles,
 //!   the OpenAPI description and the audit follow from the entry.
+//! - **A view of the dashboard**: its file in `admin/page/`, its name in the list of `admin/page/mod.rs`, and its line
+//!   in `VIEWS` of `admin/page/main.js`; then its step in `tests/page/story.mjs`. What it shows comes by an admin call.
 //! - **A verb**: its file in `cli/`, with its arguments and its help, and its line in `cli/mod.rs`.
 //! - **A config key**: its field in a file of `config/file/`, with the comment that becomes the schema; its check in
 //!   `config/check/`; its checked value in the `…Settings` type of the room that uses it.

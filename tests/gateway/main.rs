@@ -20,6 +20,7 @@ mod contract_diff;
 mod contract_suggest;
 mod contract_terms;
 mod credentials;
+mod dashboard;
 mod dashboards;
 mod deadlines;
 mod demo;

@@ -22,11 +22,11 @@ export function sparkline(width, height) {
   return { node, draw };
 }
 
-/** How much of something is used, from 0 to 1, with its text. */
-export function meter(used, label) {
-  const share = Math.min(1, Math.max(0, used));
+/** How much of something is left, from 1 to 0, with its text. */
+export function meter(left, label) {
+  const share = Math.min(1, Math.max(0, left));
   const bar = el("span", { class: "meter-fill" });
   bar.style.inlineSize = `${(share * 100).toFixed(1)}%`;
-  const kind = share >= 0.9 ? "danger" : share >= 0.7 ? "warn" : "";
+  const kind = share <= 0.1 ? "danger" : share <= 0.3 ? "warn" : "";
   return el("span", { class: `meter ${kind}`, role: "img", "aria-label": label }, bar);
 }

@@ -19,7 +19,7 @@ export function people(subjects) {
 export function categoryTable(report) {
   if (!report.categories.length) return el("p", { class: "hint" }, "No value of a known category of personal data left.");
   return table(["Category", "Left as", "Values"], report.categories.map((one) =>
-    row(el("code", {}, one.category), [one.left_as, one.treatment === "none" && el("strong", { class: "warn-text" }, " in clear")], number(one.values))), "By category");
+    row(el("code", {}, one.category), one.treatment === "none" ? el("strong", { class: "warn-text" }, one.left_as) : one.left_as, number(one.values))), "By category");
 }
 
 export function routeTable(report) {

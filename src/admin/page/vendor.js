@@ -17,9 +17,8 @@ export function showVendor(content, { operator, id, signal }) {
   const fault = el("p", { class: "fault", role: "alert" });
   const now = liveCard(id);
   const panels = [
-    ["Limits", limits], ["Credentials", credentials], ["Routes and what each treats", routes, "/contract"],
-    ["Last refusals", denials, "/denials"], ["What left", exposure, undefined, `/v1/exposure?vendor=${encodeURIComponent(id)}&since=30d`],
-    ["History", history, "/history"],
+    ["Limits", limits], ["Credentials", credentials], ["What left", exposure, undefined, `/v1/exposure?vendor=${encodeURIComponent(id)}&since=30d`],
+    ["Routes and what each treats", routes, "/contract"], ["Last refusals", denials, "/denials"], ["History", history, "/history"],
   ].map(([title, render, rest, path]) => panel(title, render, rest ? about(id, rest) : path));
   const notes = el("div", {});
   put(page, el("p", { class: "crumbs" }, el("a", { href: "#/fleet" }, "← Vendors")), head, fault, notes,
@@ -139,7 +138,7 @@ function liveCard(id) {
   const table = el("tbody", {});
   const node = el("section", { class: "card wide" }, el("h2", {}, "Now"), el("dl", { class: "figures big" }, Object.values(all).map((one) => one.node)),
     el("div", { class: "chart" }, line.node, el("span", { class: "hint" }, "requests each second, last minute; refusals in red")),
-    el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Since start", "Requests", "Refused", "Records", "Bytes"].map((name) => el("th", { scope: "col" }, name)))), table));
+    el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Since the gateway started" }, el("table", { class: "plain" }, el("thead", {}, el("tr", {}, ["Since start", "Requests", "Refused", "Records", "Bytes"].map((name) => el("th", { scope: "col" }, name)))), table)));
   return {
     node,
     refresh: () => {

@@ -27,7 +27,7 @@ export function limits(row) {
     return el("li", {},
       el("div", { class: "bar-head" }, el("span", {}, words(limit.limit), limit.direction && el("span", { class: "hint" }, ` ${limit.direction}`)),
         el("span", { class: "hint" }, limit.value, limit.source === "default" && " (default)")),
-      left !== undefined && meter(1 - left, `${Math.round(left * 100)} % of ${words(limit.limit)} left`),
+      left !== undefined && meter(left, `${Math.round(left * 100)} % of ${words(limit.limit)} left`),
       left !== undefined && el("span", { class: "small" }, `${Math.round(left * 100)} % left`));
   }));
 }
@@ -63,7 +63,7 @@ export function routes(contract) {
       el("div", { class: "route-head" }, el("code", { class: "route" }, route.route),
         el("span", { class: "tag" }, route.direction), route.websocket && el("span", { class: "tag" }, "WebSocket"),
         route.fallback.length > 0 && el("span", { class: "tag" }, `fallback: ${route.fallback.map(words).join(", ")}`),
-        route.at && el("span", { class: "hint line" }, route.at)),
+        route.at && el("span", { class: "hint line", title: route.at }, shortPlace(route.at))),
       el("p", { class: "hint" }, [route.scopes.length > 0 && `needs ${route.scopes.join(" ")} · `, `to ${route.upstream}`,
         route.limits.map((limit) => ` · ${words(limit.limit)} ${limit.value}`)]),
       messages(route).map(([name, message]) => messageView(name, message)),
@@ -84,16 +84,39 @@ function messageView(name, message) {
       list("becomes a value again", message.reveal), list("searched for", message.detects), message.records && list("counts", [message.records])));
 }
 
+/** Rows of the card before the rest is asked for. */
+const REFUSALS_SHOWN = 6;
+
+/** The last refusals; those that differ only in time are one line. */
 export function denials(list) {
   if (!list.denials.length) return el("p", { class: "hint" }, "No request was refused of late.");
-  return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Last refusals" }, el("table", { class: "plain" },
-    el("thead", {}, el("tr", {}, ["When", "Reason", "Decided by", "Request", "Cause"].map((name) => el("th", { scope: "col" }, name)))),
-    el("tbody", {}, list.denials.map((one) => el("tr", {},
-      el("td", { title: one.time }, clock(one.time)),
-      el("td", {}, el("span", { class: "reason" }, words(one.reason ?? one.ended ?? "broken off")), el("div", { class: "hint" }, one.status ? String(one.status) : "no answer")),
-      el("td", {}, one.rule ? [el("code", {}, one.rule), el("div", { class: "hint line" }, one.at)] : el("span", { class: "hint" }, "no line of the contract")),
-      el("td", {}, el("code", {}, one.route ?? `${one.method} (no route)`), el("div", { class: "hint" }, [one.client && `client ${one.client} · `, el("span", { class: "id" }, one.request_id)])),
-      el("td", { class: "cause" }, one.cause))))));
+  const alike = new Map();
+  for (const one of list.denials) {
+    const key = JSON.stringify([one.reason, one.ended, one.rule, one.route, one.method, one.client, one.cause]);
+    const known = alike.get(key);
+    if (known) known.count += 1;
+    else alike.set(key, { ...one, count: 1 });
+  }
+  const rows = [...alike.values()].map(denialRow);
+  const rest = rows.slice(REFUSALS_SHOWN);
+  const body = el("tbody", {}, rows.slice(0, REFUSALS_SHOWN));
+  const more = rest.length > 0 && el("button", { type: "button", class: "button small", onclick: () => { body.append(...rest); more.remove(); } }, `Show ${rest.length} more`);
+  return [el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": "Last refusals" }, el("table", { class: "plain refusals" },
+    el("thead", {}, el("tr", {}, ["When", "Reason", "Decided by", "Request", "Cause"].map((name) => el("th", { scope: "col" }, name)))), body)), more];
+}
+
+function denialRow(one) {
+  return el("tr", {},
+    el("td", {}, el("time", { datetime: one.time, title: one.time }, clock(one.time)), one.count > 1 && el("div", { class: "hint" }, `and ${plural(one.count - 1, "time")} before`)),
+    el("td", {}, el("span", { class: "reason" }, words(one.reason ?? one.ended ?? "broken off")), el("div", { class: "hint" }, one.status ? `answered ${one.status}` : "no answer")),
+    el("td", {}, one.rule ? [el("code", {}, one.rule), one.at && el("div", { class: "hint line", title: one.at }, shortPlace(one.at))] : el("span", { class: "hint" }, "no line of the contract")),
+    el("td", {}, el("code", {}, one.route ?? `${one.method} (no route)`), el("div", { class: "hint" }, [one.client && `client ${one.client} · `, el("span", { class: "id" }, one.request_id)])),
+    el("td", { class: "cause" }, one.cause));
+}
+
+/** The last two parts of a path are enough to find the file. */
+function shortPlace(place) {
+  return place.split("/").slice(-2).join("/");
 }
 
 export function exposure(report) {

@@ -74,7 +74,7 @@ export function vendorRow(first, operator) {
     say(concern, row.concerns.filter((one) => one !== "cut off").slice(0, 2).join(" · "));
     put(ways, directions(row).map(([sign, title]) => el("span", { class: "way", title }, el("span", { "aria-hidden": "true" }, sign), el("span", { class: "unseen" }, title))));
     const left = row.budget;
-    put(budget, left ? [meter(1 - left.remaining, `${Math.round(left.remaining * 100)} % of ${left.limit} left`), el("span", { class: "small" }, `${Math.round(left.remaining * 100)} % ${left.limit}`)] : el("span", { class: "nothing" }, "–"));
+    put(budget, left ? [meter(left.remaining, `${Math.round(left.remaining * 100)} % of ${left.limit} left`), el("span", { class: "small" }, `${Math.round(left.remaining * 100)} % ${left.limit}`)] : el("span", { class: "nothing" }, "–"));
     say(age, `${row.token_age_secs === undefined ? "–" : span(row.token_age_secs)} · ${row.key_age_secs === undefined ? "–" : span(row.key_age_secs)}`);
     say(contract, row.days_left === undefined ? "none" : row.days_left <= 0 ? "ended" : `${number(row.days_left)} days`);
     contract.className = row.days_left !== undefined && row.days_left <= 30 ? "warn-text" : "";

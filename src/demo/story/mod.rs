@@ -116,7 +116,11 @@ impl<'a> Story<'a, '_> {
             page.line(if line.starts_with('#') { Colour::Dim } else { Colour::Plain }, line);
         }
         page.gap();
-        page.line(Colour::Bold, format!("Admin: http://{}/    Files: {}", stage.admin, stage.folder.path().display()));
+        page.line(
+            Colour::Bold,
+            format!("Dashboard: http://{}/    Files: {}", stage.admin, stage.folder.path().display()),
+        );
+        page.line(Colour::Plain, format!("Log in with Adam's token: {adam}"));
         page.line(Colour::Plain, "Ctrl-C ends it and removes them.");
     }
 
