@@ -79,8 +79,9 @@
 //! - **A metric**: its row in `telemetry/families.rs`, and its sample in `telemetry/metrics.rs`,
 //!   `telemetry/vendor_metrics.rs` or `telemetry/route_metrics.rs`.
 //! - **An admin call**: the file of its subject in `admin/` (`kills`, `restores`, `revocations`, `status`, `records`,
-//!   `suggestions`, `vendor_details`, `live`, `login`, `reveal`, `reload`) has its `Endpoint` entry and the method of that file's trait; the file of the
-//!   same name in `server/control/` carries it out; `admin/fake.rs` has a canned answer for tests. The type of the
+//!   `suggestions`, `vendor_details`, `live`, `login`, `reveal`, `reload`) has its `Endpoint` entry and the method of
+//!   that file's trait; the file of the same name in `server/control/` carries it out; `admin/fake.rs` has a canned
+//!   answer for tests. The type of the
 //!   answer is in the room that makes it, such as `KillReport` in `kill/answer.rs`. A call that fits none of these
 //!   files gets a new one, which also joins the list in `admin/endpoint.rs` and the trait in `admin/control.rs`. Roles,
 //!   the OpenAPI description and the audit follow from the entry.
