@@ -22,5 +22,6 @@ pub const LIVE_EVENTS_WAITING_MAX: usize = 4;
 pub const VENDOR_DENIALS_MAX: usize = 50;
 /// Most audit entries about a vendor in one answer.
 pub const VENDOR_HISTORY_MAX: usize = 100;
-/// Most bytes of the newest audit lines that are searched for a vendor's: some tenths of a second.
-pub const VENDOR_HISTORY_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Most bytes of the newest audit lines that are searched for a vendor's: some hundredths of a second, each time that a
+/// page asks.
+pub const VENDOR_HISTORY_BYTES_MAX: u64 = 16 * 1024 * 1024;

@@ -17,8 +17,7 @@ pub struct ContractSourceMap {
 impl ConfigLoader<'_> {
     /// The source map of a vendor's contract; `None` where no contract file names the vendor any more.
     pub fn source_map(&self, main: &Path, vendor: &str) -> Option<ContractSourceMap> {
-        self.contract_trees(main)
-            .into_iter()
+        self.contract_trees(main, vendor)
             .map(|(file, root)| ContractSourceMap { file, root })
             .find(|it| it.is_of(vendor))
     }

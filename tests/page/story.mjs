@@ -42,6 +42,9 @@ async function login() {
   check(true, "who followed a link comes to its place after the login");
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage }) + document.cookie);
   check(!kept.includes(tokens.operator) && !kept.includes("vendorgate-"), "no script of the page can read the token or the cookie");
+  await page.locator(".skip").focus();
+  await page.keyboard.press("Enter");
+  check(await page.evaluate(() => document.activeElement.id === "content" && location.hash === "#/vendor/acme"), "a keyboard skips to the content, and stays in its place");
   await page.getByRole("button", { name: "Log out" }).click();
   await page.getByLabel("Operator's token").waitFor();
   await page.reload();
@@ -95,6 +98,7 @@ async function kill(page, watcher) {
   await order.getByRole("button", { name: "Close" }).last().click();
   await page.getByText("Cut off: the whole vendor").waitFor();
   await until("the other person sees it without a reload", async () => (await row(watcher, "acme").locator(".badge").textContent()).includes("Killed"));
+  await until("and it is counted there", async () => (await watcher.getByRole("button", { name: /^Killed/ }).textContent()) === "Killed 1");
   await until("what is refused now is shown with its reason", async () => (await page.locator(".card.denials").textContent()).includes("vendor killed"));
   await until("the history has it with its reason", async () => /operator killed.*ticket 4711/s.test(await page.locator(".card.history").textContent()));
 }
@@ -125,6 +129,10 @@ async function others(page) {
   await dialog(page).getByRole("button", { name: "Revoke", exact: true }).click();
   await dialog(page).getByText("It is revoked.").waitFor();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  await page.getByRole("button", { name: "Suggest a contract…" }).click();
+  await dialog(page).getByRole("button", { name: "Suggest", exact: true }).click();
+  check((await dialog(page).getByLabel("The suggested contract").inputValue()).includes("vendor: acme"), "a contract is suggested");
+  await page.keyboard.press("Escape");
   const line = page.locator(".card.denials tbody tr").filter({ hasText: "route unknown" }).first();
   check(/acme\.yaml:\d+/.test(await line.textContent()), "a refusal names the line that decided");
   const id = await line.locator(".id").textContent();
@@ -155,11 +163,33 @@ async function others(page) {
   await page.emulateMedia({ media: "screen" });
 }
 
+/** A page that nobody sees asks for nothing, and comes back to life when it is seen. */
+async function hidden(page) {
+  await goto(page, "fleet");
+  const show = (is) => page.evaluate((hidden) => {
+    Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  }, !is);
+  await until("the page is live", () => page.locator(".live-sign:not(.late)").count());
+  await show(false);
+  // What was under way may end.
+  await page.waitForTimeout(3_000);
+  const asked = [];
+  const note = (request) => asked.push(request.url());
+  page.on("request", note);
+  await page.waitForTimeout(18_000);
+  page.off("request", note);
+  check(asked.length === 0, `a hidden page asks for nothing: ${asked}`);
+  await show(true);
+  await until("and is live again when it is seen", () => page.locator(".live-sign:not(.late)").count());
+}
+
 async function viewer() {
   const page = await log_in(await browser.person(), "viewer");
   await goto(page, "vendor/acme");
   await page.getByRole("heading", { name: "ACME Analytics Ltd" }).waitFor();
-  check((await page.getByRole("button", { name: /…$/ }).count()) === 0, "a viewer is offered no order");
+  const offered = await page.getByRole("button", { name: /…$/ }).allTextContents();
+  check(offered.join() === "Suggest a contract…", `a viewer is offered no order: ${offered}`);
   const asked = await page.evaluate(async () => {
     const headers = { "Content-Type": "application/json", "X-Vendorgate-Session": localStorage.getItem("vendorgate.session") };
     const send = async (extra) => (await fetch("/v1/vendors/acme/kill", { method: "POST", headers: { ...headers, ...extra }, body: '{"reason":"x"}' })).status;
@@ -246,6 +276,7 @@ try {
     await admin.screenshot({ path: path.join(shots, "fleet-killed.png") });
     await restore(admin, second);
     await others(admin);
+    await hidden(admin);
     await viewer();
     await many();
   }

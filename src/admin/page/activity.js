@@ -2,7 +2,7 @@
 
 import { get, post } from "./api.js";
 import { field, openDialog, reasonInput, result } from "./dialogs.js";
-import { el, put } from "./dom.js";
+import { el, every, put } from "./dom.js";
 import { ago, clock, number, plural, quick, words } from "./format.js";
 import { scopeText } from "./orders.js";
 import { history } from "./vendor_panels.js";
@@ -17,17 +17,14 @@ export function showActivity(content, { operator, signal }) {
     part("What was done, last 24 hours", "/v1/audit?since=24h&limit=1000", audit, signal, "wide"),
   ];
   const actions = [
+    operator.role === "privacy" && el("button", { type: "button", class: "button", onclick: revealDialog }, "Reveal a token…"),
     operator.may("admin") && el("button", { type: "button", class: "button", onclick: reloadDialog }, "Reload the config…"),
     operator.may("admin") && el("button", { type: "button", class: "button", onclick: restoreAllDialog }, "Restore after a kill of all…"),
     operator.may("operator") && el("button", { type: "button", class: "button danger", onclick: killAllDialog }, "Kill every vendor…"),
   ];
   put(content, el("div", { class: "page" }, el("div", { class: "page-head" }, el("h1", {}, "The gateway"), el("div", { class: "actions" }, actions)),
     fault, why(signal), el("div", { class: "grid" }, parts.map((one) => one.node))));
-  const load = () => parts.forEach((one) => one.load());
-  const timer = setInterval(load, 15_000);
-  document.addEventListener("changed", load, { signal });
-  signal.addEventListener("abort", () => clearInterval(timer));
-  load();
+  every(15_000, () => Promise.all(parts.map((one) => one.load())), signal);
   return "Gateway";
 }
 
@@ -143,6 +140,21 @@ function liftDialog(one, kind, value) {
   simple("Lift a revocation", "Lift it", `${one.vendor}: ${words(kind)} ${value} may be used again.`, async (reason) => {
     await post(`/v1/vendors/${encodeURIComponent(one.vendor)}/revocations/lift`, { [kind]: value, reason });
     return result("live", "It is lifted.");
+  });
+}
+
+/** Turns one token back into its value; who asked for it and why is in the audit trail. */
+function revealDialog() {
+  const token = el("input", { type: "text", required: true, autocomplete: "off", spellcheck: "false", placeholder: "tok1_…" });
+  const reason = reasonInput("ticket 4711: the person asked");
+  openDialog({
+    title: "Reveal a token", kind: "primary", press: "Reveal", fields: [field("Token", token), field("Why", reason, "For the audit trail, which does not get the value")],
+    ready: () => token.value.trim() && reason.value.trim(),
+    act: async () => {
+      const report = await post("/v1/reveal", { token: token.value.trim(), reason: reason.value.trim() });
+      return result("", report.value, [["Of the vendor", report.vendor]]);
+    },
+    opened: () => token.focus(),
   });
 }
 

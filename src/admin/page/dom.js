@@ -42,6 +42,35 @@ export function say(node, text) {
   if (node.textContent !== said) node.textContent = said;
 }
 
+/**
+ * Does something now and again until `signal` is aborted: after `period` milliseconds, or as soon as an order was
+ * carried out. Rests while nobody sees the page, so that a forgotten tab asks for nothing and its session ends.
+ */
+export async function every(period, act, signal) {
+  while (!signal.aborted) {
+    await act();
+    await rest(typeof period === "function" ? period() : period, signal);
+  }
+}
+
+/** Ends after some milliseconds, when an order was carried out, or when `signal` is aborted; never while hidden. */
+export function rest(milliseconds, signal) {
+  return new Promise((done) => {
+    const over = new AbortController();
+    const timer = setTimeout(wake, milliseconds);
+    function wake() {
+      if (document.hidden && !signal.aborted) return;
+      clearTimeout(timer);
+      over.abort();
+      done();
+    }
+    const late = Date.now() + milliseconds;
+    document.addEventListener("visibilitychange", () => Date.now() >= late && wake(), { signal: over.signal });
+    document.addEventListener("changed", wake, { signal: over.signal });
+    signal.addEventListener("abort", wake, { signal: over.signal });
+  });
+}
+
 /** Tells a screen reader what happened. */
 export function announce(text) {
   const place = document.getElementById("announcer");

@@ -2,7 +2,7 @@
 
 import { about, get } from "./api.js";
 import { el, put } from "./dom.js";
-import { bytes, clock, number, plural, quick } from "./format.js";
+import { bytes, exact, number, plural, quick } from "./format.js";
 import { callerTable, categoryTable, fieldTable, people, routeTable } from "./exposure_tables.js";
 
 const SPANS = [["24h", "the last 24 hours"], ["7d", "the last 7 days"], ["30d", "the last 30 days"], ["365d", "the last year"], ["", "all that is kept"]];
@@ -52,8 +52,8 @@ function notice(report, status, trail) {
     el("dl", { class: "pairs" }, [
       ["Recipient", `${status?.name ?? report.vendor} (${report.vendor})`],
       ["Contact there", status?.security_contact], ["Answers for it here", status?.owner],
-      ["From", clock(report.since)], ["Until", clock(report.until)],
-      ["First and last that left", report.first && `${clock(report.first)} to ${clock(report.last)}`],
+      ["From", exact(report.since)], ["Until", exact(report.until)],
+      ["First and last that left", report.first && `${exact(report.first)} to ${exact(report.last)}`],
     ].filter(([, value]) => value).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
 
     el("h3", {}, "(a) Nature of the breach: whose data, which, and how much"),
@@ -64,15 +64,16 @@ function notice(report, status, trail) {
       el("h4", {}, "Categories of personal data"), categoryTable(report),
       el("h4", {}, "Routes"), routeTable(report),
       el("h4", {}, "Fields, and what was done to them before they left"), fieldTable(report),
-      report.callers?.length > 0 && [el("h4", {}, "Our services that sent it"), callerTable(report)],
+      report.callers?.length > 0 && [el("h4", {}, "By whom it left"), callerTable(report)],
+      report.callers_incomplete && el("p", { class: "hint" }, "Some of it is under no caller, because an earlier version counted it."),
     ],
 
     el("h3", {}, "(b) Contact point"), answer(report.vendor, "contact", "Name and contact details of the data protection officer or another contact point"),
     el("h3", {}, "(c) Likely consequences"), answer(report.vendor, "consequences", "What can happen to the people concerned"),
     el("h3", {}, "(d) Measures taken or proposed"),
-    acts.length > 0 && el("ul", { class: "acts" }, acts.map((entry) => el("li", {}, `${clock(entry.time)}: ${measure(entry)}`))),
+    acts.length > 0 && el("ul", { class: "acts" }, acts.map((entry) => el("li", {}, `${exact(entry.time)}: ${measure(entry)}`))),
     answer(report.vendor, "measures", "What else was done, and what is proposed"),
-    el("p", { class: "hint" }, `Made by vendorgate at ${clock(report.until)} out of its own counts. Numbers of people are estimates: the range holds in 95 of 100 cases.`));
+    el("p", { class: "hint" }, `Made by vendorgate at ${exact(report.until)} out of its own counts. Numbers of people are estimates: the range holds in 95 of 100 cases.`));
 }
 
 function measure(entry) {

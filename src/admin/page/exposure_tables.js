@@ -1,7 +1,7 @@
 /* What left to a vendor, as tables: by category, by route and field. */
 
 import { el } from "./dom.js";
-import { bytes, clock, number } from "./format.js";
+import { bytes, exact, number } from "./format.js";
 
 function table(titles, rows, label) {
   return el("div", { class: "scroll", tabindex: "0", role: "group", "aria-label": label }, el("table", { class: "plain" },
@@ -24,7 +24,7 @@ export function categoryTable(report) {
 
 export function routeTable(report) {
   return table(["Route", "Records", "People", "Bytes", "First", "Last"], report.routes.map((one) =>
-    row([el("code", {}, one.route), el("div", { class: "hint" }, one.direction)], number(one.records), people(one.subjects), bytes(one.bytes), clock(one.first), clock(one.last))), "By route");
+    row([el("code", {}, one.route), el("div", { class: "hint" }, one.direction)], number(one.records), people(one.subjects), bytes(one.bytes), exact(one.first), exact(one.last))), "By route");
 }
 
 export function fieldTable(report) {
@@ -35,6 +35,9 @@ export function fieldTable(report) {
   return table(["Field", "Route", "Treatment", "Left as", "Values"], [treated, clear].flat(), "By field");
 }
 
+const CALLERS = { _anonymous: "callers that proved nothing", _other: "all other callers" };
+
 export function callerTable(report) {
-  return table(["Service", "Records", "Bytes"], report.callers.map((one) => row(one.caller, number(one.records), bytes(one.bytes ?? 0))), "By service");
+  return table(["Caller", "Which way", "Records", "Bytes", "First", "Last"], report.callers.map((one) =>
+    row(CALLERS[one.caller] ?? el("code", {}, one.caller), one.direction === "ingress" ? "its client called us" : "our service called it", number(one.records), bytes(one.bytes), exact(one.first), exact(one.last))), "By caller");
 }

@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { sparkline } from "./charts.js";
-import { el, put, say } from "./dom.js";
+import { el, every, put, say } from "./dom.js";
 import { compact, number } from "./format.js";
 import { follow, total, vendors as live } from "./live.js";
 import { VirtualRows } from "./rows.js";
@@ -11,9 +11,12 @@ import { stateOf, vendorRow, COLUMNS } from "./vendor_row.js";
 /** Seconds between two readings of the whole list; what moves comes by the live stream. */
 const AGAIN = 15_000;
 
+/** States from this rank on need nobody. */
+const RANK_WELL = 5;
+
 const FILTERS = [
   ["all", "All", () => true],
-  ["attention", "Need attention", (row) => row.concerns.length > 0],
+  ["attention", "Need attention", (row) => row.concerns.length > 0 || stateOf(row).rank < RANK_WELL],
   ["killed", "Killed", (row) => ["killed", "partly_killed"].includes(stateOf(row).word)],
   ["observed", "Observed", (row) => stateOf(row).word === "observed"],
   ["ending", "Ending or ended", (row) => row.days_left !== undefined && row.days_left <= 30],
@@ -70,11 +73,18 @@ export function showFleet(content, { operator, signal }) {
     showChips();
   }
 
+  const counts = FILTERS.map(([name, title]) => {
+    const count = el("span", { class: "count" });
+    const button = el("button", { type: "button", class: "chip", onclick: () => { kept.filter = name; arrange(); } }, title, " ", count);
+    chips.append(button);
+    return { button, count };
+  });
+
   function showChips() {
-    put(chips, FILTERS.map(([name, title, passes]) => el("button", {
-      type: "button", class: "chip", "aria-pressed": String(kept.filter === name),
-      onclick: () => { kept.filter = name; arrange(); chips.querySelector('[aria-pressed="true"]').focus(); },
-    }, title, " ", el("span", { class: "count" }, number(all.filter(passes).length)))));
+    FILTERS.forEach(([name, , passes], place) => {
+      say(counts[place].count, number(all.filter(passes).length));
+      counts[place].button.setAttribute("aria-pressed", String(kept.filter === name));
+    });
   }
 
   async function load() {
@@ -88,11 +98,13 @@ export function showFleet(content, { operator, signal }) {
     } catch (no) {
       if (!signal.aborted) fault.textContent = no.message;
     }
-    if (!signal.aborted) timer = setTimeout(load, all.length > 1000 ? AGAIN * 4 : AGAIN);
   }
 
-  let timer;
-  const unfollow = follow(() => { figures.show(all); rows.refresh(); });
+  const unfollow = follow(() => {
+    figures.show(all);
+    showChips();
+    rows.refresh();
+  });
   const onKey = (event) => {
     if (event.key === "/" && !event.target.closest("input, textarea, select, dialog")) {
       event.preventDefault();
@@ -100,10 +112,13 @@ export function showFleet(content, { operator, signal }) {
     }
   };
   document.addEventListener("keydown", onKey, { signal });
-  const reload = () => { clearTimeout(timer); load(); };
-  document.addEventListener("changed", reload, { signal });
-  signal.addEventListener("abort", () => { kept.top = scrollY; clearTimeout(timer); unfollow(); rows.end(); });
-  load().then(() => scrollTo(0, kept.top));
+  signal.addEventListener("abort", () => { kept.top = scrollY; unfollow(); rows.end(); });
+  let first = true;
+  every(() => (all.length > 1000 ? AGAIN * 4 : AGAIN), async () => {
+    await load();
+    if (first) scrollTo(0, kept.top);
+    first = false;
+  }, signal);
   return "Vendors";
 }
 

@@ -36,6 +36,16 @@ export function quick(micros) {
   return `${(micros / 1_000_000).toFixed(2)} s`;
 }
 
+/** How long a contract still runs. */
+export function daysLeft(days) {
+  return days > 800 ? `${Math.floor(days / 365)} years` : plural(days, "day");
+}
+
+/** A time as an authority reads it. */
+export function exact(time) {
+  return `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
 export function ago(time) {
   const seconds = (Date.now() - Date.parse(time)) / 1000;
   if (seconds < 5) return "just now";

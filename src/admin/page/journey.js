@@ -1,7 +1,7 @@
 /* Where customers meet vendors: the stages of their journey, and what degrades if a vendor is cut off. */
 
 import { about, get } from "./api.js";
-import { el, put } from "./dom.js";
+import { el, every, put } from "./dom.js";
 import { plural, words } from "./format.js";
 import { badge, stateOf } from "./vendor_row.js";
 
@@ -15,7 +15,6 @@ export function showJourney(content, { signal }) {
   const fault = el("p", { class: "fault", role: "alert" });
   put(content, el("div", { class: "page" }, el("div", { class: "page-head" }, el("h1", {}, "The customers' journey")), answer, fault, map));
   let chosen;
-  let timer;
   let shown = "";
   const covers = new Map();
 
@@ -31,7 +30,6 @@ export function showJourney(content, { signal }) {
     } catch (no) {
       if (!signal.aborted) fault.textContent = no.message;
     }
-    if (!signal.aborted) timer = setTimeout(load, AGAIN);
   }
 
   /** Which vendors have an answer in the place of theirs: for all of their routes, for some, or for none. */
@@ -74,8 +72,6 @@ export function showJourney(content, { signal }) {
     put(answer, el("strong", {}, `Without ${id}, ${plural(hit.length, "stage degrades", "stages degrade")}: ${names}. `), cover, " ", el("a", { href: `#/vendor/${encodeURIComponent(id)}` }, "Its page"));
   }
 
-  document.addEventListener("changed", () => { clearTimeout(timer); load(); }, { signal });
-  signal.addEventListener("abort", () => clearTimeout(timer));
-  load();
+  every(AGAIN, load, signal);
   return "Journey";
 }

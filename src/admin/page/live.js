@@ -4,10 +4,13 @@
  */
 
 import { forget, stream } from "./api.js";
+import { rest } from "./dom.js";
 
 /** How many seconds a line of activity shows. */
 export const SECONDS = 60;
 const PAUSE_MAX = 10_000;
+/** Milliseconds without an event after which lines of activity begin anew. */
+const GAP = 5_000;
 
 /** Vendors by id: `now` is the last sample, `requests` and `denials` are counts of each of the last seconds. */
 export const vendors = new Map();
@@ -26,7 +29,7 @@ export function follow(act) {
 
 /** Whether figures are as new as they should be. */
 export function isFresh() {
-  return Date.now() - last < 5_000;
+  return Date.now() - last < GAP;
 }
 
 export function start(onEnd) {
@@ -46,19 +49,26 @@ export function stop() {
 async function run(signal, onEnd) {
   let pause = 0;
   while (!signal.aborted) {
-    if (pause) await wait(pause);
+    // Also the first time: a page that nobody sees follows nothing.
+    await rest(pause, signal);
+    // A hidden page lets go of its connection: a browser has only six to a gateway.
+    const open = new AbortController();
+    const ends = AbortSignal.any([signal, open.signal]);
+    const hide = () => document.hidden && open.abort();
+    document.addEventListener("visibilitychange", hide, { signal: ends });
     try {
-      const response = await stream("/v1/live", signal);
+      const response = await stream("/v1/live", ends);
       if (response.status === 401) {
         forget();
         return onEnd();
       }
       if (response.ok) pause = 0;
-      if (response.ok) await read(response.body.getReader(), signal);
-    } catch (error) {
-      if (signal.aborted) return;
+      if (response.ok) await read(response.body.getReader(), ends);
+    } catch {
+      // It broke off, or nobody answers: ask again.
     }
-    tell();
+    open.abort();
+    if (!signal.aborted) tell();
     pause = Math.min(PAUSE_MAX, pause * 2 || 250);
   }
 }
@@ -79,7 +89,8 @@ async function read(reader, signal) {
 }
 
 function take(event) {
-  const first = last === 0;
+  // What happened while nobody looked belongs to no second.
+  const first = Date.now() - last > GAP;
   last = Date.now();
   if (event.whole) {
     for (const id of vendors.keys()) if (!(id in event.vendors)) vendors.delete(id);
@@ -97,7 +108,11 @@ function take(event) {
       vendors.set(id, { now: sample, requests: [], denials: [], more: undefined });
     }
   }
-  if (first) return tell();
+  if (first) {
+    for (const vendor of vendors.values()) Object.assign(vendor, { requests: [], denials: [], more: undefined });
+    total.requests.length = total.denials.length = 0;
+    return tell();
+  }
   for (const vendor of vendors.values()) {
     push(vendor.requests, vendor.more?.requests ?? 0);
     push(vendor.denials, vendor.more?.denials ?? 0);
@@ -120,8 +135,4 @@ function push(list, value) {
 
 function tell() {
   for (const act of listeners) act();
-}
-
-function wait(milliseconds) {
-  return new Promise((done) => setTimeout(done, milliseconds));
 }

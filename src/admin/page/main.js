@@ -2,7 +2,7 @@
 
 import { forget, get, hasSession, logout, onSessionEnd } from "./api.js";
 import { showActivity } from "./activity.js";
-import { announce, el, put } from "./dom.js";
+import { announce, el, every, put, say } from "./dom.js";
 import { showExposure } from "./exposure.js";
 import { showFleet } from "./fleet.js";
 import { showJourney } from "./journey.js";
@@ -22,12 +22,12 @@ const RANKS = { viewer: 0, privacy: 0, operator: 1, admin: 2 };
 
 const app = document.getElementById("app");
 let operator;
+let nav;
+let content;
+/** Lasts as long as somebody is logged in. */
+let framed;
+/** Lasts as long as a view is shown. */
 let shown;
-
-applyTheme();
-onSessionEnd(() => leave("The session has ended. Log in again."));
-addEventListener("hashchange", () => operator && route());
-begin();
 
 async function begin() {
   if (!hasSession()) return leave();
@@ -47,6 +47,7 @@ function enter(report) {
 
 function leave(why) {
   close();
+  framed?.abort();
   operator = undefined;
   stop();
   showLogin(app, enter, why);
@@ -58,10 +59,8 @@ function close() {
   document.querySelectorAll("dialog").forEach((dialog) => dialog.close());
 }
 
-let nav;
-let content;
-
 function frame() {
+  framed = new AbortController();
   const links = VIEWS.filter((view) => view.title).map((view) => el("a", { href: `#/${view.name}`, "data-view": view.name }, view.title));
   nav = el("nav", { class: "views", "aria-label": "Views" }, links);
   content = el("main", { id: "content", tabindex: "-1" });
@@ -74,23 +73,20 @@ function frame() {
       el("a", { class: "brand", href: "#/fleet", "aria-label": "vendorgate, vendors" },
         el("img", { src: "/page/icon.svg", alt: "", width: 26, height: 26 }), el("span", { class: "brand-name" }, "vendorgate")),
       nav,
-      el("div", { class: "who" }, liveSign(), el("span", { class: "operator" }, operator.name, " ", el("span", { class: "role" }, operator.role)), themeSwitch(), out)),
+      el("div", { class: "who" }, liveSign(framed.signal), el("span", { class: "operator" }, operator.name, " ", el("span", { class: "role" }, operator.role)), themeSwitch(), out)),
     content);
 }
 
 /** Says whether the figures on the page are live. */
-function liveSign() {
-  const sign = el("span", { class: "live-sign" }, el("span", { class: "dot", "aria-hidden": "true" }), el("span", { class: "live-word" }, "…"));
+function liveSign(signal) {
+  const word = el("span", { class: "live-word" });
+  const sign = el("span", { class: "live-sign" }, el("span", { class: "dot", "aria-hidden": "true" }), word);
   const show = () => {
-    const fresh = isFresh();
-    sign.classList.toggle("late", !fresh);
-    const word = sign.querySelector(".live-word");
-    const said = fresh ? "Live" : "No live figures";
-    if (word.textContent !== said) word.textContent = said;
-    if (!sign.isConnected && shown === undefined) clearInterval(timer);
+    sign.classList.toggle("late", !isFresh());
+    say(word, isFresh() ? "Live" : "No live figures");
   };
-  follow(show);
-  const timer = setInterval(show, 2_000);
+  signal.addEventListener("abort", follow(show));
+  every(2_000, show, signal);
   return sign;
 }
 
@@ -119,3 +115,13 @@ function safeDecode(text) {
     return text;
   }
 }
+
+applyTheme();
+onSessionEnd(() => leave("The session has ended. Log in again."));
+addEventListener("hashchange", () => operator && route());
+// The address says which view is shown, so this link must not change it.
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  document.getElementById("content")?.focus();
+});
+begin();

@@ -6,15 +6,15 @@ import { el, put } from "./dom.js";
 import { plural, quick, clock, words } from "./format.js";
 
 /** The parts of a vendor that can be named. */
-function scopeFields(vendor, onchange) {
+function scopeFields(vendor, onchange, more) {
   const route = choice([["", "every route"]], onchange);
   const direction = choice([["", "both directions"], ["ingress", "what it calls"], ["egress", "what we send it"]], onchange);
   const client = el("input", { type: "text", autocomplete: "off", placeholder: "every client", oninput: onchange });
   get(about(vendor, "/contract")).then((contract) => {
     route.append(...contract.routes.map((one) => el("option", { value: `${one.direction} ${one.route}` }, `${one.route} (${one.direction})`)));
   }).catch(() => {});
-  const node = el("details", { class: "narrow" }, el("summary", {}, "Only a part of it"),
-    field("Route", route), field("Direction", direction), field("Client", client, "The client id, as the audit trail shows it"));
+  const node = el("details", { class: "narrow" }, el("summary", {}, "Only a part of it, or later"),
+    field("Route", route), field("Direction", direction), field("Client", client, "The client id, as the audit trail shows it"), more);
   const read = () => {
     const [way, ...rest] = route.value ? route.value.split(" ") : [];
     const part = { direction: way || direction.value, route: rest.join(" "), client: client.value.trim() };
@@ -34,7 +34,7 @@ export function killDialog(vendor) {
   const typed = el("input", { type: "text", name: "vendor", required: true, autocomplete: "off", autocapitalize: "none", spellcheck: "false", placeholder: vendor });
   const at = el("input", { type: "text", autocomplete: "off", placeholder: "now" });
   const preview = el("p", { class: "preview", role: "status" }, "Counting what is in flight…");
-  const scope = scopeFields(vendor, later);
+  const scope = scopeFields(vendor, later, field("When", at, "A span such as 2h, or a time such as 2026-11-21T20:00:00Z. Empty is now"));
   let timer;
 
   function later() {
@@ -58,10 +58,9 @@ export function killDialog(vendor) {
     title: `Kill ${vendor}`, kind: "danger", press: "Kill now",
     intro: preview,
     fields: [
-      scope.node,
       field("Why", reason, "For the audit trail and the hooks"),
-      el("details", { class: "narrow" }, el("summary", {}, "Not now but later"), field("When", at, "A span such as 2h, or a time such as 2026-11-21T20:00:00Z. Empty is now")),
       field(`Type ${vendor} to confirm`, typed),
+      scope.node,
     ],
     ready: () => reason.value.trim() && typed.value.trim() === vendor,
     act: async () => killed(await post(about(vendor, "/kill"), { reason: reason.value.trim(), ...scope.read(), ...(at.value.trim() && { at: at.value.trim() }) })),
@@ -127,6 +126,18 @@ export function drillDialog(vendor) {
       real.id = "drill-real";
       real.nextSibling.setAttribute("for", real.id);
       real.focus();
+    },
+  });
+}
+
+/** A least-privilege contract from what was seen, to copy and tighten. */
+export function suggestDialog(vendor) {
+  openDialog({
+    title: `A contract for ${vendor}`, kind: "primary", press: "Suggest", fields: [],
+    intro: el("p", {}, "Made of what the gateway saw of its calls, where its contract observes, and of those it refused. It holds no value of a call, and nothing applies it: read it and tighten it."),
+    act: async () => {
+      const { contract } = await get(`/v1/suggestion?vendor=${encodeURIComponent(vendor)}`);
+      return el("textarea", { class: "source", rows: 22, readonly: true, spellcheck: "false", "aria-label": "The suggested contract", value: contract });
     },
   });
 }

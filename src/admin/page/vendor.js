@@ -2,14 +2,15 @@
 
 import { about, get } from "./api.js";
 import { sparkline } from "./charts.js";
-import { el, put, say } from "./dom.js";
-import { ago, bytes, clock, compact, day, number } from "./format.js";
+import { el, every, put, say } from "./dom.js";
+import { ago, bytes, clock, compact, day, daysLeft, number } from "./format.js";
 import { follow, vendors as live } from "./live.js";
-import { drillDialog, killDialog, restoreDialog, revokeDialog, scopeText } from "./orders.js";
+import { drillDialog, killDialog, restoreDialog, revokeDialog, scopeText, suggestDialog } from "./orders.js";
 import { credentials, denials, exposure, history, limits, routes, warnings } from "./vendor_panels.js";
 import { badge, stateOf } from "./vendor_row.js";
 
 const AGAIN = 5_000;
+const SLOWLY = 15_000;
 
 export function showVendor(content, { operator, id, signal }) {
   const page = put(content, el("div", { class: "page" })).firstChild;
@@ -17,17 +18,20 @@ export function showVendor(content, { operator, id, signal }) {
   const fault = el("p", { class: "fault", role: "alert" });
   const now = liveCard(id);
   const panels = [
-    ["Limits", limits], ["Credentials", credentials], ["What left", exposure, undefined, `/v1/exposure?vendor=${encodeURIComponent(id)}&since=30d`],
-    ["Routes and what each treats", routes, "/contract"], ["Last refusals", denials, "/denials"], ["History", history, "/history"],
-  ].map(([title, render, rest, path]) => panel(title, render, rest ? about(id, rest) : path));
+    panel("Limits", limits),
+    panel("Credentials", credentials),
+    panel("What left", exposure, `/v1/exposure?vendor=${encodeURIComponent(id)}&since=30d`, SLOWLY),
+    // It changes with a reload of the config alone.
+    panel("Routes and what each treats", routes, about(id, "/contract"), SLOWLY * 4),
+    panel("Last refusals", denials, about(id, "/denials"), SLOWLY),
+    panel("History", history, about(id, "/history"), SLOWLY),
+  ];
   const notes = el("div", {});
   put(page, el("p", { class: "crumbs" }, el("a", { href: "#/fleet" }, "← Vendors")), head, fault, notes,
     el("div", { class: "grid" }, now.node, panels.map((one) => one.node)));
 
-  let timer;
   let shownHead = "";
   async function load() {
-    clearTimeout(timer);
     const status = get(about(id), signal);
     try {
       const row = await status;
@@ -43,11 +47,8 @@ export function showVendor(content, { operator, id, signal }) {
       if (signal.aborted) return;
       fault.textContent = no.status === 404 ? `No contract names ${id}, and nothing of it is cut off.` : no.message;
     }
-    if (!signal.aborted) timer = setTimeout(load, AGAIN);
   }
 
-  for (const one of panels) one.load(signal);
-  const slow = setInterval(() => panels.forEach((one) => one.load(signal)), AGAIN * 3);
   let word;
   const unfollow = follow(() => {
     now.refresh();
@@ -55,9 +56,9 @@ export function showVendor(content, { operator, id, signal }) {
     if (word !== undefined && is !== word) load();
     word = is;
   });
-  document.addEventListener("changed", () => { load(); panels.forEach((one) => one.load(signal)); }, { signal });
-  signal.addEventListener("abort", () => { clearTimeout(timer); clearInterval(slow); unfollow(); });
-  load();
+  signal.addEventListener("abort", unfollow);
+  every(AGAIN, load, signal);
+  for (const one of panels) if (one.period) every(one.period, () => one.load(signal), signal);
   return id;
 }
 
@@ -66,6 +67,7 @@ function header(row, operator) {
   const button = (title, kind, act) => el("button", { type: "button", class: `button ${kind}`, onclick: () => act(row.vendor) }, title);
   const actions = [
     row.kills.length > 0 && operator.may("admin") && button("Restore…", "primary", restoreDialog),
+    button("Suggest a contract…", "quiet", suggestDialog),
     operator.may("operator") && button("Drill…", "", drillDialog),
     operator.may("operator") && button("Revoke…", "", revokeDialog),
     operator.may("operator") && state.word !== "killed" && button("Kill…", "danger", killDialog),
@@ -78,7 +80,7 @@ function header(row, operator) {
           el("code", {}, row.vendor),
           row.owner && el("span", {}, "owner ", row.owner),
           row.security_contact && el("span", {}, "their security ", el("a", { href: contactLink(row.security_contact) }, row.security_contact)),
-          row.ends && el("span", {}, row.days_left > 0 ? `contract until ${day(row.ends)}, ${number(row.days_left)} days left` : `contract ended ${day(row.ends)}`),
+          row.ends && el("span", {}, row.days_left > 0 ? `contract until ${day(row.ends)}, ${daysLeft(row.days_left)} left` : `contract ended ${day(row.ends)}`),
         ])),
       el("div", { class: "actions" }, actions)),
     row.kills.map((kill) => killNote(row, kill, operator)),
@@ -101,8 +103,8 @@ function killNote(row, kill, operator) {
     only && operator.may("admin") && el("button", { type: "button", class: "button small", onclick: () => restoreDialog(row.vendor, kill.scope) }, "Restore this…"));
 }
 
-/** A card that asks for its content, or gets it with the vendor's status. */
-function panel(title, render, path) {
+/** A card that asks for its content each `period`, or gets it with the vendor's status. */
+function panel(title, render, path, period) {
   const body = el("div", { class: "panel-body" }, el("p", { class: "hint" }, "…"));
   const node = el("section", { class: `card ${render.name}` }, el("h2", {}, title), body);
   let shown = "";
@@ -113,10 +115,9 @@ function panel(title, render, path) {
     put(body, render(data));
   };
   return {
-    node,
+    node, period,
     set: (row) => { if (!path) show(row); },
     load: async (signal) => {
-      if (!path) return;
       try {
         show(await get(path, signal));
       } catch (no) {

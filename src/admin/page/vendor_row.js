@@ -2,7 +2,7 @@
 
 import { meter, sparkline } from "./charts.js";
 import { el, put, say } from "./dom.js";
-import { compact, number, span } from "./format.js";
+import { compact, daysLeft, span } from "./format.js";
 import { vendors as live } from "./live.js";
 import { killDialog, restoreDialog } from "./orders.js";
 
@@ -76,7 +76,7 @@ export function vendorRow(first, operator) {
     const left = row.budget;
     put(budget, left ? [meter(left.remaining, `${Math.round(left.remaining * 100)} % of ${left.limit} left`), el("span", { class: "small" }, `${Math.round(left.remaining * 100)} % ${left.limit}`)] : el("span", { class: "nothing" }, "–"));
     say(age, `${row.token_age_secs === undefined ? "–" : span(row.token_age_secs)} · ${row.key_age_secs === undefined ? "–" : span(row.key_age_secs)}`);
-    say(contract, row.days_left === undefined ? "none" : row.days_left <= 0 ? "ended" : `${number(row.days_left)} days`);
+    say(contract, row.days_left === undefined ? "none" : row.days_left <= 0 ? "ended" : daysLeft(row.days_left));
     contract.className = row.days_left !== undefined && row.days_left <= 30 ? "warn-text" : "";
     refresh();
   }
