@@ -1,8 +1,8 @@
 //! The dashboard: what is served of it, and its whole story in a real browser.
 //!
-//! The story is `tests/page/story.mjs`: it drives Debian's Chromium with what `npm ci --prefix tests/page` installs, and
-//! leaves its screenshots in `target/page`. With `VENDORGATE_PAGE_FILES=src/admin/page` the browser gets the page's files
-//! from that folder instead of the program, so that a change of them needs no build.
+//! The story is `tests/page/story.mjs`: it drives Debian's Chromium by what `npm ci --prefix tests/page` installs, and
+//! leaves its screenshots in `target/page`. With `VENDORGATE_PAGE_FILES=src/admin/page` the browser gets the files of
+//! the page from that folder instead of the program, so that a change of them needs no build.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
