@@ -336,7 +336,7 @@ impl LoginControl for FakeControl {
 impl ShadowControl for FakeControl {
     fn shadow(&self) -> ShadowReport {
         typed(json!({ "asked": 20, "unlisted": 3, "destinations": [{ "destination": "api.other.example:443",
-            "caller": "checkout", "count": 17, "first_seen": UnixTime::from_secs(0).to_string(),
+            "caller": "checkout", "count": 17, "passed": 0, "first_seen": UnixTime::from_secs(0).to_string(),
             "last_seen": UnixTime::from_secs(60).to_string() }] }))
     }
 }

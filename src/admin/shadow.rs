@@ -31,6 +31,9 @@ pub struct ShadowDestination {
     pub caller: Option<String>,
     /// How often.
     pub count: u64,
+    /// How often it was let pass (`listeners.egress.unknown: report`); else it was refused.
+    #[serde(default)]
+    pub passed: u64,
     /// The first time (RFC 3339).
     pub first_seen: UnixTime,
     /// The last time (RFC 3339).

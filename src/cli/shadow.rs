@@ -9,15 +9,17 @@ pub(super) fn shadow_text(report: &ShadowReport, now: UnixTime) -> String {
     if report.destinations.is_empty() && report.unlisted == 0 {
         return "no service has asked for a destination that is in no contract\n".into();
     }
-    let mut text = table(&["DESTINATION", "CALLER", ">ASKED FOR", "FIRST", "LAST"], &report.destinations, |asked| {
-        vec![
-            asked.destination.clone(),
-            asked.caller.clone().unwrap_or_else(|| "-".to_owned()),
-            thousands(asked.count),
-            ago(asked.first_seen, now),
-            ago(asked.last_seen, now),
-        ]
-    });
+    let mut text =
+        table(&["DESTINATION", "CALLER", ">ASKED FOR", ">PASSED", "FIRST", "LAST"], &report.destinations, |asked| {
+            vec![
+                asked.destination.clone(),
+                asked.caller.clone().unwrap_or_else(|| "-".to_owned()),
+                thousands(asked.count),
+                thousands(asked.passed),
+                ago(asked.first_seen, now),
+                ago(asked.last_seen, now),
+            ]
+        });
     if report.unlisted > 0 {
         text.push_str(&format!("and {} more, for which the list had no room\n", thousands(report.unlisted)));
     }

@@ -17,6 +17,7 @@ use super::settings::{
 };
 use super::source::{Cursor, FaultReport, SourceFile};
 use super::tree::{self, SourcePosition, YamlNode, YamlValue};
+use super::undeclared;
 use super::validate::validate;
 use crate::bounds::{CONFIG_FILE_BYTES_MAX, CONTRACTS_MAX};
 use crate::model::{UnixTime, debug_fields};
@@ -305,7 +306,9 @@ fn contracts(
     }
     check::check_vendors(&placed, has_master_key);
     check::check_retries(&at.key("upstreams"), context.upstreams, &placed);
-    let mut contracts: Vec<_> = placed.into_iter().map(|(_, contract)| std::sync::Arc::new(contract)).collect();
+    let undeclared = egress.undeclared.as_ref().and_then(undeclared::contract);
+    let all = placed.into_iter().map(|(_, contract)| contract).chain(undeclared);
+    let mut contracts: Vec<_> = all.map(std::sync::Arc::new).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts
 }

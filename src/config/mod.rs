@@ -24,6 +24,7 @@ mod source;
 mod source_map;
 mod suggest;
 mod tree;
+mod undeclared;
 mod units;
 mod validate;
 
@@ -40,3 +41,4 @@ pub use settings::{
     MasterKeyLocation, Operator, OperatorRole, TlsSettings,
 };
 pub use source_map::ContractSourceMap;
+pub use undeclared::UNDECLARED;

@@ -1,11 +1,13 @@
 //! How our services reach a vendor: the hosts that its contract answers to.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::http::HostPort;
+use crate::upstream::UpstreamSettings;
 
 /// How our services reach one vendor.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub struct ReachSettings {
     pub is_listed: bool,
     /// What becomes of TLS in a tunnel.
     pub tunnel: TunnelMode,
+    /// With `Some`, the contract stands for all destinations that no other lists, and they are called so.
+    pub undeclared: Option<Arc<UpstreamSettings>>,
 }
 
 /// What becomes of TLS in a tunnel (CONNECT) to a vendor. HTTP in clear in a tunnel is treated as any call.

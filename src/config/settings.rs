@@ -16,7 +16,7 @@ use crate::audit;
 use crate::fleet::FleetSettings;
 use crate::identity::ServiceSettings;
 use crate::interception::InterceptionSettings;
-use crate::model::{VendorId, words};
+use crate::model::{UnixTime, VendorId, words};
 use crate::pii::keys::{EnvironmentKeySource, KeyFileSource, MasterKeySource};
 use crate::telemetry::log;
 use crate::upstream;
@@ -86,6 +86,8 @@ pub struct ListenerSettings {
     pub idle_timeout: Duration,
     /// Most connections of one network whose caller is not proven yet.
     pub unproven_per_address: NonZeroU32,
+    /// Whether the connections are redirected here by the kernel.
+    pub transparent: bool,
 }
 
 /// Who may call through the egress listener. A reload puts it in force.
@@ -99,6 +101,17 @@ pub struct EgressSettings {
     pub socket: Option<PathBuf>,
     /// The authority for hosts of contracts that intercept.
     pub interception: Option<InterceptionSettings>,
+    /// With `Some`, what no contract lists passes for a time.
+    pub undeclared: Option<UndeclaredSettings>,
+}
+
+/// A roll-out in which destinations that no contract lists pass and are reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UndeclaredSettings {
+    /// The first instant at which they are refused again.
+    pub until: UnixTime,
+    /// How they are called; the URL is each destination's own.
+    pub upstream: Arc<upstream::UpstreamSettings>,
 }
 
 /// TLS of a listener.

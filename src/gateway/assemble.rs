@@ -259,7 +259,8 @@ impl VendorBuilder<'_> {
             }
         };
         let undeclared = self.undeclared((direction, context.credential.as_ref()), ledger, &traffic, upstreams)?;
-        Ok(DirectionRuntime { chain, routes, undeclared, traffic, tunnel })
+        let reported = self.reported(direction, ledger, &traffic);
+        Ok(DirectionRuntime { chain, routes, undeclared, traffic, tunnel, reported })
     }
 
     /// What the contract only reports, where it observes.

@@ -57,10 +57,10 @@ mod websocket_messages;
 mod withheld;
 
 pub use assemble::{AssembleError, GatewayServices, assemble};
-pub use egress::{EnteredTunnel, GrantedTunnel, UnknownDestinations};
+pub use egress::{EnteredTunnel, GrantedTunnel, TLS_HANDSHAKE, UnknownDestinations};
 pub use explain::{ExplainOutcome, ExplainQuery, Explainer, Explanation};
 pub use last_good::LastGoodStore;
-pub use peer::Peer;
+pub use peer::{ConnectionArrival, Peer};
 pub use snapshot::VendorRuntime;
 pub use stack::ServiceStack;
 pub use state::{AuthorityEpoch, Gateway};

@@ -16,6 +16,17 @@ use crate::identity::PeerCertificate;
 use crate::kill::InFlight;
 use crate::model::{Direction, Lock as _};
 
+/// How a connection has come to its listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionArrival {
+    /// The caller has called the listener.
+    Direct,
+    /// The kernel has redirected it here; it was going to this address.
+    Redirected(SocketAddr),
+    /// The listener takes redirected connections, and this is none.
+    NotRedirected,
+}
+
 /// The caller's end of a connection.
 #[derive(Debug)]
 pub struct Peer {
@@ -26,6 +37,7 @@ pub struct Peer {
     certificate: Option<PeerCertificate>,
     /// The user at the other end of a Unix socket.
     uid: Option<u32>,
+    arrival: ConnectionArrival,
     reset: AtomicBool,
     /// Whether the last write waits for the peer to read.
     blocked: AtomicBool,
@@ -78,6 +90,7 @@ impl Peer {
             forwarded_for,
             certificate,
             uid: None,
+            arrival: ConnectionArrival::Direct,
             reset: AtomicBool::default(),
             blocked: AtomicBool::default(),
             draining: AtomicBool::default(),
@@ -152,6 +165,17 @@ impl Peer {
     #[must_use]
     pub fn of_user(self, uid: Option<u32>) -> Self {
         Self { uid, ..self }
+    }
+
+    /// The same for a peer whose connection may have been redirected.
+    #[must_use]
+    pub fn arrived(self, arrival: ConnectionArrival) -> Self {
+        Self { arrival, ..self }
+    }
+
+    /// How the connection has come to its listener.
+    pub(super) const fn arrival(&self) -> ConnectionArrival {
+        self.arrival
     }
 
     /// The user at the other end of a Unix socket.

@@ -91,6 +91,15 @@ impl<'a> Rechecker<'a> {
         if request.route == self.tunnels && runtime.tunnel.is_none() {
             return Err(denied(Reason::DestinationUnknown, "the contract no longer lets bytes pass unread"));
         }
+        if runtime.reported.is_some() {
+            if self.snapshot.hosts.has_route(request.route) {
+                return Err(denied(
+                    Reason::DestinationUnknown,
+                    "a contract now lists the host that passed without one",
+                ));
+            }
+            return self.check_service(request, &vendor.contract);
+        }
         let observes = vendor.observes();
         if observes && request.direction == Direction::Ingress {
             // A contract that observes takes no route and no scope away.

@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use ::http::{HeaderValue, Method};
 
-use super::egress::HostIndex;
+use super::egress::{HostIndex, ReportedDestinations};
 use super::route_fallback::RouteFallback;
 use super::rule_matches::RuleMatchCounts;
-use crate::config::Contract;
+use crate::config::{Contract, UNDECLARED};
 use crate::credentials::VendorCredential;
 use crate::exposure::{self, CallerCounters};
 use crate::http::HostPort;
@@ -79,6 +79,8 @@ pub(super) struct DirectionRuntime {
     pub(super) traffic: Arc<TrafficMetrics>,
     /// What there is for tunnels, where the contract lets their bytes pass unread.
     pub(super) tunnel: Option<TunnelRuntime>,
+    /// Destinations that no contract lists, where this stands for them.
+    pub(super) reported: Option<ReportedDestinations>,
 }
 
 /// Tunnels to one vendor whose bytes pass unread.
@@ -201,6 +203,12 @@ impl Snapshot {
     /// The vendor that a destination of our services is.
     pub(super) fn vendor_at(&self, destination: &HostPort<'_>) -> Option<&Arc<VendorRuntime>> {
         self.vendors.get(self.hosts.find(destination)? as usize)
+    }
+
+    /// What stands for destinations that no contract lists, where they may pass at this time.
+    pub(super) fn reporting(&self, now: UnixTime) -> Option<(&Arc<VendorRuntime>, &ReportedDestinations)> {
+        let vendor = self.vendor(UNDECLARED).filter(|vendor| now < vendor.contract.ends)?;
+        Some((vendor, vendor.direction(Direction::Egress).reported.as_ref()?))
     }
 
     /// Whether one of our own services has this name.

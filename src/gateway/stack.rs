@@ -30,7 +30,10 @@ type PeerRequest = (Arc<Peer>, Request<Incoming>);
 
 /// The stack of one worker; each connection clones it.
 #[derive(Debug, Clone)]
-pub struct ServiceStack(LoadShed<ConcurrencyLimit<GatewayService>>);
+pub struct ServiceStack {
+    service: LoadShed<ConcurrencyLimit<GatewayService>>,
+    gateway: Arc<Gateway>,
+}
 
 impl ServiceStack {
     /// The stack of a worker.
@@ -38,13 +41,18 @@ impl ServiceStack {
         let layers = ServiceBuilder::new()
             .layer(LoadShedLayer::new())
             .layer(GlobalConcurrencyLimitLayer::new(bounds::REQUESTS_AWAITED_MAX));
-        Self(layers.service(GatewayService { gateway, worker }))
+        Self { service: layers.service(GatewayService { gateway: Arc::clone(&gateway), worker }), gateway }
+    }
+
+    /// The gateway within, for what is no request.
+    pub const fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
     }
 
     /// Responds to one request, always.
     pub async fn answer(self, peer: Arc<Peer>, request: Request<Incoming>) -> Response<GatewayBody> {
         let direction = peer.direction();
-        match self.0.oneshot((peer, request)).await {
+        match self.service.oneshot((peer, request)).await {
             Ok(response) => response,
             Err(error) => overloaded(direction, &error),
         }

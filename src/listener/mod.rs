@@ -6,6 +6,7 @@ mod accept;
 mod closing;
 mod guarded_stream;
 mod passed_sockets;
+mod redirect;
 mod serve;
 mod timeouts;
 mod tls;

@@ -20,11 +20,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::accept::AcceptedConnection;
 use super::guarded_stream::{GuardedStream, ProtocolBytes, ServerStream};
+use super::redirect::arrival;
 use super::timeouts::{ConnectionDeadline, HeadBegun, Overdue};
-use super::tunnel::serve_tunnel;
+use super::tunnel::{serve_redirected, serve_tunnel};
 use super::worker::{DrainSignal, ListenerState};
 use crate::bounds;
-use crate::gateway::{Peer, ServiceStack};
+use crate::gateway::{ConnectionArrival, Peer, ServiceStack, TLS_HANDSHAKE};
 use crate::http::{GatewayBody, RequestSequence, ScreenedStream, SlotHolder};
 use crate::identity::PeerCertificate;
 
@@ -49,17 +50,18 @@ pub(super) async fn serve(
         () = seat.shed_requested() => return,
         () = drain.clone().grace_over() => return,
     };
-    let (mut guard, peer, speaks_h2) = match opened {
+    let (mut guard, peer, protocol) = match opened {
         Ok(Some(opened)) => opened,
         Ok(None) => return,
         Err(_) => return seat.count_late(),
     };
-    let begun = if speaks_h2 { Arc::default() } else { guard.watch_heads() };
+    let begun = if protocol == OpenedProtocol::Http2 { Arc::default() } else { guard.watch_heads() };
     let connection = ServedConnection { front, stack, peer, seat, begun, drain };
-    if speaks_h2 {
-        return connection.serve_h2(guard).await;
+    match protocol {
+        OpenedProtocol::Http1 => connection.serve_h1(guard).await,
+        OpenedProtocol::Http2 => return connection.serve_h2(guard).await,
+        OpenedProtocol::RedirectedTls => return Box::pin(serve_redirected(Box::new(guard), connection)).await,
     }
-    connection.serve_h1(guard).await;
     // What was granted is always taken out: it holds the peer, which would hold it for ever.
     if let Some(tunnel) = connection.peer.take_tunnel() {
         serve_tunnel(tunnel, connection).await;
@@ -237,20 +239,39 @@ impl UnreadSevered {
     }
 }
 
+/// What an opened connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OpenedProtocol {
+    Http1,
+    Http2,
+    /// The caller's own TLS with the vendor, which the kernel has redirected here.
+    RedirectedTls,
+}
+
+impl OpenedProtocol {
+    const fn of_http(speaks_h2: bool) -> Self {
+        if speaks_h2 { Self::Http2 } else { Self::Http1 }
+    }
+}
+
 /// Opens a connection: the TLS handshake where the listener has TLS, and the choice of the protocol. `None` when the
 /// peer left or the handshake failed.
 async fn open(
     AcceptedConnection { mut stream, address, uid, held }: AcceptedConnection,
     front: &ListenerState,
     tls: Option<Arc<ServerConfig>>,
-) -> Option<(GuardedStream, Arc<Peer>, bool)> {
+) -> Option<(GuardedStream, Arc<Peer>, OpenedProtocol)> {
     let seat = Arc::clone(held.holder());
     match tls {
         None => {
             let first = read_first(&mut stream).await?;
-            let speaks_h2 = front.http2 && first == PREFACE;
-            let peer = Arc::new(Peer::plain(address, front.direction, seat).of_user(uid));
-            Some((GuardedStream::new(ServerStream::Left(stream), first, Arc::clone(&peer), held), peer, speaks_h2))
+            let protocol = match first.first() {
+                Some(&TLS_HANDSHAKE) if front.transparent => OpenedProtocol::RedirectedTls,
+                Some(_) | None => OpenedProtocol::of_http(front.http2 && first == PREFACE),
+            };
+            let arrival = if front.transparent { arrival(&stream) } else { ConnectionArrival::Direct };
+            let peer = Arc::new(Peer::plain(address, front.direction, seat).of_user(uid).arrived(arrival));
+            Some((GuardedStream::new(ServerStream::Left(stream), first, Arc::clone(&peer), held), peer, protocol))
         }
         Some(config) => {
             let stream = TlsAcceptor::from(config).accept(stream).await.ok()?;
@@ -270,7 +291,7 @@ async fn open(
                     held,
                 ),
                 peer,
-                speaks_h2,
+                OpenedProtocol::of_http(speaks_h2),
             ))
         }
     }

@@ -22,11 +22,30 @@ pub(super) async fn serve_tunnel(granted: GrantedTunnel, connection: ServedConne
         () = connection.drain.clone().grace_over() => return,
     };
     match entered {
-        Ok(Some(EnteredTunnel::Clear(stream))) => connection.serve_h1(stream).await,
-        Ok(Some(EnteredTunnel::Opaque(tunnel))) => tunnel.run().await,
-        Ok(Some(EnteredTunnel::Tls(stream, tls))) => serve_intercepted(stream, tls, connection).await,
+        Ok(Some(entered)) => serve_entered(entered, connection).await,
         Ok(None) => {}
         Err(_) => connection.seat.count_late(),
+    }
+}
+
+/// Serves TLS that the kernel has redirected here to its end.
+pub(super) async fn serve_redirected(stream: Box<dyn ByteStream>, connection: ServedConnection<'_>) {
+    let peer = Arc::clone(&connection.peer);
+    let entered = tokio::select! {
+        entered = connection.stack.gateway().enter_redirected(&peer, stream) => entered,
+        () = connection.seat.shed_requested() => return,
+        () = connection.drain.clone().grace_over() => return,
+    };
+    if let Some(entered) = entered {
+        serve_entered(entered, connection).await;
+    }
+}
+
+async fn serve_entered(entered: EnteredTunnel, connection: ServedConnection<'_>) {
+    match entered {
+        EnteredTunnel::Clear(stream) => connection.serve_h1(stream).await,
+        EnteredTunnel::Opaque(tunnel) => tunnel.run().await,
+        EnteredTunnel::Tls(stream, tls) => serve_intercepted(stream, tls, connection).await,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct ListenerState {
     pub http2: bool,
     /// The TLS settings, swapped when their files change; `None` for a listener in clear.
     pub tls: Option<ArcSwap<ServerConfig>>,
+    /// Whether the connections are redirected here by the kernel. Only in clear.
+    pub transparent: bool,
     /// How long a connection may take to send its next request.
     pub patience: ConnectionTimeouts,
     /// The most connections of one network whose peers have proven nothing.

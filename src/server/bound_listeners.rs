@@ -110,6 +110,7 @@ impl BoundListeners {
             direction,
             http2: listener.http2,
             tls: tls.map(ArcSwap::new),
+            transparent: listener.transparent,
             patience: ConnectionTimeouts { head: listener.head_timeout, idle: listener.idle_timeout },
             unproven_max: listener.unproven_per_address.get() as usize,
             outlives_gateway,

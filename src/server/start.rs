@@ -257,6 +257,9 @@ impl Server {
         addresses.admin = admin.address();
         let own = [addresses.ingress, addresses.egress, addresses.admin];
         rooms.own_addresses.set(own.into_iter().flatten());
+        if config.listeners.egress.as_ref().is_some_and(|egress| egress.transparent) {
+            rooms.own_addresses.remember_dials();
+        }
         let fronts = bound.fronts.clone();
         let _socket = bound.file.take();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;

@@ -172,7 +172,12 @@ impl UpstreamConnector {
             }
             match TcpStream::connect(address).await {
                 Ok(stream) if self.ends_here(&stream, address) => return Err(ConnectError::OwnAddress),
-                Ok(stream) => return Ok(stream),
+                Ok(stream) => {
+                    if let Ok(from) = stream.local_addr() {
+                        self.own.note_dialled(from, address);
+                    }
+                    return Ok(stream);
+                }
                 Err(error) => last = ConnectError::Connect(error),
             }
         }

@@ -92,6 +92,15 @@ impl TlsVendor {
             head.push(byte[0]);
         }
         assert!(head.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&head));
+        self.session_over(stream, name)
+    }
+
+    /// TLS with the vendor under this name over a connection that leads to it.
+    pub(crate) fn session_over<S: Read + Write>(
+        &self,
+        mut stream: S,
+        name: &'static str,
+    ) -> std::io::Result<StreamOwned<ClientConnection, S>> {
         let name = ServerName::try_from(name).expect("a name");
         let mut session = ClientConnection::new(Arc::clone(&self.client), name).expect("a session");
         while session.is_handshaking() {

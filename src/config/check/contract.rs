@@ -11,6 +11,7 @@ use crate::config::file::contract as written;
 use crate::config::reach::ReachSettings;
 use crate::config::source::Cursor;
 use crate::config::suggest;
+use crate::config::undeclared::UNDECLARED;
 use crate::config::units;
 use crate::credentials::CredentialSettings;
 use crate::identity::ServiceSettings;
@@ -95,9 +96,16 @@ pub(in crate::config) fn contract(
 }
 
 fn vendor(at: &Cursor<'_>, text: &str) -> Option<VendorId> {
-    VendorId::parse(text)
-        .map_err(|error| at.invalid_with_guess(error.to_string(), suggest::id(text), "acme-analytics"))
-        .ok()
+    let parsed = VendorId::parse(text);
+    match &parsed {
+        Ok(id) if id.as_str() == UNDECLARED => {
+            let wrong = "is kept for destinations that no contract lists (listeners.egress.unknown: report)";
+            at.invalid_with_remedy(wrong, "give the vendor another id");
+        }
+        Ok(_) => {}
+        Err(error) => at.invalid_with_guess(error.to_string(), suggest::id(text), "acme-analytics"),
+    }
+    parsed.ok()
 }
 
 fn journey(at: &Cursor<'_>, written: &[String]) -> Vec<String> {

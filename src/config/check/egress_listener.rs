@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use super::callers::callers;
 use super::files;
+use super::undeclared::undeclared;
 use crate::bounds::AUTHORITY_WARNING;
 use crate::config::file::MainConfig;
-use crate::config::file::egress_listener::{InterceptionConfig, UNIX};
+use crate::config::file::egress_listener::{EgressListenerConfig, InterceptionConfig, UNIX};
 use crate::config::settings::{EgressSettings, ListenerSettings};
 use crate::config::source::Cursor;
 use crate::interception::{InterceptionAuthority, InterceptionSettings};
@@ -31,7 +32,11 @@ pub(in crate::config) fn egress(
         callers: Vec::new(),
         socket: own.and_then(|own| socket(&at.key("bind"), own.bind.as_deref()?)),
         interception: own.and_then(|own| Some(interception(&at.key("interception"), own.interception.as_ref()?, now))),
+        undeclared: own.and_then(|own| undeclared(&at, own, written.residency.is_some(), now)),
     };
+    if let Some(own) = own.filter(|own| own.transparent == Some(true)) {
+        check_transparent(&at.key("transparent"), own, settings.socket.is_some());
+    }
     settings.callers = callers(&callers_at, written.callers.as_ref(), listener, &settings);
     if own.is_some() && !settings.anonymous && settings.callers.is_empty() && !callers_at.is_suppressed() {
         at.key("anonymous").fault(
@@ -43,6 +48,20 @@ pub(in crate::config) fn egress(
         callers_at.warning("has no effect: the main file has no listeners.egress", "take it out, or add the listener");
     }
     settings
+}
+
+/// Refuses what cannot be where connections are redirected by the kernel.
+fn check_transparent(at: &Cursor<'_>, own: &EgressListenerConfig, has_socket: bool) {
+    if !cfg!(target_os = "linux") {
+        at.fault("needs Linux, whose kernel says where a redirected connection was going", "take it out");
+    }
+    if has_socket {
+        at.fault("needs an address: no connection is redirected to a Unix socket", "write bind: \"127.0.0.1:8081\"");
+    }
+    if own.tls.is_some() {
+        let wrong = "cannot have tls: what is redirected brings the caller's own TLS, or none";
+        at.fault(wrong, "take tls out of listeners.egress");
+    }
 }
 
 /// The path of `unix:/path`.

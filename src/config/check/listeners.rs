@@ -24,7 +24,10 @@ pub(in crate::config) fn listeners(at: &Cursor<'_>, written: Option<&file::Liste
     let plain = |name: &str, listener: &file::ListenerConfig| self::listener(&at.key(name), listener);
     let listeners = ListenersSettings {
         ingress: written.ingress.as_ref().map(|listener| plain("ingress", listener)),
-        egress: written.egress.as_ref().map(|egress| plain("egress", &egress.listener())),
+        egress: written.egress.as_ref().map(|egress| ListenerSettings {
+            transparent: egress.transparent.unwrap_or_default(),
+            ..plain("egress", &egress.listener())
+        }),
         admin: written.admin.as_ref().map(|admin| bound(&at.key("admin"), admin.bind.as_deref(), admin.tls.as_ref())),
         admin_page: written.admin.as_ref().and_then(|admin| admin.page).unwrap_or(true),
     };
@@ -60,6 +63,7 @@ fn bound(at: &Cursor<'_>, bind: Option<&str>, tls: Option<&file::TlsConfig>) -> 
         head_timeout: HEAD_DEADLINE,
         idle_timeout: IDLE_DEADLINE,
         unproven_per_address: UNPROVEN_CONNECTIONS_MAX,
+        transparent: false,
     }
 }
 

@@ -33,6 +33,7 @@ mod reveal;
 mod routes;
 mod rules;
 mod secret_sources;
+mod undeclared;
 mod upstream_group;
 mod upstream_tls;
 mod upstreams;

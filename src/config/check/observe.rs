@@ -8,7 +8,7 @@ use super::contract::ContractContext;
 use super::routes::upstream_named;
 use crate::bounds::OBSERVE_MAX;
 use crate::config::contract::{ContractRoutes, ObserveSettings};
-use crate::config::file::contract::{ContractConfig, ContractMode};
+use crate::config::file::contract::{ContractConfig, ContractMode, DateText};
 use crate::config::source::Cursor;
 use crate::config::units;
 use crate::model::{Direction, UnixTime};
@@ -31,7 +31,8 @@ pub(super) fn observe(
         }
         return None;
     }
-    let until = until(at, written, context.now)?;
+    let missing = "is missing: a contract that lets raw data pass must say until when";
+    let until = last_day(&at.key("observe_until"), written.observe_until.as_ref(), missing, context.now)?;
     if until <= context.now {
         let wrong = "is over: the contract is enforced, as if it said mode: enforce";
         at.key("observe_until").warning(wrong, "write mode: enforce and take this key out");
@@ -49,15 +50,14 @@ pub(super) fn observe(
     Some(ObserveSettings { until, undeclared: [ingress, only_upstream(routes[Direction::Egress.index()])] })
 }
 
-/// The first instant after the last day of observation.
-fn until(at: &Cursor<'_>, written: &ContractConfig, now: UnixTime) -> Option<UnixTime> {
-    let at = at.key("observe_until");
+/// The first instant after the last day of a roll-out.
+pub(super) fn last_day(at: &Cursor<'_>, written: Option<&DateText>, missing: &str, now: UnixTime) -> Option<UnixTime> {
     let latest = || {
         let latest = now.plus(OBSERVE_MAX).to_string();
         latest.split('T').next().unwrap_or_default().to_owned()
     };
-    let Some(date) = &written.observe_until else {
-        at.fault("is missing: a contract that lets raw data pass must say until when", format!("write {}", latest()));
+    let Some(date) = written else {
+        at.fault(missing, format!("write {}", latest()));
         return None;
     };
     let last_day = at.parsed(units::parse_date(&date.0))?;

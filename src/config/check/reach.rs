@@ -20,7 +20,8 @@ pub(super) fn reach(at: &Cursor<'_>, written: &EgressConfig, upstream: &Url, rou
     let tunnel = written.tunnel.unwrap_or_default();
     let own = || destinations(&upstream.authority()).into_iter().flatten().collect();
     let hosts = written.hosts.as_ref().map(|texts| hosts(&at.key("hosts"), texts));
-    let reach = ReachSettings { is_listed: hosts.is_some(), hosts: hosts.unwrap_or_else(own), tunnel };
+    let reach =
+        ReachSettings { is_listed: hosts.is_some(), hosts: hosts.unwrap_or_else(own), tunnel, undeclared: None };
     match tunnel {
         // What interception needs is in the main file.
         TunnelMode::Refuse | TunnelMode::Intercept => {}

@@ -13,6 +13,7 @@ use crate::bounds::{
 use crate::config::file;
 use crate::config::file::route::VendorUpstreamConfig;
 use crate::config::source::Cursor;
+use crate::config::undeclared::UNDECLARED;
 use crate::config::{suggest, units};
 use crate::http::{Url, UrlError, UrlScheme};
 use crate::model::{UpstreamId, VendorId};
@@ -51,6 +52,12 @@ pub(super) fn vendor_upstream(
     // A vendor's id is a valid upstream's id: both have the same alphabet.
     let id = UpstreamId::parse(vendor.as_str()).unwrap_or_else(|_| unknown_id());
     settings(at, id, &written.without_networks(), AllowedNetworks::PublicAnd(listed.into()))
+}
+
+/// How destinations that no contract lists are called. The URL is each destination's own.
+pub(super) fn undeclared_upstream(at: &Cursor<'_>, written: &[String]) -> Arc<UpstreamSettings> {
+    let id = UpstreamId::parse(UNDECLARED).unwrap_or_else(|_| unknown_id());
+    Arc::new(defaults(id, AllowedNetworks::PublicAnd(networks(at, written).into())))
 }
 
 /// Takes the place of an upstream that is invalid, or that is not known because the main file was not read.

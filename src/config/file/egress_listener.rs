@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::contract::DateText;
 use super::{DurationText, ListenerConfig, TlsConfig};
 
 /// What an address begins with that is the path of a Unix socket.
@@ -32,6 +33,27 @@ pub(in crate::config) struct EgressListenerConfig {
     pub(in crate::config) anonymous: Option<bool>,
     /// The authority that signs for the hosts of contracts that intercept, made by `vendorgate ca generate`.
     pub(in crate::config) interception: Option<InterceptionConfig>,
+    /// Whether what no contract lists is refused (default), or passes for a roll-out and is reported.
+    pub(in crate::config) unknown: Option<UnknownConfig>,
+    /// With `unknown: report`: the last day on which what no contract lists passes, at most 90 days ahead.
+    #[schemars(example = "2026-12-31")]
+    pub(in crate::config) report_until: Option<DateText>,
+    /// With `unknown: report`: networks that are not public and in which what no contract lists may be.
+    #[schemars(example = ["10.2.0.0/16"])]
+    pub(in crate::config) allow_networks: Option<Vec<String>>,
+    /// Whether the connections are redirected here by the kernel, of services that know of no gateway (default false).
+    pub(in crate::config) transparent: Option<bool>,
+}
+
+/// What becomes of a destination that no contract lists.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(in crate::config) enum UnknownConfig {
+    /// It is refused and listed.
+    #[default]
+    Refuse,
+    /// It passes raw until `report_until`, and is listed and reported.
+    Report,
 }
 
 /// The authority that signs for the hosts of contracts that intercept. Paths are relative to the file that names them.
@@ -49,8 +71,7 @@ pub(in crate::config) struct InterceptionConfig {
 impl EgressListenerConfig {
     /// What it shares with every other listener.
     pub(in crate::config) fn listener(&self) -> ListenerConfig {
-        let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, anonymous: _, interception: _ } =
-            self.clone();
+        let Self { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address, .. } = self.clone();
         // What listens on a socket listens on no address.
         let bind = bind.filter(|bind| !bind.starts_with(UNIX));
         ListenerConfig { bind, tls, http2, head_timeout, idle_timeout, unproven_per_address }

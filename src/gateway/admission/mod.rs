@@ -4,6 +4,7 @@
 //! permit. What must be waited for is waited for before, and then the decision is made from the start. Never forwards
 //! anything.
 
+mod authorize;
 mod identify;
 mod refused;
 mod tunnel;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 
 use ::http::{Response, StatusCode, request};
 
+use self::authorize::{CalledPath, authorize};
 use self::identify::identify;
 pub(super) use self::refused::Refused;
 pub(super) use self::tunnel::{admit_tunnel, refuse_tunnel};
@@ -20,11 +22,9 @@ use super::consequence::AdmittedRequest;
 use super::denied::AdmissionDenied;
 use super::egress::{self, CallerWay};
 use super::exchange::ExchangeRecord;
-use super::parameters::check_parameters;
 use super::refusal::{self, Authority};
-use super::seen;
-use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime, unknown_route};
-use super::target::{MatchedPath, asks_websocket};
+use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
+use super::target::MatchedPath;
 use super::webhook::VerifiedMessage;
 use crate::credentials::CredentialTrace;
 use crate::http::{GatewayBody, screen};
@@ -102,10 +102,9 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
             if let Some(issued_at) = verified.claims().and_then(|claims| claims.issued_at) {
                 vendor.metrics.token_issued_at(issued_at);
             }
-            let path = Some(&*target.path).filter(|path| *path != head.uri.path());
             let proof: AdmissionProof = verified;
             let caller = proof.downcast_ref().map(VerifiedCaller::caller);
-            authorize(vendor, (caller, Some(&proof)), head, &target.path, path, record)
+            authorize(vendor, (caller, Some(&proof)), head, CalledPath::of(head, &target.path), record)
         }
         Direction::Egress => {
             let service = egress::identify_service(snapshot, head, record)?;
@@ -114,8 +113,11 @@ fn decide(snapshot: &Snapshot, head: &request::Parts, record: &mut ExchangeRecor
             let (caller, path) = (name.map(|name| egress::caller(found.vendor, name)), found.path);
             let proof = service.map(|service| service.proof as AdmissionProof);
             let rewritten = Some(path).filter(|path| *path != head.uri.path());
-            let grant = authorize(found.vendor, (caller.as_ref(), proof.as_ref()), head, path, rewritten, record)?;
-            Ok(Grant { way: Some(found.way), ..grant })
+            let called = CalledPath { path, rewritten, reported: found.reported.as_ref() };
+            let grant = authorize(found.vendor, (caller.as_ref(), proof.as_ref()), head, called, record)?;
+            // What a destination without a contract says of itself is left as it is.
+            let way = Some(found.way).filter(|_| found.reported.is_none());
+            Ok(Grant { way, ..grant })
         }
     }
 }
@@ -130,68 +132,8 @@ fn decide_webhook(
     let caller = message.delivery.caller();
     let vendor = caller.and_then(|caller| snapshot.vendor(caller.vendor.as_str()));
     let vendor = vendor.ok_or_else(|| Denial::new(Reason::VendorUnknown, "its contract has gone meanwhile"))?;
-    let path = Some(&*target.path).filter(|path| *path != head.uri.path());
     let proof = message.delivery.proof();
-    authorize(vendor, (caller, proof.as_ref()), head, &target.path, path, record)
-}
-
-/// Decides on a request of a known vendor, and notes what it looked like where the contract observes, or refuses it.
-fn authorize(
-    vendor: &Arc<VendorRuntime>,
-    (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
-    head: &request::Parts,
-    path: &str,
-    rewritten: Option<&str>,
-    record: &mut ExchangeRecord,
-) -> Result<Grant, AdmissionDenied> {
-    let outcome = decide_for_vendor(vendor, (caller, proof), head, path, rewritten, record);
-    let refused = outcome.as_ref().err().map(|denied| denied.denial.reason);
-    if vendor.observes() || refused.is_some() {
-        seen::note_call(vendor, record, (head, path), caller, refused);
-    }
-    outcome
-}
-
-/// From a known vendor to a permit: the route, the registration, the policies. `path` is the path as routes see it;
-/// `rewritten` is the same where it is not the path of the request as it came.
-fn decide_for_vendor(
-    vendor: &Arc<VendorRuntime>,
-    (caller, proof): (Option<&Caller>, Option<&AdmissionProof>),
-    head: &request::Parts,
-    path: &str,
-    rewritten: Option<&str>,
-    record: &mut ExchangeRecord,
-) -> Result<Grant, AdmissionDenied> {
-    let direction = record.direction();
-    let client = caller.map(|caller| &caller.client);
-    record.set_vendor(vendor, client);
-    let found = vendor.find_or_undeclared(direction, &head.method, path);
-    let (route, captures) = found.ok_or_else(|| unknown_route(direction))?;
-    if route.is_undeclared() {
-        record.would_deny(&unknown_route(direction));
-    }
-    record.set_route(route);
-    if direction == Direction::Egress && !route.allow_encoded_slash && path.contains("%2F") {
-        match vendor.observes() {
-            true => record.would_deny(&egress::encoded_slash()),
-            false => return Err(egress::encoded_slash().into()),
-        }
-    }
-    let query = match &route.parameters {
-        None => None,
-        Some(rules) => match check_parameters(rules, route, (head, path), &captures) {
-            Ok(query) => query.filter(|_| !vendor.observes()),
-            Err(denial) if vendor.observes() => {
-                record.would_deny(&denial);
-                None
-            }
-            Err(denial) => return Err(denial.into()),
-        },
-    };
-    let is_websocket = route.websocket && asks_websocket(head);
-    let flags = RequestFlags { is_safe: head.method.is_safe() && !is_websocket, is_websocket };
-    let path = MatchedPath { rewritten: rewritten.map(str::to_owned), captures, query };
-    evaluate(vendor, route, (caller, proof), flags, path, record)
+    authorize(vendor, (caller, proof.as_ref()), head, CalledPath::of(head, &target.path), record)
 }
 
 /// What a request may do to the vendor, and what it may become.

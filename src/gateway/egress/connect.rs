@@ -13,20 +13,17 @@ use rustls::ServerConfig;
 use super::super::admission::{admit_tunnel, refuse_tunnel};
 use super::super::attempt::send_denial;
 use super::super::exchange::ExchangeRecord;
-use super::super::peer::Peer;
+use super::super::peer::{ConnectionArrival, Peer};
 use super::super::snapshot::{Snapshot, VendorRuntime};
 use super::super::state::Gateway;
 use super::granted::{GrantedTunnel, OpaqueTunnel, TunnelContent};
-use super::identify_service;
-use super::unknown_host;
+use super::reported::{ReportedDestination, pass_unlisted};
+use super::{MAIL_PORT, identify_service};
 use crate::config::TunnelMode;
 use crate::http::{GatewayBody, HostPort, UrlScheme, screen_connect};
 use crate::identity::IdentifiedService;
 use crate::kill::{AdmissionProof, RouteTag};
 use crate::model::{ClientId, Denial, Direction, Reason, with_causes};
-
-/// The port of mail, which is no HTTP: a proxy that reaches it sends mail for whoever asks.
-const MAIL_PORT: u16 = 25;
 
 impl Gateway {
     /// Responds to a request for a tunnel. Where it is granted, the connection finds it with the peer.
@@ -39,33 +36,44 @@ impl Gateway {
         let (head, _) = request.into_parts();
         let mut record = ExchangeRecord::begin(Arc::clone(self), Arc::clone(peer), head.method.clone(), head.version);
         let snapshot = self.snapshot.load_full();
-        let (destination, vendor, service) = match find_tunnel(&snapshot, &head, &mut record) {
+        let found = match find_called(&snapshot, &head, &mut record) {
             Ok(found) => found,
             Err(denial) => return refuse_tunnel(record, denial).respond(),
         };
-        let opener = service.as_ref().map(|service| Arc::clone(&service.proof));
-        let content = match plan(self, vendor, &destination) {
+        let content = match plan(self, &found) {
             Err(denial) => return refuse_tunnel(record, denial).respond(),
-            Ok(TunnelPlan::Opaque) => match open_opaque(vendor, service.as_ref(), record).await {
+            Ok(TunnelPlan::Clear) => granted(record, TunnelContent::Clear),
+            Ok(TunnelPlan::Intercepted(tls)) => granted(record, TunnelContent::Intercepted(tls)),
+            Ok(TunnelPlan::Opaque) => match open_opaque(&found, record).await {
                 Ok(opened) => TunnelContent::Opaque(Box::new(opened)),
                 Err(refused) => return refused,
             },
-            Ok(plan) => {
-                record.set_status(StatusCode::OK.as_u16());
-                peer.seat().mark_proven();
-                match plan {
-                    TunnelPlan::Intercepted(tls) => TunnelContent::Intercepted(tls),
-                    TunnelPlan::Clear | TunnelPlan::Opaque => TunnelContent::Clear,
-                }
-            }
         };
+        let opener = found.service.map(|service| service.proof);
+        let destination = found.destination;
         peer.grant_tunnel(GrantedTunnel { upgrade, destination, content, gateway: Arc::clone(self), opener });
         Response::new(GatewayBody::full(""))
     }
 }
 
+/// A tunnel whose requests are admitted one by one: it is all that there is to record of itself.
+pub(super) fn granted(mut record: Box<ExchangeRecord>, content: TunnelContent) -> TunnelContent {
+    record.set_status(StatusCode::OK.as_u16());
+    record.peer.seat().mark_proven();
+    content
+}
+
+/// The vendor that a tunnel is for, and who asks for it.
+pub(super) struct FoundTunnel<'s> {
+    pub(super) destination: HostPort<'static>,
+    pub(super) vendor: &'s Arc<VendorRuntime>,
+    pub(super) service: Option<IdentifiedService<'s>>,
+    /// With `Some`, no contract lists the destination, and it passes all the same.
+    pub(super) reported: Option<ReportedDestination<'s>>,
+}
+
 /// What a tunnel may carry.
-enum TunnelPlan {
+pub(super) enum TunnelPlan {
     /// HTTP in clear.
     Clear,
     /// HTTP in clear, or TLS that is ended here with these settings.
@@ -74,12 +82,12 @@ enum TunnelPlan {
     Opaque,
 }
 
-/// Finds the vendor that a tunnel is for, before anything is granted.
-fn find_tunnel<'s>(
+/// Finds the vendor that a `CONNECT` is for, before anything is granted.
+fn find_called<'s>(
     snapshot: &'s Snapshot,
     head: &request::Parts,
     record: &mut ExchangeRecord,
-) -> Result<(HostPort<'static>, &'s Arc<VendorRuntime>, Option<IdentifiedService<'s>>), Denial> {
+) -> Result<FoundTunnel<'s>, Denial> {
     if record.gateway.audit.must_stop() {
         return Err(Denial::new(Reason::Overloaded, "the audit trail cannot be written"));
     }
@@ -90,13 +98,34 @@ fn find_tunnel<'s>(
     if record.peer.tunnel().is_some() {
         return Err(Denial::with_public_text(Reason::RequestMalformed, "There is no tunnel within a tunnel."));
     }
-    let destination = screen_connect(head)?;
+    if record.peer.arrival() != ConnectionArrival::Direct {
+        let text = "The listener takes redirected connections (listeners.egress.transparent), and is no proxy.";
+        return Err(Denial::with_public_text(Reason::RequestMalformed, text));
+    }
+    let destination = screen_connect(head)?.into_owned();
     let service = identify_service(snapshot, head, record)?;
+    find_tunnel(snapshot, destination, service, record)
+}
+
+/// Finds the vendor that a tunnel is for, before anything is granted.
+pub(super) fn find_tunnel<'s>(
+    snapshot: &'s Snapshot,
+    destination: HostPort<'static>,
+    service: Option<IdentifiedService<'s>>,
+    record: &mut ExchangeRecord,
+) -> Result<FoundTunnel<'s>, Denial> {
     let name = service.as_ref().map(|service| service.name);
-    let Some(vendor) = snapshot.vendor_at(&destination) else {
-        return Err(unknown(&record.gateway, &destination, name));
+    let (vendor, reported) = match snapshot.vendor_at(&destination) {
+        Some(vendor) => (vendor, None),
+        None => {
+            let passed = pass_tunnel((&record.gateway, name), snapshot, &destination)?;
+            (passed.vendor, Some(passed))
+        }
     };
     record.set_vendor(vendor, name);
+    if reported.is_some() {
+        record.would_deny(&ReportedDestination::would_deny(&destination.host));
+    }
     if let Some(listed) = &vendor.contract.callers
         && !name.is_some_and(|name| listed.contains(name))
     {
@@ -104,13 +133,17 @@ fn find_tunnel<'s>(
     }
     let in_flight = vendor.kill_gate.register(Direction::Egress, RouteTag::NONE, name);
     in_flight.check().map_err(|_| Denial::new(Reason::VendorKilled, "a kill covers this vendor"))?;
-    Ok((destination.into_owned(), vendor, service))
+    Ok(FoundTunnel { destination, vendor, service, reported })
 }
 
-/// Why a destination without a contract is refused, in words that say what to do.
-fn unknown(gateway: &Gateway, destination: &HostPort<'_>, service: Option<&ClientId>) -> Denial {
+/// Lets a tunnel to a destination without a contract pass where the config does so; else says what to do.
+fn pass_tunnel<'s>(
+    (gateway, service): (&Gateway, Option<&ClientId>),
+    snapshot: &'s Snapshot,
+    destination: &HostPort<'_>,
+) -> Result<ReportedDestination<'s>, Denial> {
     if gateway.own_addresses.are_named(destination) {
-        return Denial::new(Reason::LoopDetected, "a tunnel to the gateway itself");
+        return Err(Denial::new(Reason::LoopDetected, "a tunnel to the gateway itself"));
     }
     let text = match destination.port {
         MAIL_PORT => "Port 25 is mail, for which there is no tunnel.",
@@ -119,13 +152,17 @@ fn unknown(gateway: &Gateway, destination: &HostPort<'_>, service: Option<&Clien
         }
         _ => "No contract lists this host and port. Have egress.hosts of the vendor's contract list it.",
     };
-    let public_text = Some(text);
-    Denial { public_text, ..unknown_host(gateway, destination, service) }
+    pass_unlisted((gateway, service), snapshot, UrlScheme::Https, destination).map_err(|denial| {
+        let public_text = Some(text).filter(|_| denial.reason == Reason::DestinationUnknown).or(denial.public_text);
+        Denial { public_text, ..denial }
+    })
 }
 
 /// What the contract lets a tunnel to this destination carry.
-fn plan(gateway: &Gateway, vendor: &VendorRuntime, destination: &HostPort<'_>) -> Result<TunnelPlan, Denial> {
+pub(super) fn plan(gateway: &Gateway, found: &FoundTunnel<'_>) -> Result<TunnelPlan, Denial> {
+    let (vendor, destination) = (found.vendor, &found.destination);
     match vendor.contract.reach.tunnel {
+        _ if found.reported.is_some() => Ok(TunnelPlan::Opaque),
         TunnelMode::Opaque => Ok(TunnelPlan::Opaque),
         TunnelMode::Intercept if speaks_clear(vendor, destination.port) => Ok(TunnelPlan::Clear),
         TunnelMode::Intercept => intercepted(gateway, destination).map(TunnelPlan::Intercepted),
@@ -162,24 +199,35 @@ fn speaks_clear(vendor: &VendorRuntime, port: u16) -> bool {
 }
 
 /// Admits a tunnel whose bytes pass unread, and connects to the vendor.
-async fn open_opaque(
-    vendor: &Arc<VendorRuntime>,
-    service: Option<&IdentifiedService<'_>>,
+pub(super) async fn open_opaque(
+    found: &FoundTunnel<'_>,
     record: Box<ExchangeRecord>,
 ) -> Result<OpaqueTunnel, Response<GatewayBody>> {
-    let Some(tunnel) = &vendor.direction(Direction::Egress).tunnel else {
-        let denial = Denial::new(Reason::DestinationUnknown, "the contract has nothing for tunnels");
-        return Err(refuse_tunnel(record, denial).respond());
+    let made;
+    let (route, connector) = match (&found.reported, &found.vendor.direction(Direction::Egress).tunnel) {
+        (Some(passed), _) => match passed.tunnels(&found.destination) {
+            Ok(connector) => {
+                made = connector;
+                (&passed.route, &made)
+            }
+            Err(denial) => return Err(refuse_tunnel(record, denial).respond()),
+        },
+        (None, Some(tunnel)) => (&tunnel.route, &tunnel.connector),
+        (None, None) => {
+            let denial = Denial::new(Reason::DestinationUnknown, "the contract has nothing for tunnels");
+            return Err(refuse_tunnel(record, denial).respond());
+        }
     };
+    let (vendor, service) = (found.vendor, found.service.as_ref());
     let caller = service.map(|service| super::service::caller(vendor, service.name));
     let proof = service.map(|service| Arc::clone(&service.proof) as AdmissionProof);
-    let mut admitted = admit_tunnel(vendor, &tunnel.route, (caller.as_ref(), proof.as_ref()), record)
-        .map_err(|refused| refused.respond())?;
+    let mut admitted =
+        admit_tunnel(vendor, route, (caller.as_ref(), proof.as_ref()), record).map_err(|refused| refused.respond())?;
     let mut in_flight = admitted.share_in_flight();
     let since = admitted.record().gateway.clock.now();
     let opened = tokio::select! {
         biased;
-        opened = tunnel.connector.open(admitted.permit()) => opened.map_err(|error| send_denial(&error)),
+        opened = connector.open(admitted.permit()) => opened.map_err(|error| send_denial(&error)),
         () = in_flight.severed() => Err(Denial::new(in_flight.sever_reason(), "severed while the vendor was awaited")),
     };
     admitted.record_mut().waited(since);

@@ -20,7 +20,7 @@ use crate::model::{Denial, Reason};
 use crate::upstream::UpstreamTunnel;
 
 /// The first byte of TLS: a record of the handshake (RFC 8446 section 5.1).
-const TLS_HANDSHAKE: u8 = 0x16;
+pub const TLS_HANDSHAKE: u8 = 0x16;
 
 /// A tunnel that was granted and that its connection has not entered yet.
 #[derive(Debug)]
@@ -88,27 +88,35 @@ impl GrantedTunnel {
             () = content.severed() => return None,
             first = first_byte(upgrade) => first?,
         };
-        let is_tls = first == TLS_HANDSHAKE;
         let stream: Box<dyn ByteStream> = Box::new(PrefixedStream::new(vec![first], stream));
+        if first == TLS_HANDSHAKE {
+            return Self::enter_tls((destination, content, opener), stream, (&gateway, peer));
+        }
+        // What was admitted for TLS is given back: each request in clear is admitted by itself.
+        drop(content);
+        peer.enter_tunnel(TunnelTarget { destination, is_tls: false, opener });
+        Some(EnteredTunnel::Clear(stream))
+    }
+
+    /// Says what TLS to this destination becomes.
+    pub(super) fn enter_tls(
+        (destination, content, opener): (HostPort<'static>, TunnelContent, Option<Arc<ServiceProof>>),
+        stream: Box<dyn ByteStream>,
+        (gateway, peer): (&Arc<Gateway>, &Arc<Peer>),
+    ) -> Option<EnteredTunnel> {
         match content {
-            TunnelContent::Opaque(tunnel) if is_tls => {
+            TunnelContent::Opaque(tunnel) => {
                 let run = OpaqueRun { tunnel: *tunnel, host: destination, caller: stream };
                 Some(EnteredTunnel::Opaque(Box::new(run)))
             }
-            TunnelContent::Clear if is_tls => {
+            TunnelContent::Clear => {
                 let detail = "TLS in a tunnel that the contract grants for HTTP in clear";
-                let denial = Denial::new(Reason::DestinationUnknown, detail);
-                deny(&gateway, peer, denial);
+                deny(gateway, peer, Denial::new(Reason::DestinationUnknown, detail));
                 None
             }
-            TunnelContent::Intercepted(tls) if is_tls => {
+            TunnelContent::Intercepted(tls) => {
                 peer.enter_tunnel(TunnelTarget { destination, is_tls: true, opener });
                 Some(EnteredTunnel::Tls(stream, tls))
-            }
-            // What was admitted for TLS is given back: each request in clear is admitted by itself.
-            TunnelContent::Clear | TunnelContent::Intercepted(_) | TunnelContent::Opaque(_) => {
-                peer.enter_tunnel(TunnelTarget { destination, is_tls: false, opener });
-                Some(EnteredTunnel::Clear(stream))
             }
         }
     }
@@ -165,7 +173,9 @@ impl OpaqueRun {
 }
 
 /// The name in the client hello, and all bytes that were read.
-async fn client_hello(stream: &mut (impl AsyncRead + Unpin)) -> Result<(Option<String>, Vec<u8>), &'static str> {
+pub(super) async fn client_hello(
+    stream: &mut (impl AsyncRead + Unpin),
+) -> Result<(Option<String>, Vec<u8>), &'static str> {
     let (mut acceptor, mut all) = (Acceptor::default(), Vec::new());
     while all.len() < bounds::CLIENT_HELLO_BYTES_MAX {
         let mut piece = [0; 4096];

@@ -1,15 +1,20 @@
 //! The vendors by the hosts that our services call them by.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::Contract;
 use crate::http::HostPort;
+use crate::kill::RouteTag;
 
 /// The index of each vendor by its hosts. A host is one vendor's, or, where two contracts only have it by default,
 /// nobody's.
 #[derive(Debug, Default)]
-pub(in crate::gateway) struct HostIndex(HashMap<Box<str>, Vec<HostEntry>>);
+pub(in crate::gateway) struct HostIndex {
+    by_host: HashMap<Box<str>, Vec<HostEntry>>,
+    /// The hosts as the routes of what no contract lists are named.
+    tags: HashSet<RouteTag>,
+}
 
 #[derive(Debug)]
 struct HostEntry {
@@ -28,11 +33,12 @@ impl HostIndex {
                 index.insert(host, place, contract.reach.is_listed);
             }
         }
+        index.tags = index.by_host.keys().map(|host| RouteTag::of(host)).collect();
         index
     }
 
     fn insert(&mut self, host: &HostPort<'_>, vendor: u32, is_listed: bool) {
-        let entries = self.0.entry(host.host.as_ref().into()).or_default();
+        let entries = self.by_host.entry(host.host.as_ref().into()).or_default();
         match entries.iter_mut().find(|entry| entry.port == host.port) {
             None => entries.push(HostEntry { port: host.port, vendor: Some(vendor), is_listed }),
             Some(entry) if is_listed == entry.is_listed && entry.vendor != Some(vendor) => entry.vendor = None,
@@ -41,9 +47,19 @@ impl HostIndex {
         }
     }
 
+    /// Whether a contract has this host, at whatever port.
+    pub(in crate::gateway) fn has_host(&self, host: &str) -> bool {
+        self.by_host.contains_key(host)
+    }
+
+    /// The same for a host that is known as the name of a route.
+    pub(in crate::gateway) fn has_route(&self, host: RouteTag) -> bool {
+        self.tags.contains(&host)
+    }
+
     /// The vendor that a destination is.
     pub(in crate::gateway) fn find(&self, destination: &HostPort<'_>) -> Option<u32> {
-        let entries = self.0.get(&*destination.host)?;
+        let entries = self.by_host.get(&*destination.host)?;
         entries.iter().find(|entry| entry.port == destination.port)?.vendor
     }
 }

@@ -7,7 +7,9 @@ mod cookies;
 mod granted;
 mod hosts;
 mod opaque;
+mod redirect;
 mod references;
+mod reported;
 mod service;
 mod unknown;
 mod way;
@@ -17,21 +19,25 @@ use std::sync::Arc;
 use ::http::uri::Scheme;
 use ::http::{Version, request};
 
-pub use self::granted::{EnteredTunnel, GrantedTunnel};
+pub use self::granted::{EnteredTunnel, GrantedTunnel, TLS_HANDSHAKE};
 pub(super) use self::granted::{OpaqueTunnel, TunnelTarget};
 pub(super) use self::hosts::HostIndex;
 pub(super) use self::opaque::{TUNNEL_ROUTE, tunnel_runtime};
 pub(super) use self::references::{VendorPlace, rewrite_references};
+pub(super) use self::reported::{ReportedDestination, ReportedDestinations, pass_unlisted};
 pub(super) use self::service::{caller, identify_service};
 pub use self::unknown::UnknownDestinations;
 pub(super) use self::way::CallerWay;
 use super::peer::Peer;
-use super::snapshot::{Snapshot, VendorRuntime};
+use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
 use super::state::Gateway;
 use super::target::authority;
 use crate::config::TunnelMode;
-use crate::http::HostPort;
+use crate::http::{HostPort, UrlScheme};
 use crate::model::{ClientId, Denial, Reason, VendorId};
+
+/// The port of mail, which is no HTTP: a proxy that reaches it sends mail for whoever asks.
+const MAIL_PORT: u16 = 25;
 
 /// The vendor that a request calls.
 #[derive(Debug)]
@@ -40,6 +46,14 @@ pub(super) struct FoundVendor<'s, 'p> {
     /// The path on the vendor's side.
     pub(super) path: &'p str,
     pub(super) way: CallerWay,
+    /// With `Some`, no contract lists the destination, and it passes all the same.
+    pub(super) reported: Option<Arc<RouteRuntime>>,
+}
+
+impl<'s, 'p> FoundVendor<'s, 'p> {
+    const fn listed(vendor: &'s Arc<VendorRuntime>, path: &'p str, way: CallerWay) -> Self {
+        Self { vendor, path, way, reported: None }
+    }
 }
 
 /// Finds the vendor that a request calls. A host of a contract decides before the path does; the path decides where the
@@ -54,25 +68,29 @@ pub(super) fn find_vendor<'s, 'p>(
     path: &'p str,
 ) -> Result<FoundVendor<'s, 'p>, Denial> {
     if let Some(tunnel) = peer.tunnel() {
-        return in_tunnel(tunnel, peer, snapshot, head, path);
+        return in_tunnel((gateway, tunnel, peer, service), snapshot, head, path);
+    }
+    if let Some(original) = redirect::original_of((gateway, peer))? {
+        return redirect::find_redirected((gateway, peer, service), snapshot, (head, original), path);
     }
     let destination = HostPort::parse(authority(head), default_port(head, peer));
     let known = destination.as_ref().and_then(|destination| snapshot.vendor_at(destination));
     if let Some(vendor) = known {
-        return Ok(FoundVendor { vendor, path, way: CallerWay::by_host(head, peer) });
+        return Ok(FoundVendor::listed(vendor, path, CallerWay::by_host(head, peer)));
     }
     // An HTTP/2 request always has its host in the target, also where the listener is called by its own address.
     let is_proxied = head.version < Version::HTTP_2 && head.uri.authority().is_some();
     let is_own = || destination.as_ref().is_some_and(|destination| gateway.own_addresses.are_named(destination));
     if is_proxied && !is_own() {
-        return Err(match &destination {
-            Some(destination) => unknown_host(gateway, destination, service),
-            None => Denial::new(Reason::DestinationUnknown, "the host cannot be read"),
-        });
+        let unread = || Denial::new(Reason::DestinationUnknown, "the host cannot be read");
+        let destination = destination.as_ref().ok_or_else(unread)?;
+        let passed = pass_unlisted((gateway, service), snapshot, scheme(head), destination)?;
+        let way = CallerWay::by_host(head, peer);
+        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed.route) });
     }
     let (name, path) = split_vendor(path)?;
     let vendor = snapshot.vendor(name).ok_or_else(|| unknown_name(gateway, name, service))?;
-    Ok(FoundVendor { vendor, path, way: CallerWay::by_path(head, peer) })
+    Ok(FoundVendor::listed(vendor, path, CallerWay::by_path(head, peer)))
 }
 
 /// The denial of a destination that no contract has, which is noted.
@@ -94,8 +112,7 @@ fn unknown_name(gateway: &Gateway, name: &str, service: Option<&ClientId>) -> De
 
 /// The vendor of a request in a tunnel, which has one destination from its start to its end.
 fn in_tunnel<'s, 'p>(
-    tunnel: &TunnelTarget,
-    peer: &Peer,
+    (gateway, tunnel, peer, service): (&Gateway, &TunnelTarget, &Peer, Option<&ClientId>),
     snapshot: &'s Snapshot,
     head: &request::Parts,
     path: &'p str,
@@ -105,13 +122,25 @@ fn in_tunnel<'s, 'p>(
         let text = "The request names another host than the tunnel that it came through.";
         return Err(Denial::with_public_text(Reason::RequestMalformed, text));
     }
-    let vendor = snapshot.vendor_at(target);
-    let vendor = vendor.ok_or_else(|| Denial::new(Reason::DestinationUnknown, "no contract has this host any more"))?;
+    let Some(vendor) = snapshot.vendor_at(target) else {
+        if tunnel.is_tls {
+            return Err(Denial::new(Reason::DestinationUnknown, "no contract has this host any more"));
+        }
+        let passed = pass_unlisted((gateway, service), snapshot, UrlScheme::Http, target)?;
+        let way = CallerWay::by_host(head, peer);
+        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed.route) });
+    };
     if tunnel.is_tls && vendor.contract.reach.tunnel != TunnelMode::Intercept {
         let text = "The contract no longer lets tunnels to its vendor be intercepted.";
         return Err(Denial::with_public_text(Reason::DestinationUnknown, text));
     }
-    Ok(FoundVendor { vendor, path, way: CallerWay::by_host(head, peer) })
+    Ok(FoundVendor::listed(vendor, path, CallerWay::by_host(head, peer)))
+}
+
+/// The scheme that a target names; `http` where it names none.
+fn scheme(head: &request::Parts) -> UrlScheme {
+    let is_https = head.uri.scheme() == Some(&Scheme::HTTPS);
+    if is_https { UrlScheme::Https } else { UrlScheme::Http }
 }
 
 /// The port of a host that is written without one.

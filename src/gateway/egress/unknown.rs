@@ -34,6 +34,8 @@ pub struct AskedDestination {
 pub struct AskedTimes {
     /// How often.
     pub count: u64,
+    /// How often it was let pass, for a roll-out.
+    pub passed: u64,
     /// The first time.
     pub first: UnixTime,
     /// The last time.
@@ -41,20 +43,33 @@ pub struct AskedTimes {
 }
 
 impl UnknownDestinations {
-    /// Notes that a destination was asked for.
+    /// Notes that a destination was asked for and refused.
     pub(in crate::gateway) fn note(&self, destination: String, caller: Option<&str>, now: UnixTime) {
+        self.count_one(destination, caller, now, false);
+    }
+
+    /// Notes that a destination was asked for and let pass. Returns whether that is news of the list.
+    pub(in crate::gateway) fn note_passed(&self, destination: String, caller: Option<&str>, now: UnixTime) -> bool {
+        self.count_one(destination, caller, now, true) == Some(1)
+    }
+
+    /// Returns how often it passed, where it is listed.
+    fn count_one(&self, destination: String, caller: Option<&str>, now: UnixTime, passes: bool) -> Option<u64> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         let asked = AskedDestination { destination: destination.into(), caller: caller.map(Into::into) };
         let mut rows = self.rows();
         if let Some(times) = rows.get_mut(&asked) {
             (times.count, times.last) = (times.count.saturating_add(1), now);
-            return;
+            times.passed += u64::from(passes);
+            return Some(times.passed);
         }
         if rows.len() >= UNKNOWN_DESTINATIONS_MAX && !drop_stale(&mut rows, now) {
             self.unlisted.fetch_add(1, Ordering::Relaxed);
-            return;
+            return None;
         }
-        rows.insert(asked, AskedTimes { count: 1, first: now, last: now });
+        let passed = u64::from(passes);
+        rows.insert(asked, AskedTimes { count: 1, passed, first: now, last: now });
+        Some(passed)
     }
 
     /// The list, those that were asked for most first.
@@ -110,7 +125,7 @@ mod tests {
         assert_eq!(unknown.asked(), UNKNOWN_DESTINATIONS_MAX as u64 + 12);
         let (first, times) = unknown.listed().swap_remove(0);
         assert_eq!((&*first.destination, first.caller.as_deref()), ("a:443", Some("checkout")));
-        assert_eq!(times, AskedTimes { count: 2, first: at(0), last: at(2) });
+        assert_eq!(times, AskedTimes { count: 2, passed: 0, first: at(0), last: at(2) });
         let later = UNKNOWN_DESTINATION_STALE.as_secs() + 2;
         unknown.note("b:443".into(), None, at(later));
         assert_eq!(unknown.count(), 1, "what nobody asks for any more makes room");

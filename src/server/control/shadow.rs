@@ -14,6 +14,7 @@ impl ShadowControl for GatewayControl {
             destination: asked.destination.into(),
             caller: asked.caller.map(Into::into),
             count: times.count,
+            passed: times.passed,
             first_seen: times.first,
             last_seen: times.last,
         });

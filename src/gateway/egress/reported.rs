@@ -1,0 +1,193 @@
+//! Destinations that no contract lists, while the config lets them pass for a roll-out.
+//!
+//! They are called as any vendor is: admitted by policies of their own, counted, limited, killed. Each is a route,
+//! named by its host, with connections of its own. None of them is an address, or a host that a contract lists at any
+//! port: what has rules is never called around them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use rustls::ClientConfig;
+
+use super::super::assemble::VendorBuilder;
+use super::super::policy_input::undeclared_terms;
+use super::super::snapshot::{ObservedRules, RouteRuntime, Snapshot, VendorRuntime};
+use super::super::state::Gateway;
+use super::{MAIL_PORT, unknown_host};
+use crate::bounds::UNDECLARED_DESTINATIONS_MAX;
+use crate::exposure::{ExposureCounters, ExposureProfile};
+use crate::http::{HostPort, Url, UrlScheme};
+use crate::kill::RouteTag;
+use crate::meter::UsageLedger;
+use crate::model::{ClientId, Denial, Direction, Lock as _, Reason, VendorId, with_causes};
+use crate::pii::ClearList;
+use crate::telemetry::{RouteMetrics, TrafficMetrics};
+use crate::upstream::{
+    ConnectError, OwnAddresses, SocketBudget, TunnelConnector, UpstreamConnector, UpstreamGroup, UpstreamSettings,
+};
+
+/// A destination, as connections to it are shared.
+type DestinationKey = (UrlScheme, HostPort<'static>);
+
+/// The destinations that were called, and what each new one is made with.
+#[derive(Debug)]
+pub(in crate::gateway) struct ReportedDestinations {
+    vendor: VendorId,
+    settings: Arc<UpstreamSettings>,
+    tls: Arc<ClientConfig>,
+    own_addresses: Arc<OwnAddresses>,
+    sockets: Arc<SocketBudget>,
+    workers: usize,
+    ledger: Arc<UsageLedger>,
+    metrics: Arc<RouteMetrics>,
+    exposure: Arc<ExposureCounters>,
+    routes: Mutex<HashMap<DestinationKey, Arc<RouteRuntime>>>,
+}
+
+/// A destination that no contract lists and that may pass now.
+#[derive(Debug)]
+pub(in crate::gateway) struct ReportedDestination<'s> {
+    pub(in crate::gateway) vendor: &'s Arc<VendorRuntime>,
+    pub(in crate::gateway) route: Arc<RouteRuntime>,
+    all: &'s ReportedDestinations,
+}
+
+/// Lets a destination pass that no contract lists, where the config does so at this time. It is noted either way.
+///
+/// # Errors
+/// [`Reason::DestinationUnknown`] where it may not pass.
+pub(in crate::gateway) fn pass_unlisted<'s>(
+    (gateway, service): (&Gateway, Option<&ClientId>),
+    snapshot: &'s Snapshot,
+    scheme: UrlScheme,
+    destination: &HostPort<'_>,
+) -> Result<ReportedDestination<'s>, Denial> {
+    let now = gateway.clock.now().wall;
+    let refused = || unknown_host(gateway, destination, service);
+    let (vendor, all) = snapshot.reporting(now).ok_or_else(refused)?;
+    let has_name = destination.address().is_none() && destination.port != MAIL_PORT;
+    if !has_name || snapshot.hosts.has_host(&destination.host) || gateway.own_addresses.are_named(destination) {
+        return Err(refused());
+    }
+    let route = all.route(scheme, destination)?;
+    let named = destination.to_string();
+    if gateway.unknown_destinations.note_passed(named.clone(), service.map(ClientId::as_str), now) {
+        let caller = service.map_or("-", ClientId::as_str);
+        tracing::warn!(destination = named, caller, "no contract lists a destination that now passes, for a time");
+    }
+    Ok(ReportedDestination { vendor, route, all })
+}
+
+impl ReportedDestination<'_> {
+    /// What a contract that lists nothing would have denied.
+    pub(in crate::gateway) fn would_deny(host: &str) -> Denial {
+        Denial::new(Reason::DestinationUnknown, format!("no contract has the host {host}"))
+    }
+
+    /// Opens connections to the destination for the caller's own TLS.
+    ///
+    /// # Errors
+    /// [`Reason::DestinationUnknown`] for what can be no host.
+    pub(in crate::gateway) fn tunnels(&self, destination: &HostPort<'_>) -> Result<TunnelConnector, Denial> {
+        let settings = self.all.settings_of(UrlScheme::Http, destination)?;
+        let connector = self.all.connector(&settings).map_err(|error| unusable(&error))?;
+        Ok(TunnelConnector::new(connector, Arc::clone(&self.all.sockets)))
+    }
+}
+
+impl ReportedDestinations {
+    /// The route of a destination, made with its first call.
+    fn route(&self, scheme: UrlScheme, destination: &HostPort<'_>) -> Result<Arc<RouteRuntime>, Denial> {
+        let key = (scheme, destination.clone().into_owned());
+        let mut routes = self.routes.locked();
+        if let Some(known) = routes.get(&key) {
+            return Ok(Arc::clone(known));
+        }
+        if routes.len() >= UNDECLARED_DESTINATIONS_MAX {
+            // Those that nothing calls now lose their idle connections.
+            routes.retain(|_, route| Arc::strong_count(route) > 1);
+        }
+        if routes.len() >= UNDECLARED_DESTINATIONS_MAX {
+            let detail = format!("more than {UNDECLARED_DESTINATIONS_MAX} destinations of no contract at once");
+            return Err(Denial::new(Reason::Overloaded, detail));
+        }
+        let route = Arc::new(self.new_route(scheme, destination)?);
+        routes.insert(key, Arc::clone(&route));
+        Ok(route)
+    }
+
+    fn new_route(&self, scheme: UrlScheme, destination: &HostPort<'_>) -> Result<RouteRuntime, Denial> {
+        let settings = self.settings_of(scheme, destination)?;
+        let connector = || self.connector(&settings);
+        let checked = |_: &Url| Arc::default();
+        let group = UpstreamGroup::new(connector, &settings, self.workers, &self.sockets, checked, None);
+        let name: &str = &destination.host;
+        let profile = ExposureProfile {
+            vendor: self.vendor.clone(),
+            direction: Direction::Egress,
+            route: name.into(),
+            rules: Vec::new(),
+            clear: None,
+            listed: ClearList::default(),
+        };
+        Ok(RouteRuntime {
+            name: name.into(),
+            captures: Box::default(),
+            tag: RouteTag::of(name),
+            terms: undeclared_terms(),
+            ledger: Arc::clone(&self.ledger),
+            upstream: Arc::new(group.map_err(|error| unusable(&error))?),
+            upstream_name: settings.id.as_str().into(),
+            credential: None,
+            websocket: true,
+            allow_encoded_slash: true,
+            fallback: None,
+            parameters: None,
+            request: None,
+            response: None,
+            observed: Some(ObservedRules::default()),
+            // One series for all: the names are the services' to choose.
+            metrics: Arc::clone(&self.metrics),
+            exposure: self.exposure.handle(profile),
+            rate_policy: OnceLock::new(),
+        })
+    }
+
+    fn connector(&self, settings: &UpstreamSettings) -> Result<UpstreamConnector, ConnectError> {
+        Ok(UpstreamConnector::new(settings, &self.tls)?.avoiding(&self.own_addresses))
+    }
+
+    fn settings_of(&self, scheme: UrlScheme, destination: &HostPort<'_>) -> Result<UpstreamSettings, Denial> {
+        let base =
+            Url::parse_base(&format!("{}://{destination}", scheme.as_str())).map_err(|error| unusable(&error))?;
+        Ok(UpstreamSettings { base, ..UpstreamSettings::clone(&self.settings) })
+    }
+}
+
+fn unusable(error: &dyn std::error::Error) -> Denial {
+    Denial::new(Reason::DestinationUnknown, with_causes(error))
+}
+
+impl VendorBuilder<'_> {
+    /// Where calls go that no contract lists, where this contract stands for them.
+    pub(in crate::gateway) fn reported(
+        &self,
+        direction: Direction,
+        ledger: &Arc<UsageLedger>,
+        traffic: &TrafficMetrics,
+    ) -> Option<ReportedDestinations> {
+        let settings = self.contract.reach.undeclared.clone().filter(|_| direction == Direction::Egress)?;
+        Some(ReportedDestinations {
+            vendor: self.contract.vendor.clone(),
+            settings,
+            tls: Arc::clone(&self.services.tls),
+            own_addresses: Arc::clone(&self.services.own_addresses),
+            sockets: Arc::clone(&self.services.sockets),
+            workers: self.services.workers,
+            ledger: Arc::clone(ledger),
+            metrics: Arc::clone(traffic.unmatched()),
+            exposure: Arc::clone(&self.services.exposure),
+            routes: Mutex::default(),
+        })
+    }
+}
