@@ -11,7 +11,7 @@ use super::egress;
 use super::parameters::captured;
 use super::policy_input::{contract_terms, own_client, route_limits, route_terms};
 use super::snapshot::unknown_route;
-use crate::config::{Contract, ContractRoute, GatewaySettings};
+use crate::config::{Contract, ContractRoute, GatewaySettings, TunnelMode};
 use crate::http::{RequestTarget, screen};
 use crate::identity::{Directory, DirectoryError, IdentitySettings, IdentityState, PresentedRequest};
 use crate::kill::{KillSwitch, RouteTag};
@@ -192,6 +192,9 @@ impl<'a> Explainer<'a> {
         steps.extend(self.policies(query, route, caller, &place));
         steps.push(Explanation::note("limits", "limits", limits(contract, direction, route)));
         steps.push(Explanation::note("upstream", format!("{place}.upstream"), destination(route, target)));
+        if direction == Direction::Egress {
+            steps.push(Explanation::note("tunnel", "egress.tunnel", tunnel_text(contract.reach.tunnel)));
+        }
         if let Some(own) = contract.credentials.as_ref().filter(|_| direction == Direction::Egress) {
             let says = format!("{}; what the caller sends in its place is removed", own.describe());
             steps.push(Explanation::note("credential", format!("egress.credentials.{}", own.kind()), says));
@@ -355,6 +358,17 @@ fn limits(contract: &Contract, direction: Direction, route: &ContractRoute) -> S
 
 fn destination(route: &ContractRoute, target: &RequestTarget<'_>) -> String {
     format!("{} at {}{}", route.upstream.id.as_str(), route.upstream.base, target.path)
+}
+
+/// What becomes of a service that calls with `https://` through the gateway as its proxy.
+const fn tunnel_text(mode: TunnelMode) -> &'static str {
+    match mode {
+        TunnelMode::Refuse => "TLS in a tunnel is refused: call by path, or http:// through HTTP_PROXY",
+        TunnelMode::Intercept => {
+            "TLS in a tunnel is ended by the gateway. A client that pins the vendor's certificate cannot be intercepted: it must call by path, or http:// through HTTP_PROXY"
+        }
+        TunnelMode::Opaque => "TLS in a tunnel passes unread",
+    }
 }
 
 /// What would be treated, in words; `None` where the message passes as it is.

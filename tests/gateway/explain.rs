@@ -10,6 +10,8 @@ use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
 use crate::support::test_gateway::TestGateway;
 use crate::support::upstream::Upstream;
+use crate::tls_tunnels::authority;
+use crate::tunnels::clear_terms;
 
 const TERMS: &str = "ingress:
   - route: GET /v1/orders/{id}
@@ -47,6 +49,20 @@ fn line(fixture: &GatewayFixture, words: &str) -> String {
     let text = std::fs::read_to_string(&path).expect("a contract");
     let number = text.lines().position(|line| line.trim_start().starts_with(words)).expect(words);
     format!("{}:{}", path.display(), number + 1)
+}
+
+#[test]
+fn explain_says_what_becomes_of_tls_and_that_a_pinned_client_cannot_be_intercepted() {
+    let crm = Upstream::json("{}");
+    let said = "a client that pins the vendor's certificate cannot be intercepted";
+    for (mode, words) in [("intercept", said), ("refuse", "tls in a tunnel is refused")] {
+        let terms = clear_terms(crm.address).replace(&format!(", \"{}\"", crm.address), "");
+        let terms = terms.replace("egress:\n", &format!("egress:\n  tunnel: {mode}\n"));
+        let fixture = authority(GatewayFixture::of_acme(crm.address, &terms), "api.acme.example");
+        let (_, object) = told(&fixture, None, &["--direction", "egress", "GET", "/v2/plain"]);
+        let says = step(&object, "egress.tunnel")["says"].as_str().expect("words").to_lowercase();
+        assert!(says.contains(words), "{says}");
+    }
 }
 
 #[test]

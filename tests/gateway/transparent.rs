@@ -79,7 +79,8 @@ fn redirected_calls_reach_the_vendors_that_they_name_and_no_address_that_they_ch
     run("ip", &["link", "set", "lo", "up"]);
     run("ip", &["addr", "add", "192.0.2.9/24", "dev", "lo"]);
     run("ip", &["-6", "addr", "add", "2001:db8::9/64", "dev", "lo", "nodad"]);
-    for (bind, network) in [("127.0.0.1:0", "192.0.2.1"), ("[::1]:0", "[2001:db8::1]")] {
+    let both = [("127.0.0.1:0", "192.0.2.1"), ("[::1]:0", "[2001:db8::1]"), ("[::]:0", "192.0.2.1")];
+    for (bind, network) in both {
         let (plain, tls) = (Upstream::json(r#"{"ok":true}"#), TlsVendor::start());
         let gateway = start(&plain, &tls, bind);
         let at = |port: u16| format!("{network}:{port}");

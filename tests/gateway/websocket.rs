@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use crate::support::client::{BodyEnd, Client, request};
+use crate::support::client::{BodyEnd, Client, request, tcp};
 use crate::support::issuer::reader;
 use crate::support::test_gateway::TestGateway;
 use crate::support::until;
@@ -102,6 +102,22 @@ fn bytes_pass_both_ways_and_are_counted() {
     let by_status = ["vendor=\"acme\"", "route=\"GET /v1/live\"", "status=\"101\""];
     assert_eq!(gateway.metric("vendorgate_requests_total", &by_status), Some(1));
     assert_eq!(gateway.get("/v1/plain", &reader()).status, 200);
+}
+
+/// Clients take what follows the first piece for messages.
+#[test]
+fn the_head_of_the_switch_comes_in_one_piece() {
+    use std::io::{Read as _, Write as _};
+    let crm = echo();
+    let gateway = TestGateway::of_acme(crm.address, &terms("concurrency: 9"));
+    for _ in 0..20 {
+        let mut stream = tcp(gateway.ingress());
+        stream.write_all(ask("/v1/live", &reader()).as_bytes()).expect("sent");
+        let mut piece = [0; 4096];
+        let read = stream.read(&mut piece).expect("an answer");
+        let text = String::from_utf8_lossy(&piece[..read]);
+        assert!(text.starts_with("HTTP/1.1 101") && text.ends_with("\r\n\r\n"), "{text}");
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::gateway::egress::{self, ReportedDestination};
 use crate::gateway::exchange::ExchangeRecord;
 use crate::gateway::parameters::check_parameters;
 use crate::gateway::seen;
-use crate::gateway::snapshot::{RouteRuntime, VendorRuntime, unknown_route};
+use crate::gateway::snapshot::{VendorRuntime, unknown_route};
 use crate::gateway::target::{MatchedPath, asks_websocket};
 use crate::kill::AdmissionProof;
 use crate::model::{Caller, Direction};
@@ -24,7 +24,7 @@ pub(super) struct CalledPath<'a> {
     /// The same, where it is not the path of the request as it came.
     pub(super) rewritten: Option<&'a str>,
     /// With `Some`, no contract lists the destination, and this stands for it.
-    pub(super) reported: Option<&'a Arc<RouteRuntime>>,
+    pub(super) reported: Option<&'a ReportedDestination<'a>>,
 }
 
 impl<'a> CalledPath<'a> {
@@ -43,6 +43,9 @@ pub(super) fn authorize(
     record: &mut ExchangeRecord,
 ) -> Result<Grant, AdmissionDenied> {
     let outcome = decide_for_vendor(vendor, (caller, proof), head, called, record);
+    if let Some(reported) = called.reported {
+        reported.note(&record.gateway, caller.map(|caller| &caller.client), outcome.is_ok());
+    }
     let refused = outcome.as_ref().err().map(|denied| denied.denial.reason);
     if vendor.observes() || refused.is_some() {
         seen::note_call(vendor, record, (head, called.path), caller, refused);
@@ -62,12 +65,12 @@ fn decide_for_vendor(
     let client = caller.map(|caller| &caller.client);
     record.set_vendor(vendor, client);
     let found = match reported {
-        Some(route) => Some((route, Captures::default())).filter(|_| head.method != Method::TRACE),
+        Some(reported) => Some((&reported.route, Captures::default())).filter(|_| head.method != Method::TRACE),
         None => vendor.find_or_undeclared(direction, &head.method, path),
     };
     let (route, captures) = found.ok_or_else(|| unknown_route(direction))?;
-    if reported.is_some() {
-        record.would_deny(&ReportedDestination::would_deny(&route.name));
+    if let Some(reported) = reported {
+        record.would_deny(&reported.would_deny());
     }
     if route.is_undeclared() {
         record.would_deny(&unknown_route(direction));

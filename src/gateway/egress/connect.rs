@@ -123,8 +123,8 @@ pub(super) fn find_tunnel<'s>(
         }
     };
     record.set_vendor(vendor, name);
-    if reported.is_some() {
-        record.would_deny(&ReportedDestination::would_deny(&destination.host));
+    if let Some(reported) = &reported {
+        record.would_deny(&reported.would_deny());
     }
     if let Some(listed) = &vendor.contract.callers
         && !name.is_some_and(|name| listed.contains(name))
@@ -132,7 +132,10 @@ pub(super) fn find_tunnel<'s>(
         return Err(Denial::new(Reason::CallerNotAllowed, "the contract does not list the service"));
     }
     let in_flight = vendor.kill_gate.register(Direction::Egress, RouteTag::NONE, name);
-    in_flight.check().map_err(|_| Denial::new(Reason::VendorKilled, "a kill covers this vendor"))?;
+    if in_flight.check().is_err() {
+        reported.iter().for_each(|reported| reported.note(&record.gateway, name, false));
+        return Err(Denial::new(Reason::VendorKilled, "a kill covers this vendor"));
+    }
     Ok(FoundTunnel { destination, vendor, service, reported })
 }
 
@@ -221,8 +224,12 @@ pub(super) async fn open_opaque(
     let (vendor, service) = (found.vendor, found.service.as_ref());
     let caller = service.map(|service| super::service::caller(vendor, service.name));
     let proof = service.map(|service| Arc::clone(&service.proof) as AdmissionProof);
-    let mut admitted =
-        admit_tunnel(vendor, route, (caller.as_ref(), proof.as_ref()), record).map_err(|refused| refused.respond())?;
+    let gateway = Arc::clone(&record.gateway);
+    let admitted = admit_tunnel(vendor, route, (caller.as_ref(), proof.as_ref()), record);
+    if let Some(reported) = &found.reported {
+        reported.note(&gateway, service.map(|service| service.name), admitted.is_ok());
+    }
+    let mut admitted = admitted.map_err(|refused| refused.respond())?;
     let mut in_flight = admitted.share_in_flight();
     let since = admitted.record().gateway.clock.now();
     let opened = tokio::select! {

@@ -29,7 +29,7 @@ pub(super) use self::service::{caller, identify_service};
 pub use self::unknown::UnknownDestinations;
 pub(super) use self::way::CallerWay;
 use super::peer::Peer;
-use super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
+use super::snapshot::{Snapshot, VendorRuntime};
 use super::state::Gateway;
 use super::target::authority;
 use crate::config::TunnelMode;
@@ -47,7 +47,7 @@ pub(super) struct FoundVendor<'s, 'p> {
     pub(super) path: &'p str,
     pub(super) way: CallerWay,
     /// With `Some`, no contract lists the destination, and it passes all the same.
-    pub(super) reported: Option<Arc<RouteRuntime>>,
+    pub(super) reported: Option<ReportedDestination<'s>>,
 }
 
 impl<'s, 'p> FoundVendor<'s, 'p> {
@@ -86,7 +86,7 @@ pub(super) fn find_vendor<'s, 'p>(
         let destination = destination.as_ref().ok_or_else(unread)?;
         let passed = pass_unlisted((gateway, service), snapshot, scheme(head), destination)?;
         let way = CallerWay::by_host(head, peer);
-        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed.route) });
+        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed) });
     }
     let (name, path) = split_vendor(path)?;
     let vendor = snapshot.vendor(name).ok_or_else(|| unknown_name(gateway, name, service))?;
@@ -128,7 +128,7 @@ fn in_tunnel<'s, 'p>(
         }
         let passed = pass_unlisted((gateway, service), snapshot, UrlScheme::Http, target)?;
         let way = CallerWay::by_host(head, peer);
-        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed.route) });
+        return Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed) });
     };
     if tunnel.is_tls && vendor.contract.reach.tunnel != TunnelMode::Intercept {
         let text = "The contract no longer lets tunnels to its vendor be intercepted.";

@@ -65,7 +65,7 @@ pub(super) fn find_redirected<'s, 'p>(
         Some(vendor) => Ok(FoundVendor::listed(vendor, path, way)),
         None => {
             let passed = pass_unlisted((gateway, service), snapshot, scheme(head), &destination)?;
-            Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed.route) })
+            Ok(FoundVendor { vendor: passed.vendor, path, way, reported: Some(passed) })
         }
     }
 }

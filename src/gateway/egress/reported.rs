@@ -4,7 +4,7 @@
 //! named by its host, with connections of its own. None of them is an address, or a host that a contract lists at any
 //! port: what has rules is never called around them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use rustls::ClientConfig;
@@ -26,6 +26,9 @@ use crate::upstream::{
     ConnectError, OwnAddresses, SocketBudget, TunnelConnector, UpstreamConnector, UpstreamGroup, UpstreamSettings,
 };
 
+/// The line in the exposure report of hosts beyond the first [`UNDECLARED_DESTINATIONS_MAX`] of a config.
+const OTHER_HOSTS: &str = "_other";
+
 /// A destination, as connections to it are shared.
 type DestinationKey = (UrlScheme, HostPort<'static>);
 
@@ -41,7 +44,14 @@ pub(in crate::gateway) struct ReportedDestinations {
     ledger: Arc<UsageLedger>,
     metrics: Arc<RouteMetrics>,
     exposure: Arc<ExposureCounters>,
-    routes: Mutex<HashMap<DestinationKey, Arc<RouteRuntime>>>,
+    known: Mutex<KnownDestinations>,
+}
+
+#[derive(Debug, Default)]
+struct KnownDestinations {
+    routes: HashMap<DestinationKey, Arc<RouteRuntime>>,
+    /// The hosts that have a line of their own in the exposure report.
+    exposed: HashSet<Box<str>>,
 }
 
 /// A destination that no contract lists and that may pass now.
@@ -50,38 +60,45 @@ pub(in crate::gateway) struct ReportedDestination<'s> {
     pub(in crate::gateway) vendor: &'s Arc<VendorRuntime>,
     pub(in crate::gateway) route: Arc<RouteRuntime>,
     all: &'s ReportedDestinations,
+    named: String,
 }
 
-/// Lets a destination pass that no contract lists, where the config does so at this time. It is noted either way.
+/// Lets a destination pass that no contract lists, where the config does so at this time. What became of it is noted by
+/// [`ReportedDestination::note`].
 ///
 /// # Errors
-/// [`Reason::DestinationUnknown`] where it may not pass.
+/// [`Reason::DestinationUnknown`] where it may not pass, which is noted.
 pub(in crate::gateway) fn pass_unlisted<'s>(
     (gateway, service): (&Gateway, Option<&ClientId>),
     snapshot: &'s Snapshot,
     scheme: UrlScheme,
     destination: &HostPort<'_>,
 ) -> Result<ReportedDestination<'s>, Denial> {
-    let now = gateway.clock.now().wall;
     let refused = || unknown_host(gateway, destination, service);
-    let (vendor, all) = snapshot.reporting(now).ok_or_else(refused)?;
+    let (vendor, all) = snapshot.reporting(gateway.clock.now().wall).ok_or_else(refused)?;
     let has_name = destination.address().is_none() && destination.port != MAIL_PORT;
     if !has_name || snapshot.hosts.has_host(&destination.host) || gateway.own_addresses.are_named(destination) {
         return Err(refused());
     }
-    let route = all.route(scheme, destination)?;
-    let named = destination.to_string();
-    if gateway.unknown_destinations.note_passed(named.clone(), service.map(ClientId::as_str), now) {
-        let caller = service.map_or("-", ClientId::as_str);
-        tracing::warn!(destination = named, caller, "no contract lists a destination that now passes, for a time");
-    }
-    Ok(ReportedDestination { vendor, route, all })
+    Ok(ReportedDestination { vendor, route: all.route(scheme, destination)?, all, named: destination.to_string() })
 }
 
 impl ReportedDestination<'_> {
-    /// What a contract that lists nothing would have denied.
-    pub(in crate::gateway) fn would_deny(host: &str) -> Denial {
-        Denial::new(Reason::DestinationUnknown, format!("no contract has the host {host}"))
+    /// What is denied of it when the roll-out is over.
+    pub(in crate::gateway) fn would_deny(&self) -> Denial {
+        Denial::new(Reason::DestinationUnknown, format!("no contract has the host {}", self.named))
+    }
+
+    /// Notes that it was asked for, and whether its policies let it pass. The log tells of the first time.
+    pub(in crate::gateway) fn note(&self, gateway: &Gateway, service: Option<&ClientId>, passes: bool) {
+        let (now, caller) = (gateway.clock.now().wall, service.map(ClientId::as_str));
+        if !passes {
+            return gateway.unknown_destinations.note(self.named.clone(), caller, now);
+        }
+        if gateway.unknown_destinations.note_passed(self.named.clone(), caller, now) {
+            let caller = caller.unwrap_or("-");
+            tracing::warn!(destination = self.named, caller, "no contract lists a destination that passes for a time");
+        }
     }
 
     /// Opens connections to the destination for the caller's own TLS.
@@ -99,7 +116,8 @@ impl ReportedDestinations {
     /// The route of a destination, made with its first call.
     fn route(&self, scheme: UrlScheme, destination: &HostPort<'_>) -> Result<Arc<RouteRuntime>, Denial> {
         let key = (scheme, destination.clone().into_owned());
-        let mut routes = self.routes.locked();
+        let mut all = self.known.locked();
+        let KnownDestinations { routes, exposed } = &mut *all;
         if let Some(known) = routes.get(&key) {
             return Ok(Arc::clone(known));
         }
@@ -111,12 +129,22 @@ impl ReportedDestinations {
             let detail = format!("more than {UNDECLARED_DESTINATIONS_MAX} destinations of no contract at once");
             return Err(Denial::new(Reason::Overloaded, detail));
         }
-        let route = Arc::new(self.new_route(scheme, destination)?);
+        let has_own = exposed.len() < UNDECLARED_DESTINATIONS_MAX || exposed.contains(&*destination.host);
+        if has_own {
+            exposed.insert(destination.host.as_ref().into());
+        }
+        let route = Arc::new(self.new_route(scheme, destination, has_own)?);
         routes.insert(key, Arc::clone(&route));
         Ok(route)
     }
 
-    fn new_route(&self, scheme: UrlScheme, destination: &HostPort<'_>) -> Result<RouteRuntime, Denial> {
+    /// `is_exposed` says whether the host has a line of its own in the exposure report.
+    fn new_route(
+        &self,
+        scheme: UrlScheme,
+        destination: &HostPort<'_>,
+        is_exposed: bool,
+    ) -> Result<RouteRuntime, Denial> {
         let settings = self.settings_of(scheme, destination)?;
         let connector = || self.connector(&settings);
         let checked = |_: &Url| Arc::default();
@@ -125,7 +153,7 @@ impl ReportedDestinations {
         let profile = ExposureProfile {
             vendor: self.vendor.clone(),
             direction: Direction::Egress,
-            route: name.into(),
+            route: if is_exposed { name } else { OTHER_HOSTS }.into(),
             rules: Vec::new(),
             clear: None,
             listed: ClearList::default(),
@@ -187,7 +215,7 @@ impl VendorBuilder<'_> {
             ledger: Arc::clone(ledger),
             metrics: Arc::clone(traffic.unmatched()),
             exposure: Arc::clone(&self.services.exposure),
-            routes: Mutex::default(),
+            known: Mutex::default(),
         })
     }
 }
