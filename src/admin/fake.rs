@@ -307,13 +307,10 @@ impl VendorDetailControl for FakeControl {
         }
     }
 
-    async fn history(&self, vendor: &VendorId) -> ControlResult<VendorHistory> {
+    async fn history(&self, vendor: Option<&VendorId>) -> ControlResult<VendorHistory> {
         let entries = vec![typed(audited(3))];
-        if vendor.as_str() == ACME {
-            Ok(VendorHistory { entries, more: false })
-        } else {
-            Err(ControlError::VendorUnknown)
-        }
+        let is_known = vendor.is_none_or(|vendor| vendor.as_str() == ACME);
+        if is_known { Ok(VendorHistory { entries, more: false }) } else { Err(ControlError::VendorUnknown) }
     }
 }
 

@@ -1,5 +1,5 @@
 //! One vendor in detail: what its contract grants, which of its requests were refused and by which line, and what was
-//! done about it.
+//! done about it, or about any.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -115,10 +115,11 @@ pub struct DecidedDenial {
     pub at: Option<String>,
 }
 
-/// What was done about a vendor.
+/// What was done: about one vendor, or all that was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct VendorHistory {
-    /// Audit entries about the vendor, or about every vendor, the newest first; refused requests are not among them.
+    /// Audit entries, the newest first; refused requests are not among them. Those of one vendor are about it, or about
+    /// every vendor.
     pub entries: Vec<AuditEntry>,
     /// Whether there may be more: older lines of the trail were not searched.
     pub more: bool,
@@ -132,8 +133,8 @@ pub trait VendorDetailControl {
     /// Its last requests that were refused or broke off.
     fn denials(&self, vendor: &VendorId) -> impl ControlFuture<DenialList>;
 
-    /// What was done about it.
-    fn history(&self, vendor: &VendorId) -> impl ControlFuture<VendorHistory>;
+    /// What was done about it; without a vendor, all that was done.
+    fn history(&self, vendor: Option<&VendorId>) -> impl ControlFuture<VendorHistory>;
 }
 
 impl<C: AdminControl> AdminApi<C> {
@@ -154,7 +155,12 @@ impl<C: AdminControl> AdminApi<C> {
         EndpointSpec::get("/v1/vendors/{vendor}/history", "What was done about a vendor, the newest first")
             .answers(&[schema::<VendorHistory>])
             .on_vendor(OperatorRole::Viewer, |api, call| {
-                Box::pin(async move { json_result(api.control.history(call.vendor).await) })
+                Box::pin(async move { json_result(api.control.history(Some(call.vendor)).await) })
+            }),
+        EndpointSpec::get("/v1/history", "What was done, the newest first")
+            .answers(&[schema::<VendorHistory>])
+            .on_gateway(OperatorRole::Viewer, |api, _| {
+                Box::pin(async move { json_result(api.control.history(None).await) })
             }),
     ];
 }

@@ -77,13 +77,25 @@ impl KillSwitch {
         all
     }
 
+    /// The status of one vendor; `None` where it has no contract in this process and was never killed.
+    pub fn vendor_status(&self, vendor: &VendorId) -> Option<VendorKillStatus> {
+        let gate = self.gates.get(vendor).map(|gate| Arc::clone(&gate));
+        let status = {
+            let table = self.table();
+            let is_known = gate.is_some() || table.vendors().any(|known| known == vendor);
+            is_known.then(|| self.status_of(&table, gate.as_ref(), vendor))?
+        };
+        Some(VendorKillStatus { last_drill: DrillRecord::last(&self.store, vendor.as_str()), ..status })
+    }
+
     /// Whether everything is killed because state could not be read, and no person has restored it yet: not ready.
     pub fn is_undecided(&self) -> bool {
         let table = self.table();
         table.entry(&KillTarget::Everything).kills.iter().any(|kill| kill.origin == KillOrigin::StateUnreadable)
     }
 
-    fn status_without_drills(&self) -> Vec<VendorKillStatus> {
+    /// As [`Self::status`], without the last drills: for who asks each second, since these are read from disk.
+    pub fn status_without_drills(&self) -> Vec<VendorKillStatus> {
         let table = self.table();
         let mut vendors: BTreeSet<VendorId> = table.vendors().cloned().collect();
         vendors.extend(self.gates.iter().map(|gate| gate.key().clone()));

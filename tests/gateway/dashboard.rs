@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde_json::json;
 use vendorgate::internals::model::Clock;
 
-use crate::support::client::{Client, get, request, tcp};
+use crate::support::client::{Answer, Client, get, request, tcp};
 use crate::support::fixture::GatewayFixture;
 use crate::support::issuer::{reader, vendor};
 use crate::support::test_gateway::TestGateway;
@@ -80,12 +80,38 @@ fn fixture(crm: &Upstream) -> GatewayFixture {
     others.into_iter().fold(fixture, |fixture, (id, terms)| fixture.contract(id, &format!("{terms}{plain}")))
 }
 
-fn page(gateway: &TestGateway, path: &str, headers: &str) -> (u16, String) {
+/// A request as a browser sends it, with these fields.
+fn ask(gateway: &TestGateway, line: &str, headers: &str) -> Answer {
     let address = gateway.addresses.admin.expect("an admin listener");
-    let text = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
-    let answer = Client::to(address).send(text).answer();
+    Client::to(address).send(format!("{line} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n")).answer()
+}
+
+fn page(gateway: &TestGateway, path: &str, headers: &str) -> (u16, String) {
+    let answer = ask(gateway, &format!("GET {path}"), headers);
     let policy = answer.field("content-security-policy").unwrap_or_default();
     (answer.status, format!("{policy}\n{}", answer.text()))
+}
+
+#[test]
+fn half_a_session_is_of_no_use_and_a_whole_one_ends_with_its_operator() {
+    let crm = Upstream::json("{}");
+    let gateway = TestGateway::start(GatewayFixture::of_acme(crm.address, ACME));
+    let token = format!("Authorization: Bearer {}\r\nContent-Length: 0\r\n", gateway.fixture.operator("viewer"));
+    let opened = ask(&gateway, "POST /v1/session", &token);
+    let cookie = opened.field("set-cookie").and_then(|cookie| cookie.split(';').next()).expect("a cookie");
+    let (cookie, key) = (format!("Cookie: {cookie}\r\n"), opened.json()["key"].as_str().expect("a key").to_owned());
+    let key = format!("X-Vendorgate-Session: {key}\r\n");
+    let both = format!("{cookie}{key}");
+    let status = |headers: &str| ask(&gateway, "GET /v1/vendors", headers).status;
+    assert_eq!([status(&cookie), status(&key), status(&both)], [401, 401, 200]);
+
+    let operators = gateway.fixture.path().join("operators.yaml");
+    let text = std::fs::read_to_string(&operators).expect("readable");
+    let others: String =
+        text.lines().filter(|line| !line.contains("name: viewer")).map(|line| format!("{line}\n")).collect();
+    std::fs::write(&operators, others).expect("written");
+    assert_eq!(gateway.admin("admin", "POST", "/v1/reload", "{}").status, 200);
+    assert_eq!(ask(&gateway, "GET /v1/vendors", &both).reason(), "session_ended");
 }
 
 #[test]
@@ -143,6 +169,9 @@ fn the_lines_that_decide_are_shown_beside_what_they_refused() {
     let history = gateway.admin("viewer", "GET", "/v1/vendors/acme/history", "").json();
     assert_eq!((&history["entries"][0]["act"], &history["entries"][0]["reason"]), (&json!("kill"), &json!("leak")));
     assert!(!history.to_string().contains("scope_missing"), "refused requests are not among them");
+    let all = gateway.admin("viewer", "GET", "/v1/history", "").json();
+    let acts: Vec<_> = all["entries"].as_array().unwrap().iter().map(|entry| entry["act"].as_str().unwrap()).collect();
+    assert_eq!(acts, ["kill", "started"], "the newest first");
     assert_eq!(gateway.admin("viewer", "GET", "/v1/vendors/nobody/contract", "").status, 404);
 }
 

@@ -163,6 +163,22 @@ async function others(page) {
   await page.emulateMedia({ media: "screen" });
 }
 
+/** That nothing went wrong means something: text that would become markup is refused, and told. */
+async function policy(page) {
+  const before = faults.length;
+  const refused = await page.evaluate(() => {
+    try {
+      document.querySelector("h1").innerHTML = "<b>markup</b>";
+      return "";
+    } catch (error) {
+      return error.name;
+    }
+  });
+  await until("a breach of the policy is told", () => faults.slice(before).some((fault) => fault.startsWith("policy: require-trusted-types-for")));
+  check(refused === "TypeError", "no text becomes markup");
+  faults.length = before;
+}
+
 /** A page that nobody sees asks for nothing, and comes back to life when it is seen. */
 async function hidden(page) {
   await goto(page, "fleet");
@@ -276,6 +292,7 @@ try {
     await admin.screenshot({ path: path.join(shots, "fleet-killed.png") });
     await restore(admin, second);
     await others(admin);
+    await policy(admin);
     await hidden(admin);
     await viewer();
     await many();

@@ -14,7 +14,7 @@ export function showActivity(content, { operator, signal }) {
     part("Kills to come", "/v1/scheduled-kills", (answer) => scheduled(answer, operator), signal),
     part("What is revoked", "/v1/revocations", (answer) => revocations(answer, operator), signal),
     part("Destinations of no contract", "/v1/shadow", shadow, signal),
-    part("What was done, last 24 hours", "/v1/audit?since=24h&limit=1000", audit, signal, "wide"),
+    part("What was done last", "/v1/history", acts, signal, "wide"),
   ];
   const actions = [
     operator.role === "privacy" && el("button", { type: "button", class: "button", onclick: revealDialog }, "Reveal a token…"),
@@ -62,12 +62,15 @@ function why(signal) {
     el("label", { for: "request-id" }, "Why was a request refused? Its id"), id, el("button", { class: "button", type: "submit" }, "Ask")), answer);
 }
 
+/** What is not well, and what all vendors need; the rest is a number, or a large fleet would fill the page. */
 function readiness(text) {
   const lines = text.trim().split("\n").filter((line) => line.startsWith("["));
-  return el("ul", { class: "checks" }, lines.map((line) => {
+  const told = lines.filter((line) => line.startsWith("[-]") || !line.includes("/"));
+  const rest = lines.length - told.length;
+  return [el("ul", { class: "checks" }, told.map((line) => {
     const well = line.startsWith("[+]");
     return el("li", { class: well ? "well" : "unwell" }, el("span", { class: "sign", "aria-hidden": "true" }, well ? "✓" : "✕"), el("span", { class: "unseen" }, well ? "well: " : "not well: "), line.slice(4));
-  }));
+  })), rest > 0 && el("p", { class: "hint" }, `${plural(rest, "check")} of single vendors' files and keys: all well.`)];
 }
 
 function scheduled(answer, operator) {
@@ -94,10 +97,9 @@ function shadow(answer) {
   ];
 }
 
-function audit(page) {
-  const refused = /^(denied|denials|would_den|admin_refus)/;
-  const entries = page.entries.filter((entry) => !refused.test(entry.act)).reverse().slice(0, 100).map((entry) => ({ ...entry, actor: entry.subject === "*" || entry.subject === entry.actor ? entry.actor : `${entry.actor} → ${entry.subject}` }));
-  return history({ entries, more: page.more });
+function acts(trail) {
+  const named = (entry) => (entry.subject === "*" || entry.subject === entry.actor ? entry.actor : `${entry.actor} → ${entry.subject}`);
+  return history({ entries: trail.entries.map((entry) => ({ ...entry, actor: named(entry) })), more: trail.more });
 }
 
 function killAllDialog() {

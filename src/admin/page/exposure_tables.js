@@ -35,9 +35,9 @@ export function fieldTable(report) {
   return table(["Field", "Route", "Treatment", "Left as", "Values"], [treated, clear].flat(), "By field");
 }
 
-const CALLERS = { _anonymous: "callers that proved nothing", _other: "all other callers" };
+const CALLERS = new Map([["_anonymous", "callers that proved nothing"], ["_other", "all other callers"]]);
 
 export function callerTable(report) {
   return table(["Caller", "Which way", "Records", "Bytes", "First", "Last"], report.callers.map((one) =>
-    row(CALLERS[one.caller] ?? el("code", {}, one.caller), one.direction === "ingress" ? "its client called us" : "our service called it", number(one.records), bytes(one.bytes), exact(one.first), exact(one.last))), "By caller");
+    row(CALLERS.get(one.caller) ?? el("code", {}, one.caller), one.direction === "ingress" ? "its client called us" : "our service called it", number(one.records), bytes(one.bytes), exact(one.first), exact(one.last))), "By caller");
 }

@@ -93,7 +93,7 @@ function take(event) {
   const first = Date.now() - last > GAP;
   last = Date.now();
   if (event.whole) {
-    for (const id of vendors.keys()) if (!(id in event.vendors)) vendors.delete(id);
+    for (const id of vendors.keys()) if (!Object.hasOwn(event.vendors, id)) vendors.delete(id);
   }
   for (const id of event.gone ?? []) vendors.delete(id);
   let [requests, denials] = [0, 0];

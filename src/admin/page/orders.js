@@ -82,13 +82,23 @@ function killed(report) {
 }
 
 /** Lets a vendor back, or agrees to it where more than one person must. */
-export function restoreDialog(vendor, scope = {}) {
+export function restoreDialog(vendor, only) {
   const reason = reasonInput("ticket 4711: key replaced");
+  const what = el("p", { role: "status" }, "…");
+  // What is named is what a kill named: the one that stands, or all of this vendor where there are several.
+  let scope = only;
+  const name = (kills) => {
+    scope ??= kills.length === 1 ? kills[0].scope ?? {} : {};
+    if (only || kills.length > 0) return put(what, "What is let back: ", el("strong", {}, kills.length > 1 && !only ? "everything of this vendor" : scopeText(scope)), ". Where the contract asks for several people, this is your yes.");
+    return put(what, "No kill of this vendor stands. Where a kill of every vendor cut it off, restore that: ", el("a", { href: "#/activity" }, "the gateway"), ".");
+  };
+  if (only) name([]);
+  else get(about(vendor)).then((row) => name(row.kills)).catch((no) => put(what, no.message));
   openDialog({
     title: `Restore ${vendor}`, kind: "primary", press: "Restore",
-    intro: el("p", {}, "What is let back: ", el("strong", {}, scopeText(scope)), ". Where the contract asks for several people, this is your yes."),
+    intro: what,
     fields: field("Why", reason, "For the audit trail and the hooks"),
-    ready: () => reason.value.trim(),
+    ready: () => reason.value.trim() && scope,
     act: async () => {
       const report = await post(about(vendor, "/restore"), { reason: reason.value.trim(), ...scope });
       const { given, needed } = report.approvals;

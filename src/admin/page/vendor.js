@@ -83,6 +83,8 @@ function header(row, operator) {
           row.ends && el("span", {}, row.days_left > 0 ? `contract until ${day(row.ends)}, ${daysLeft(row.days_left)} left` : `contract ended ${day(row.ends)}`),
         ])),
       el("div", { class: "actions" }, actions)),
+    state.word === "killed" && !row.kills.some((kill) => Object.keys(kill.scope ?? {}).length === 0) && el("div", { class: "note killed" },
+      el("div", {}, el("strong", {}, "Every vendor is cut off"), ", this one among them. "), el("a", { href: "#/activity" }, "Restore on the page of the gateway")),
     row.kills.map((kill) => killNote(row, kill, operator)),
     (row.approvals ?? []).map((one) => el("div", { class: "note" }, el("strong", {}, `${one.by} agreed to restore ${scopeText(one.scope)}`), ` ${ago(one.at)}: ${one.reason}. Another person must agree.`)),
     (row.scheduled ?? []).map((one) => el("div", { class: "note" }, el("strong", {}, `A kill comes at ${clock(one.at)}`), `, by ${one.by}: ${one.reason}`)),

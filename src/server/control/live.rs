@@ -12,7 +12,7 @@ use crate::model::{Direction, UnixTime};
 impl LiveControl for GatewayControl {
     fn live(&self) -> Vec<(String, LiveSample)> {
         let now = self.now().wall;
-        let standing = self.gateway.switch.status();
+        let standing = self.gateway.switch.status_without_drills();
         let killed: HashMap<&str, &VendorKillStatus> =
             standing.iter().map(|status| (status.vendor.as_str(), status)).collect();
         let snapshot = self.gateway.snapshot.load();

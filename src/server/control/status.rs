@@ -23,10 +23,7 @@ impl StatusControl for GatewayControl {
         let snapshot = self.gateway.snapshot.load();
         let of = |(vendor, index): (&Arc<VendorRuntime>, u32)| {
             let found = standing.iter().find(|status| status.vendor == vendor.id().as_str());
-            let issuer = issuer(snapshot.directory(), index);
-            let files = file_faults(snapshot.directory(), vendor);
-            let credential = credentials::answer(vendor, self.now().wall);
-            VendorStatus { issuer, files, credential, ..self.status_of(vendor, found) }
+            self.whole_status(snapshot.directory(), vendor, index, found)
         };
         let mut all: Vec<_> = snapshot.vendors().iter().zip(0..).map(of).collect();
         let is_removed =
@@ -37,7 +34,12 @@ impl StatusControl for GatewayControl {
     }
 
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
-        self.vendors().into_iter().find(|status| status.vendor == vendor.as_str())
+        let standing = self.gateway.switch.vendor_status(vendor);
+        let snapshot = self.gateway.snapshot.load();
+        match snapshot.vendors().iter().zip(0..).find(|(known, _)| known.id() == vendor) {
+            Some((known, index)) => Some(self.whole_status(snapshot.directory(), known, index, standing.as_ref())),
+            None => standing.filter(|it| !it.kills.is_empty()).map(|it| self.status_of_removed(&it)),
+        }
     }
 
     fn journey(&self) -> JourneyReport {
@@ -85,6 +87,20 @@ impl StatusControl for GatewayControl {
 }
 
 impl GatewayControl {
+    /// The status of the vendor at this place of the config.
+    fn whole_status(
+        &self,
+        directory: &Directory,
+        vendor: &VendorRuntime,
+        index: u32,
+        standing: Option<&VendorKillStatus>,
+    ) -> VendorStatus {
+        let issuer = issuer(directory, index);
+        let files = file_faults(directory, vendor);
+        let credential = credentials::answer(vendor, self.now().wall);
+        VendorStatus { issuer, files, credential, ..self.status_of(vendor, standing) }
+    }
+
     fn status_of(&self, vendor: &VendorRuntime, standing: Option<&VendorKillStatus>) -> VendorStatus {
         let contract = &vendor.contract;
         let now = self.now().wall;

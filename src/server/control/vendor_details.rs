@@ -28,9 +28,11 @@ impl VendorDetailControl for GatewayControl {
         Ok(DenialList { denials: failed.into_iter().map(decided).collect() })
     }
 
-    async fn history(&self, vendor: &VendorId) -> ControlResult<VendorHistory> {
-        let (path, vendor) = (self.audit_reader.path().to_owned(), vendor.to_string());
-        let read = move || newest(&path, |line| is_about(line, &vendor), VENDOR_HISTORY_MAX, VENDOR_HISTORY_BYTES_MAX);
+    async fn history(&self, vendor: Option<&VendorId>) -> ControlResult<VendorHistory> {
+        let (path, vendor) = (self.audit_reader.path().to_owned(), vendor.map(ToString::to_string));
+        let read = move || {
+            newest(&path, |line| is_about(line, vendor.as_deref()), VENDOR_HISTORY_MAX, VENDOR_HISTORY_BYTES_MAX)
+        };
         let found = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
         let found = found.map_err(|_| ControlError::State)?;
         let entries: Vec<AuditEntry> =
@@ -52,9 +54,10 @@ impl GatewayControl {
     }
 }
 
-/// Whether a line of the trail is an act about a vendor, or about all; requests that were refused are none. Quotes in
+/// Whether a line of the trail is an act: about this vendor or about all, where one is named. Requests that were
+/// refused are none. Quotes in
 /// a line's texts are escaped, so that no text can look like a key.
-fn is_about(line: &str, vendor: &str) -> bool {
+fn is_about(line: &str, vendor: Option<&str>) -> bool {
     const REFUSED: [AuditAct; 6] = [
         AuditAct::Denied,
         AuditAct::Denials,
@@ -65,7 +68,7 @@ fn is_about(line: &str, vendor: &str) -> bool {
     ];
     let is_act = |act: &AuditAct| line.contains(&format!(",\"act\":\"{act}\","));
     let is_of = |subject: &str| line.contains(&format!(",\"subject\":\"{subject}\","));
-    (is_of(vendor) || is_of("*")) && !REFUSED.iter().any(is_act)
+    vendor.is_none_or(|vendor| is_of(vendor) || is_of("*")) && !REFUSED.iter().any(is_act)
 }
 
 fn decided(request: FailedRequest, contract: &Contract, places: Option<&ContractSourceMap>) -> DecidedDenial {
