@@ -159,6 +159,8 @@ fn order(switch: &Timed, vendor: &str, reach: KillSelector) -> KillOrder {
         by: "alice".to_owned(),
         reason: "bench".to_owned(),
         evidence: None,
+        id: None,
+        gateway: None,
         at: clock_of(switch),
     }
 }

@@ -170,6 +170,9 @@ control_errors! {
     /// So many people watch that one more is a mistake.
     LiveFull = SERVICE_UNAVAILABLE "live_full" "Too many streams"
         "close one, or ask for GET /v1/live?once now and then";
+    /// The other gateways of the fleet cannot be told, so nothing was restored.
+    FleetAway = SERVICE_UNAVAILABLE "fleet_away" "The fleet cannot be told"
+        "nothing was restored: a restore waits until the fleet's engine is back; see 'vendorgate status'";
     /// State could not be written or read.
     State = SERVICE_UNAVAILABLE "state_unavailable" "State cannot be used"
         "see the log and vendorgate_state_errors_total; the disk may be full";

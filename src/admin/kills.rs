@@ -1,5 +1,7 @@
 //! Kills: of one vendor or of all, now or at a time to come, tried out first, and exercised.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +11,7 @@ use super::endpoint::{Endpoint, EndpointSpec, OrderBody, read_order, schema};
 use super::orders::{OrderError, check_reason};
 use super::problem::AdminError;
 use super::reply::{self, AdminReply, json_result};
-use crate::bounds::SCHEDULE_AHEAD_MAX;
+use crate::bounds::{FLEET_CONFIRM_WAIT, FLEET_CONFIRM_WAIT_MAX, SCHEDULE_AHEAD_MAX};
 use crate::config::OperatorRole;
 use crate::kill::{DrillReport, KillAllReport, KillPreview, KillReport, KillSelector, ScheduledKill, ScheduledKills};
 use crate::model::{ClientId, Direction, UnixTime, VendorId, is_default, parse_rfc3339};
@@ -38,6 +40,9 @@ pub struct OperatorOrder {
     /// The names are meant, although the gateway has never seen them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub unseen: bool,
+    /// How long to wait until every gateway of the fleet has confirmed (`5s`; default half a second, at most 20s).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<String>,
     /// Not now but then: a time (RFC 3339), or how long from now (`2h`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
@@ -190,7 +195,18 @@ impl OperatorOrder {
                 return Err(OrderError::Empty(key));
             }
         }
+        self.wait()?;
         if self.dry_run && self.at.is_some() { Err(OrderError::DryRunLater) } else { Ok(()) }
+    }
+
+    /// How long the other gateways of a fleet are waited for.
+    ///
+    /// # Errors
+    /// [`OrderError::Wait`] where it is no span, or too long.
+    pub fn wait(&self) -> Result<Duration, OrderError> {
+        let Some(text) = &self.wait else { return Ok(FLEET_CONFIRM_WAIT) };
+        let span = humantime::parse_duration(text).ok().filter(|span| *span <= FLEET_CONFIRM_WAIT_MAX);
+        span.ok_or(OrderError::Wait)
     }
 
     /// As [`Self::check`], for an order for every vendor.

@@ -31,6 +31,9 @@ pub enum OrderError {
         "\"at\" must be a time to come, such as 2026-11-21T20:00:00Z, or how long from now: 2h; at most five years"
     )]
     At,
+    /// The other gateways cannot be waited for so long.
+    #[error("\"wait\" must be a span such as 5s, and at most 20s")]
+    Wait,
     /// The time cannot be read.
     #[error("\"issued_before\" must be a time such as 2026-11-21T20:00:00Z")]
     Time,

@@ -17,6 +17,26 @@ pub const FLEET_HEARTBEAT: Duration = Duration::from_secs(1);
 pub const FLEET_NODE_UNSEEN: Duration = Duration::from_secs(10);
 /// A gateway that was not seen for this long is no longer listed: as long as a replaced machine may keep an alert up.
 pub const FLEET_NODE_FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Most orders that one kill stands by: repeated orders of a person, and those of people who act at the same time.
+pub const KILL_ORDERS_MAX: usize = 16;
+/// Most entries that the gateways share. Orders are given by people: a few a day, and each is forgotten in time.
+pub const FLEET_ENTRIES_MAX: usize = 65_536;
+/// Largest entry: an order has a reason of at most 1 KiB, a key's thumbprints, and some names.
+pub const FLEET_ENTRY_BYTES_MAX: usize = 32 * 1024;
+/// Most entries of one script: it holds the engine up for less than a millisecond.
+pub const FLEET_BATCH_ENTRIES: usize = 64;
+/// Entries that the stream keeps: what a gateway misses while it connects anew is read in whole anyway.
+pub const FLEET_STREAM_ENTRIES: usize = 1_000;
+/// How long the other gateways are waited for after an order, unless it says otherwise.
+pub const FLEET_CONFIRM_WAIT: Duration = Duration::from_millis(500);
+/// Longest such wait that an order may ask for: shorter than the deadline of an admin call.
+pub const FLEET_CONFIRM_WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long replicas of the engine are waited for: they follow within a millisecond.
+pub const FLEET_REPLICA_WAIT: Duration = Duration::from_millis(50);
+/// How long an order that was taken back is remembered. A gateway that was away for longer brings the kill back.
+pub const FLEET_LIFTED_KEPT: Duration = Duration::from_secs(90 * 86_400);
+/// How long a kill to come is remembered after its time.
+pub const FLEET_SCHEDULE_KEPT: Duration = Duration::from_secs(30 * 86_400);
 /// How long a blocking read waits for news; it is also the keep-alive of its connection.
 pub const FLEET_READ_BLOCK: Duration = Duration::from_secs(1);
 /// After how long all shared state is read again although nothing seems to be missing.

@@ -9,7 +9,7 @@ use super::layout::printable;
 use super::scheduled::{self, selector_text};
 use crate::admin::{OperatorOrder, OrderError};
 use crate::kill::{KillAllReport, KillPreview, KillReport, KillSelector, KillTarget, Unseen};
-use crate::model::{ClientId, Clock, Direction, VendorId, milliseconds, thousands};
+use crate::model::{ClientId, Clock, Direction, VendorId, milliseconds, thousands, with_causes};
 use crate::server::{OfflineKill, leave_offline_kill};
 
 /// Cut off a vendor or a part of its traffic: new requests are refused, requests in flight are severed
@@ -21,6 +21,8 @@ Examples:
   vendorgate kill acme-analytics --reason 'would it hurt?' --dry-run
   vendorgate kill --all --reason 'our issuer is compromised'
   vendorgate kill acme-analytics --at 2026-12-31T18:00:00Z --reason 'notice given'
+  vendorgate kill acme-analytics --reason 'ticket 4711' --wait 5s
+  vendorgate kill acme-analytics --reason 'the engine is gone' --direct https://gw-1:9901,https://gw-2:9901
   vendorgate kill --list
   vendorgate kill --cancel 3 --reason 'they signed again'
   vendorgate kill acme-analytics --offline --state /var/lib/vendorgate --reason 'the gateway hangs'
@@ -52,6 +54,12 @@ pub(super) struct KillArgs {
     /// Cut off after this time instead of now: 90m, 2h, 7d
     #[arg(long = "in", value_name = "SPAN", conflicts_with_all = ["at", "dry_run", "list", "cancel"])]
     pub(super) after: Option<String>,
+    /// Wait until every gateway of the fleet has confirmed, and exit 1 while one is missing: 5s, at most 20s
+    #[arg(long, value_name = "SPAN", conflicts_with_all = ["dry_run", "at", "after", "offline", "list", "cancel"])]
+    pub(super) wait: Option<String>,
+    /// Give the order to each of these gateways instead, separated by commas: when the fleet's engine is gone
+    #[arg(long, value_name = "URL,…", value_delimiter = ',', conflicts_with_all = ["dry_run", "at", "after", "offline", "list", "cancel", "wait"])]
+    pub(super) direct: Vec<String>,
     /// Exit 0 although the gateway has never seen the named client, route or direction in traffic
     #[arg(long, conflicts_with_all = ["list", "cancel"])]
     pub(super) unseen: bool,
@@ -126,28 +134,67 @@ pub(super) async fn execute(args: &KillArgs, call: &mut RemoteCall<'_>) -> Resul
         return scheduled::cancel(id, args, call).await;
     }
     let at = args.at.clone().or_else(|| args.after.clone());
-    let order = OperatorOrder { dry_run: args.dry_run, unseen: args.unseen, at, ..args.selector.order(&args.reason)? };
+    let wait = args.wait.clone();
+    let order =
+        OperatorOrder { dry_run: args.dry_run, unseen: args.unseen, at, wait, ..args.selector.order(&args.reason)? };
+    order.wait().map_err(|error| CliError::invalid_argument("--wait", error))?;
     if order.at.is_some() {
         return scheduled::schedule(args, &order, call).await;
     }
     if args.dry_run {
         return preview(args, &order, call).await;
     }
+    let mut all_well = true;
+    if args.direct.is_empty() {
+        return give(args, &order, call).await;
+    }
+    for place in &args.direct {
+        all_well &= direct(args, &order, place, call).await? == Exit::Yes;
+    }
+    Ok(Exit::of(all_well))
+}
+
+/// Gives the order to one gateway of a list. One that cannot be reached does not keep the others from it.
+async fn direct(
+    args: &KillArgs,
+    order: &OperatorOrder,
+    place: &str,
+    call: &mut RemoteCall<'_>,
+) -> Result<Exit, CliError> {
+    let connection = ConnectionArgs { admin: Some(place.to_owned()), ..call.connection.clone() };
+    if !args.connection.json {
+        writeln!(call.out, "{}:", printable(place))?;
+    }
+    let given = match connection.client() {
+        Ok(client) => {
+            let mut theirs = RemoteCall { client, connection: &connection, now: call.now, out: &mut *call.out };
+            give(args, order, &mut theirs).await
+        }
+        Err(error) => Err(error),
+    };
+    given.or_else(|error| {
+        writeln!(call.out, "  NOT CUT OFF at {}: {}", printable(place), with_causes(&error))?;
+        Ok(Exit::No)
+    })
+}
+
+async fn give(args: &KillArgs, order: &OperatorOrder, call: &mut RemoteCall<'_>) -> Result<Exit, CliError> {
     let reports = match &args.vendor {
         Some(_) => {
-            let report: KillReport = call.post(&endpoint(args), &order).await?;
+            let report: KillReport = call.post(&endpoint(args), order).await?;
             call.print(&report, report_text)?;
             vec![report]
         }
         None => {
-            let all: KillAllReport = call.post(&endpoint(args), &order).await?;
+            let all: KillAllReport = call.post(&endpoint(args), order).await?;
             call.print(&all, |all| all.vendors.iter().map(report_text).collect())?;
             all.vendors
         }
     };
     let kept = reports.iter().all(|report| report.persisted);
     let seen = reports.is_empty() || reports.iter().any(|report| report.unseen.is_empty());
-    Ok(Exit::of(kept && (seen || args.unseen)))
+    let heard = args.wait.is_none() || reports.iter().all(|report| report.fleet.missing.is_empty());
+    Ok(Exit::of(kept && heard && (seen || args.unseen)))
 }
 
 /// Writes the order into the state folder of a gateway that may be down or hang.
@@ -247,7 +294,9 @@ fn report_text(report: &KillReport) -> String {
         ));
     }
     if report.fleet.acked < report.fleet.of {
-        text.push_str(&format!("  {} of {} gateways have confirmed\n", report.fleet.acked, report.fleet.of));
+        let missing: Vec<_> = report.fleet.missing.iter().map(|name| printable(name)).collect();
+        let missing = if missing.is_empty() { String::new() } else { format!(", not {}", missing.join(", ")) };
+        text.push_str(&format!("  {} of {} gateways have confirmed{missing}\n", report.fleet.acked, report.fleet.of));
     }
     text
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::engine::{EngineValue, FleetScript};
+use super::stream_id::StreamId;
 use super::view::{FleetBeat, FleetNode};
 use super::{FleetError, FleetMember, NodeReport};
 use crate::bounds::{FLEET_HEARTBEAT, FLEET_NODE_FORGOTTEN, FLEET_REPORT_BYTES_MAX};
@@ -30,8 +31,8 @@ pub trait HeartbeatPart: Send + Sync {
 
 /// Notes this gateway and answers with all that are known. Gateways that were not seen for long are forgotten.
 ///
-/// Keys: the gateways, what is known of the tables. Arguments: name, instance, version applied, report, an incarnation
-/// for an engine without one, after how many milliseconds a gateway is forgotten.
+/// Keys: the gateways, what is known of the tables, acknowledgements. Arguments: name, instance, place, report, an
+/// incarnation for an engine without one, after how many milliseconds a gateway is forgotten.
 static HEARTBEAT: FleetScript = FleetScript::new(
     r"
 local time = redis.call('TIME')
@@ -45,7 +46,10 @@ redis.call('HSET', KEYS[1], ARGV[1], string.format('%.0f %s %s %s', now, ARGV[3]
 local nodes = redis.call('HGETALL', KEYS[1])
 for i = 1, #nodes, 2 do
   local seen = tonumber(string.match(nodes[i + 1], '^%d+'))
-  if not seen or now - seen > tonumber(ARGV[6]) then redis.call('HDEL', KEYS[1], nodes[i]) end
+  if not seen or now - seen > tonumber(ARGV[6]) then
+    redis.call('HDEL', KEYS[1], nodes[i])
+    redis.call('HDEL', KEYS[3], nodes[i])
+  end
 end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') or ''
 local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%x+)') or ''
@@ -58,7 +62,10 @@ return { string.format('%.0f', now), incarnation, run .. '/' .. history, version
 static LEAVE: FleetScript = FleetScript::new(
     r"
 local mine = redis.call('HGET', KEYS[1], ARGV[1])
-if mine and string.match(mine, '^%d+ %d+ (%S+)') == ARGV[2] then redis.call('HDEL', KEYS[1], ARGV[1]) end
+if mine and string.match(mine, '^%d+ %S+ (%S+)') == ARGV[2] then
+  redis.call('HDEL', KEYS[1], ARGV[1])
+  redis.call('HDEL', KEYS[2], ARGV[1])
+end
 return 1
 ",
 );
@@ -88,7 +95,7 @@ impl FleetMember {
     /// Takes this gateway off the list of the fleet, as at an orderly end.
     pub(super) async fn leave(&self) {
         let arguments = [self.settings().node.as_bytes(), self.instance().as_bytes()];
-        if let Err(error) = self.engine().run_script(&LEAVE, &["n"], &arguments).await {
+        if let Err(error) = self.engine().run_script(&LEAVE, &["n", "a"], &arguments).await {
             tracing::warn!(%error, "the fleet was not told that this gateway ends: it is listed as unseen");
         }
     }
@@ -96,10 +103,10 @@ impl FleetMember {
     async fn beat_once(&self) -> Result<Arc<FleetBeat>, FleetError> {
         let now = self.clock().now();
         let report = self.report(now);
-        let (applied, forgotten) = (self.view().applied().to_string(), FLEET_NODE_FORGOTTEN.as_millis().to_string());
+        let (applied, forgotten) = (self.view().applied_to().to_string(), FLEET_NODE_FORGOTTEN.as_millis().to_string());
         let arguments = [&self.settings().node, self.instance(), &applied, &report, self.instance(), &forgotten];
         let arguments = arguments.map(|argument| argument.as_bytes());
-        let answer = self.engine().run_script(&HEARTBEAT, &["n", "m"], &arguments).await?;
+        let answer = self.engine().run_script(&HEARTBEAT, &["n", "m", "a"], &arguments).await?;
         let beat = read(&answer, self.clock().now()).ok_or(FleetError::Unreadable)?;
         let beat = Arc::new(compared(beat, self.view().last().as_deref()));
         self.view().heard(Arc::clone(&beat));
@@ -123,6 +130,11 @@ impl FleetMember {
     fn spread(&self, beat: &FleetBeat) {
         if beat.engine_changed {
             tracing::warn!(engine = %beat.engine, "the fleet's engine was replaced or started anew");
+        }
+        // A version that is not here after a whole heartbeat, though the stream is read, was missed.
+        let version = self.view().applied();
+        if beat.engine_changed || (beat.version != version && self.note_lag(version)) {
+            self.want_resync();
         }
         let now = self.clock().now();
         self.parts().iter().for_each(|part| part.heard(beat, now));
@@ -152,7 +164,7 @@ fn read(answer: &EngineValue, at: Moment) -> Option<FleetBeat> {
 fn node(name: &[u8], line: &str, engine_ms: u64) -> Option<FleetNode> {
     let mut parts = line.splitn(4, ' ');
     let seen_ms: u64 = parts.next()?.parse().ok()?;
-    let applied = parts.next()?.parse().ok()?;
+    let applied = StreamId::parse(parts.next()?)?;
     let instance = parts.next()?.to_owned();
     // A report of a form that is not known says nothing; the gateway is there all the same.
     let report = parts.next().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -190,11 +202,14 @@ mod tests {
 
     #[test]
     fn gateways_of_other_versions_are_read_as_far_as_they_are_known() {
-        let newer = r#"49000 6 x {"v":9,"build":"9.0","new":[1],"parts":{"leases":{"a":1},"later":7}}"#;
-        let answer = answer(&["b", newer, "a", "30000 5 y not json", "c", "50000 7 z {}", "torn", "x"]);
+        let newer = r#"49000 1-6 x {"v":9,"build":"9.0","new":[1],"parts":{"leases":{"a":1},"later":7}}"#;
+        let answer = answer(&["b", newer, "a", "30000 1-5 y not json", "c", "50000 1-7 z {}", "torn", "x"]);
         let beat = read(&answer, at(1)).unwrap();
-        let seen: Vec<_> = beat.nodes.iter().map(|node| (node.name.as_str(), node.applied, node.state())).collect();
-        assert_eq!(seen, [("a", 5, NodeState::Unseen), ("b", 6, NodeState::Live), ("c", 7, NodeState::Live)]);
+        let seen: Vec<_> =
+            beat.nodes.iter().map(|node| (node.name.as_str(), node.applied.to_string(), node.state())).collect();
+        let place = |number: u8| format!("1-{number}");
+        use NodeState::{Live, Unseen};
+        assert_eq!(seen, [("a", place(5), Unseen), ("b", place(6), Live), ("c", place(7), Live)]);
         assert_eq!(beat.reports("leases").map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
         assert_eq!((beat.live_count(), beat.version), (2, 7));
     }

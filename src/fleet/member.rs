@@ -4,10 +4,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::engine::FleetEngine;
-use super::{FleetSettings, FleetView, HeartbeatPart};
+use super::stream_id::StreamId;
+use super::{FleetSettings, FleetView, HeartbeatPart, SharedTable};
 use crate::bounds::FLEET_RESPONSE_DEADLINE;
 use crate::model::{Clock, Lock as _, debug_fields, hex};
 
@@ -20,6 +21,15 @@ pub struct FleetMember {
     /// Drawn at the start: it tells this process from another one with the same name.
     instance: String,
     parts: Mutex<Vec<Arc<dyn HeartbeatPart>>>,
+    shared: SharedTable,
+    /// The newest place of the stream that holds something of this gateway.
+    published: watch::Sender<StreamId>,
+    /// Whether everything was here once.
+    synced: watch::Sender<bool>,
+    /// Says that something may have been missed.
+    resync: Notify,
+    /// The version that the heartbeat before found this gateway at, where that was behind.
+    lagged: Mutex<Option<u64>>,
     closing: watch::Sender<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
@@ -28,7 +38,7 @@ debug_fields!(FleetMember: settings);
 
 impl FleetMember {
     /// A member that has not begun yet.
-    pub fn new(settings: FleetSettings, clock: Clock) -> Arc<Self> {
+    pub fn new(settings: FleetSettings, clock: Clock, shared: SharedTable) -> Arc<Self> {
         let settings = Arc::new(settings);
         Arc::new(Self {
             engine: FleetEngine::new(&settings),
@@ -37,6 +47,11 @@ impl FleetMember {
             view: FleetView::default(),
             instance: drawn_name(),
             parts: Mutex::default(),
+            shared,
+            published: watch::Sender::default(),
+            synced: watch::Sender::new(false),
+            resync: Notify::new(),
+            lagged: Mutex::default(),
             closing: watch::Sender::new(false),
             thread: Mutex::default(),
         })
@@ -78,6 +93,43 @@ impl FleetMember {
         &self.view
     }
 
+    /// Waits until everything that the fleet shares was here once.
+    pub async fn synced(&self) {
+        let mut synced = self.synced.subscribe();
+        // An error is the end of the member, which nobody waits for.
+        let _ = synced.wait_for(|synced| *synced).await;
+    }
+
+    pub(super) fn note_sync(&self) {
+        self.synced.send_if_modified(|synced| !std::mem::replace(synced, true));
+    }
+
+    /// What the gateways share.
+    pub const fn shared(&self) -> &SharedTable {
+        &self.shared
+    }
+
+    pub(super) fn note_published(&self, last: StreamId) {
+        let _ = self.published.send_replace(last);
+    }
+
+    pub(super) fn last_published(&self) -> watch::Receiver<StreamId> {
+        self.published.subscribe()
+    }
+
+    pub(super) fn want_resync(&self) {
+        self.resync.notify_one();
+    }
+
+    pub(super) async fn resync_wanted(&self) {
+        self.resync.notified().await;
+    }
+
+    /// Notes that a heartbeat has found this gateway behind; true where the one before has found it at the same place.
+    pub(super) fn note_lag(&self, version: u64) -> bool {
+        self.lagged.locked().replace(version) == Some(version)
+    }
+
     /// The fleet's settings.
     pub fn settings(&self) -> &FleetSettings {
         &self.settings
@@ -100,6 +152,8 @@ impl FleetMember {
         tokio::select! {
             () = self.engine.keep_connected() => {}
             () = self.beat() => {}
+            () = self.send_news() => {}
+            () = self.read_news() => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
         // The connection's task goes on until the runtime is dropped.

@@ -4,8 +4,9 @@
 //! other gateways once a second that this one is there, and brings their changes here. It decides about no request.
 //!
 //! [`FleetMember`] is this gateway's seat in the fleet; `engine` the connection and the scripts, `heartbeat` the report
-//! of once a second, `view` what was last heard of the others, `settings` the place of the engine and what happens
-//! without it.
+//! of once a second, `view` what was last heard of the others, `shared` the entries that all gateways have, `sync` how
+//! these travel, `confirm` who has them, `kills` and `revocations` what they say, `settings` the place of the engine
+//! and what happens without it.
 //!
 //! # How a part joins
 //! A part of the gateway that shares something implements [`HeartbeatPart`] and is handed to [`FleetMember::join`]
@@ -16,20 +17,31 @@
 //! [`FleetBeat::engine_changed`] says that the engine may have forgotten something since the last heartbeat: a
 //! failover, a restart or a dump that was put back.
 
+mod confirm;
 mod engine;
 mod error;
 mod heartbeat;
+mod kills;
 mod member;
 mod report;
+mod revocations;
 mod settings;
+mod shared;
+mod stream_id;
+mod sync;
 mod view;
 
+pub use confirm::FleetConfirmation;
 pub use engine::{EngineValue, FleetEngine, FleetScript};
 pub use error::FleetError;
 pub use heartbeat::HeartbeatPart;
+pub use kills::{FleetPeers, kill_key, kill_kinds};
 pub use member::FleetMember;
 pub use report::NodeReport;
+pub use revocations::{SharedRevocation, lift_revocation, share_revocation};
 pub use settings::{
     EngineTopology, EngineUrl, EngineUrlError, FleetSettings, FleetTlsSettings, OnFleetLoss, OnFleetStart,
 };
+pub use shared::{SharedEntry, SharedKind, SharedTable};
+pub use stream_id::StreamId;
 pub use view::{FleetBeat, FleetNode, FleetView, NodeState};

@@ -1,15 +1,16 @@
 //! What this gateway has last heard of the fleet. Read without a lock by everything that decides or shows.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use serde_json::Value;
 
 use super::NodeReport;
+use super::stream_id::StreamId;
 use crate::bounds::{FLEET_HEARTBEAT, FLEET_NODE_UNSEEN};
-use crate::model::{Moment, words};
+use crate::model::{Lock as _, Moment, words};
 
 words! {
     /// Whether a gateway of the fleet is heard of.
@@ -29,8 +30,8 @@ pub struct FleetNode {
     pub name: String,
     /// How long ago its last heartbeat was, by the engine's clock.
     pub unseen_for: Duration,
-    /// The version of the shared tables that it had applied.
-    pub applied: u64,
+    /// The place in the stream up to which it had put everything in force.
+    pub applied: StreamId,
     /// A number of its own, drawn at its start: two gateways with one name differ in it.
     pub instance: String,
     /// What it said of itself; empty where that cannot be read.
@@ -83,6 +84,7 @@ impl FleetBeat {
 pub struct FleetView {
     last: ArcSwapOption<FleetBeat>,
     applied: AtomicU64,
+    applied_to: Mutex<StreamId>,
     /// When the shared tables were last known to be here whole, in nanoseconds plus one; zero where never.
     synced_ns: AtomicU64,
 }
@@ -115,8 +117,15 @@ impl FleetView {
         self.applied.load(Ordering::Acquire)
     }
 
-    pub(super) fn set_applied(&self, version: u64, now: Moment) {
+    /// The place in the stream up to which all is in force here.
+    pub(super) fn applied_to(&self) -> StreamId {
+        *self.applied_to.locked()
+    }
+
+    /// All shared tables are in force here, as they were at this version and place.
+    pub(super) fn set_applied(&self, version: u64, place: StreamId, now: Moment) {
         self.applied.store(version, Ordering::Release);
+        *self.applied_to.locked() = place;
         self.synced_ns.store(now.monotonic_ns.saturating_add(1), Ordering::Release);
     }
 

@@ -56,7 +56,7 @@ pub use keys::key_set::inspect_keys;
 pub(crate) use keys::schedule::FetchQuota;
 pub use keys::signing::{SigningError, SigningKey};
 pub(crate) use outage::{OutageChange, OutageLog};
-pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, keep_until};
+pub use revocation::{DistrustedKey, Revocation, RevocationStore, RevocationTarget, Revocations, keep_until};
 pub use services::{IdentifiedService, PresentedService, ServiceDirectory, ServiceProof, ServiceSettings};
 pub use settings::{
     CertificateSettings, FetchSettings, IdentitySettings, IntrospectionSettings, KeySource, RotationRules,

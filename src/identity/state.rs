@@ -26,7 +26,7 @@ pub struct IdentityState {
     pub(crate) clock: Clock,
     pub(crate) cache: Arc<TokenCache>,
     pub(crate) history: Arc<RotationHistory>,
-    pub(crate) revocations: Revocations,
+    pub(crate) revocations: Arc<Revocations>,
     issuer_keys: Mutex<Vec<Weak<IssuerKeys>>>,
     introspectors: Mutex<Vec<Weak<Introspector>>>,
     /// Used proofs and messages by vendor, kept over reloads so that none can be used again.
@@ -67,7 +67,7 @@ impl IdentityState {
         Ok(Self {
             cache: Arc::new(cache),
             history: Arc::new(RotationHistory::load(history)?),
-            revocations: Revocations::load(revocations, clock.clone())?,
+            revocations: Arc::new(Revocations::load(revocations, clock.clone())?),
             issuer_keys: Mutex::default(),
             introspectors: Mutex::default(),
             clock,
@@ -93,7 +93,7 @@ impl IdentityState {
     }
 
     /// Revocations, to add to and to list.
-    pub const fn revocations(&self) -> &Revocations {
+    pub const fn revocations(&self) -> &Arc<Revocations> {
         &self.revocations
     }
 

@@ -81,18 +81,24 @@ pub enum Unseen {
     Client,
 }
 
-/// How many gateways have heard, this one included, and how many this one knows: itself, since they share no state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// How many gateways have an order in force, this one included, and how many this one knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fleet {
     /// Gateways that have confirmed.
     pub acked: u32,
     /// Gateways that are known.
     pub of: u32,
+    /// Those that have not confirmed, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<String>,
+    /// Replicas of the engine that have the order, where the engine has any. The number is told, not relied upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u64>,
 }
 
 impl Fleet {
-    /// A gateway by itself, which each is: they share no state.
-    pub const ALONE: Self = Self { acked: 1, of: 1 };
+    /// A gateway that belongs to no fleet.
+    pub const ALONE: Self = Self { acked: 1, of: 1, missing: Vec::new(), replicas: None };
 }
 
 /// The answer to a kill.
@@ -121,6 +127,9 @@ pub struct KillReport {
     /// Exchanges that had not ended when the deadline came: for these, bytes may still leave.
     #[serde(default, skip_serializing_if = "is_default")]
     pub lingering: u64,
+    /// The orders that the kill stands by in the fleet, the newest last.
+    #[serde(skip)]
+    pub orders: Vec<std::sync::Arc<str>>,
 }
 
 /// The answer to a kill that was only asked about.

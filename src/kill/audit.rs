@@ -37,6 +37,9 @@ impl KillEvent {
         if !self.lifted.is_empty() {
             detail.insert("lifted".to_owned(), json!(self.lifted));
         }
+        if let Some(gateway) = &self.gateway {
+            detail.insert("gateway".to_owned(), json!(gateway));
+        }
         if self.severed > 0 {
             detail.insert("severed".to_owned(), json!(self.severed));
         }

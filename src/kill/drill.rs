@@ -96,6 +96,9 @@ impl KillSwitch {
     ) -> Result<DrillRecord, KillError> {
         let (answer, timings) = self.begin_drill(vendor, by, reason, at)?.finish_timed().await;
         let (order, pending) = self.end_drill(vendor, by, answer.generation);
+        if let Some(peers) = self.peers.get() {
+            peers.drill_ended(&order, pending.orders());
+        }
         self.finish_restore(&order, pending, ApprovalProgress { given: 1, needed: 1 }).await?;
         Ok(DrillRecord {
             vendor: answer.vendor,
@@ -122,7 +125,8 @@ impl KillSwitch {
         let order = KillOrder::new(KillTarget::Vendor(vendor.clone()), KillOrigin::Drill, by, reason, at);
         let mut table = self.table();
         self.require_unkilled(&table, &order.target)?;
-        let applied = table.kill(&order);
+        let mut applied = table.kill(&order);
+        self.tell_peers(&mut table, &order, &mut applied);
         Ok(self.sever(order, applied, table, None))
     }
 
@@ -193,6 +197,9 @@ impl KillSwitch {
         if batch.put(vendor.as_str().as_bytes(), report).is_ok() {
             // If this write is lost, the drill counts as not done and is due again.
             let _ = self.store.write(batch).await;
+        }
+        if let Some(peers) = self.peers.get() {
+            peers.drilled(report);
         }
         let event = KillEvent::of(AuditAct::Drill, target, &report.by, reason, report.at, 0);
         (self.listener)(&KillEvent { severed: report.severed, outcome: serde_json::to_value(report).ok(), ..event });

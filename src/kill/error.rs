@@ -27,6 +27,9 @@ pub enum KillError {
     /// So many of them are this person's that one more would crowd the others out.
     #[error("too many kills that this operator ordered are to come")]
     ScheduleShare,
+    /// The other gateways of the fleet cannot be told, so the vendor stays as it was: killed.
+    #[error("the fleet cannot be told, so the vendor stays killed")]
+    FleetAway,
     /// The change is not durable, so the vendor stays as it was: killed.
     #[error("the change cannot be kept, so the vendor stays killed")]
     NotPersisted(#[source] StoreError),

@@ -35,6 +35,9 @@ pub struct KillEvent {
     /// The generations of the kills that a restore has lifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lifted: Vec<u64>,
+    /// The gateway of the fleet where it was ordered, where that is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<Arc<str>>,
     /// Requests that it cut.
     #[serde(default)]
     pub severed: u64,
@@ -54,6 +57,7 @@ impl KillEvent {
         Self {
             selector: order.selector.clone(),
             origin: Some(order.origin),
+            gateway: order.gateway.clone(),
             severed,
             evidence: order.evidence.iter().cloned().collect(),
             ..Self::of(act, &order.target, &order.by, &order.reason, order.at.wall, kill.generation)
@@ -79,14 +83,18 @@ impl KillEvent {
             selector: KillSelector::default(),
             origin: None,
             lifted: Vec::new(),
+            gateway: None,
             severed: 0,
             evidence: Vec::new(),
             outcome: None,
         }
     }
 
-    /// Whether hooks are notified of it: of kills and restores that are meant, not of an exercise.
+    /// Whether hooks are notified of it: of kills and restores that are meant, not of an exercise, and by the gateway
+    /// that the order was given to.
     pub fn is_for_hooks(&self) -> bool {
-        matches!(self.act, AuditAct::Kill | AuditAct::Restore) && self.origin != Some(KillOrigin::Drill)
+        self.gateway.is_none()
+            && matches!(self.act, AuditAct::Kill | AuditAct::Restore)
+            && self.origin != Some(KillOrigin::Drill)
     }
 }

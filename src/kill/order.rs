@@ -159,13 +159,27 @@ pub struct KillOrder {
     pub evidence: Option<Evidence>,
     /// When the order arrived: the times in the answer count from here.
     pub at: Moment,
+    /// The order's id in the fleet, where it has one already.
+    pub id: Option<Arc<str>>,
+    /// The gateway of the fleet that the order was given to, where that is another one.
+    pub gateway: Option<Arc<str>>,
 }
 
 impl KillOrder {
     /// An order about all of the target's traffic.
     pub fn new(target: KillTarget, origin: KillOrigin, by: &str, reason: &str, at: Moment) -> Self {
         let (by, reason) = (by.to_owned(), reason.to_owned());
-        Self { target, selector: KillSelector::default(), origin, by, reason, evidence: None, at }
+        Self {
+            target,
+            selector: KillSelector::default(),
+            origin,
+            by,
+            reason,
+            evidence: None,
+            at,
+            id: None,
+            gateway: None,
+        }
     }
 
     /// An order of the gateway itself, about all of the target's traffic.
@@ -211,6 +225,9 @@ pub struct Kill {
     /// How many more pieces of evidence came after the bound.
     #[serde(default)]
     pub more_evidence: u64,
+    /// The ids of the orders that it stands by, where the gateway is one of a fleet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub orders: Vec<Arc<str>>,
 }
 
 impl Kill {
@@ -226,6 +243,7 @@ impl Kill {
             origin,
             evidence: Vec::new(),
             more_evidence: 0,
+            orders: Vec::new(),
         }
     }
 }

@@ -124,6 +124,7 @@ impl PendingKill {
             selector: self.order.selector.clone(),
             unseen: Vec::new(),
             lingering,
+            orders: self.kill.orders.clone(),
         }
     }
 

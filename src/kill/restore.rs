@@ -61,6 +61,10 @@ impl KillSwitch {
         match self.decide(&order)? {
             RestoreDecision::Waiting(approvals, written) => self.wait_for_others(&order, approvals, written).await,
             RestoreDecision::Lifting(pending) => {
+                if !self.fleet_agrees(&order, &pending.kills).await {
+                    self.abandon_restore(&order, *pending);
+                    return Err(KillError::FleetAway);
+                }
                 let needed = order.approvals.get();
                 let approvals = ApprovalProgress { given: needed, needed };
                 self.finish_restore(&order, *pending, approvals).await
@@ -77,6 +81,10 @@ impl KillSwitch {
         }
         let needed = order.approvals.get();
         let given = if needed == 1 { 1 } else { table.approve(&order.target, order.approval(&kills)) };
+        if let Some(peers) = self.peers.get().filter(|_| given < needed) {
+            let ids = table.active(&order.target, &kills).iter().flat_map(|kill| kill.orders.clone()).collect();
+            peers.approved(&order.target, &order.approval(&kills), ids);
+        }
         if given < needed {
             let written = self.write(&table, &order.target, None);
             return Ok(RestoreDecision::Waiting(ApprovalProgress { given, needed }, written));
@@ -92,12 +100,31 @@ impl KillSwitch {
         kills: &[u64],
         origin: KillOrigin,
     ) -> PendingRestore {
+        self.begin_restore_by(table, order, kills, origin, None)
+    }
+
+    /// As [`Self::begin_restore`], by order of this gateway of the fleet.
+    pub(super) fn begin_restore_by(
+        &self,
+        table: &mut KillTable,
+        order: &RestoreOrder,
+        kills: &[u64],
+        origin: KillOrigin,
+        gateway: Option<Arc<str>>,
+    ) -> PendingRestore {
         let kills = table.active(&order.target, kills);
         let lifted: Vec<u64> = kills.iter().map(|kill| kill.generation).collect();
         let generation = table.begin_restore(&order.target, &lifted);
-        let event = KillEvent { origin: Some(origin), lifted, ..order.event(AuditAct::Restore, generation) };
+        let event = KillEvent { origin: Some(origin), lifted, gateway, ..order.event(AuditAct::Restore, generation) };
         let written = self.write(table, &order.target, Some(&event));
         PendingRestore { kills, event, written }
+    }
+
+    /// Leaves kills in force whose end was being written.
+    fn abandon_restore(&self, order: &RestoreOrder, pending: PendingRestore) {
+        self.table().end_restore(&order.target, &pending.event.lifted, false);
+        // The disk may have the end of the kills by now.
+        self.unconfirmed.failed(order.target.clone());
     }
 
     pub(super) async fn finish_restore(
@@ -153,6 +180,13 @@ impl KillSwitch {
             persisted: self.store.is_durable(),
             approvals,
         })
+    }
+}
+
+impl PendingRestore {
+    /// The orders that these kills stand by.
+    pub(super) fn orders(&self) -> Vec<Arc<str>> {
+        self.kills.iter().flat_map(|kill| kill.orders.iter().cloned()).collect()
     }
 }
 

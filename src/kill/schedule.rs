@@ -58,22 +58,32 @@ impl KillSchedule {
         Ok(Self(Mutex::new(ScheduledOrders { rows, last })))
     }
 
+    /// Takes over an order that another gateway was given.
+    pub(super) fn take_over(&self, row: ScheduledKillRow) {
+        self.orders().rows.insert(row.id, row);
+    }
+
+    /// Removes an order that another gateway has carried out or taken back.
+    pub(super) fn remove(&self, id: u64) {
+        self.orders().rows.remove(&id);
+    }
+
     fn orders(&self) -> MutexGuard<'_, ScheduledOrders> {
         self.0.locked()
     }
 }
 
 impl ScheduledOrders {
-    fn add(&mut self, order: &KillOrder, at: UnixTime) -> Result<ScheduledKillRow, KillError> {
+    fn add(&mut self, order: &KillOrder, at: UnixTime, id: Option<u64>) -> Result<ScheduledKillRow, KillError> {
         if self.rows.len() >= SCHEDULED_KILLS_MAX {
             return Err(KillError::ScheduleFull);
         }
         if self.rows.values().filter(|row| row.by == order.by).count() >= SCHEDULED_KILLS_EACH_MAX {
             return Err(KillError::ScheduleShare);
         }
-        self.last += 1;
+        self.last += u64::from(id.is_none());
         let row = ScheduledKillRow {
-            id: self.last,
+            id: id.unwrap_or(self.last),
             vendor: order.target.as_str().to_owned(),
             selector: order.selector.clone(),
             at,
@@ -89,7 +99,9 @@ impl ScheduledKillRow {
     /// The order that is carried out. One of a vendor whose contract is gone waits until the contract is back.
     fn order(&self, now: Moment) -> Option<KillOrder> {
         let order = KillOrder::new(self.target().ok()?, KillOrigin::Schedule, &self.by, &self.reason, now);
-        Some(KillOrder { selector: self.selector.clone(), ..order })
+        // The same on every gateway of a fleet, each of which carries the order out by itself.
+        let id = Some(format!("schedule-{}", self.id).into());
+        Some(KillOrder { selector: self.selector.clone(), id, ..order })
     }
 
     fn event(&self, act: AuditAct, target: &KillTarget, by: &str, reason: &str, now: Moment) -> KillEvent {
@@ -111,12 +123,16 @@ impl KillSwitch {
     /// [`KillError::NotPersisted`], after which nothing is ordered.
     pub async fn schedule(&self, order: &KillOrder, at: UnixTime) -> Result<ScheduledKillRow, KillError> {
         self.require_known(&self.table(), &order.target)?;
-        let row = self.schedule.orders().add(order, at)?;
+        let number = self.peers.get().map(|peers| peers.schedule_id());
+        let row = self.schedule.orders().add(order, at, number)?;
         let mut batch = WriteBatch::new();
         let written = batch.put(&row.id.to_be_bytes(), &row);
         if let Err(error) = self.write_row(written, batch).await {
             self.schedule.orders().rows.remove(&row.id);
             return Err(error);
+        }
+        if let Some(peers) = self.peers.get() {
+            peers.scheduled(&row);
         }
         (self.listener)(&row.event(AuditAct::Schedule, &order.target, &order.by, &order.reason, order.at));
         Ok(row)
@@ -138,6 +154,9 @@ impl KillSwitch {
         batch.delete(ScheduledKillRow::TABLE, &id.to_be_bytes());
         self.write_row(Ok(()), batch).await?;
         self.schedule.orders().rows.remove(&id);
+        if let Some(peers) = self.peers.get() {
+            peers.unscheduled(id);
+        }
         let target = row.target().map_err(|_| KillError::UnknownVendor)?;
         (self.listener)(&row.event(AuditAct::Unschedule, &target, by, reason, now));
         Ok(row)
@@ -155,7 +174,15 @@ impl KillSwitch {
     pub async fn kill_due(&self, now: Moment) -> Vec<KillReport> {
         let due = self.scheduled().into_iter().take_while(|row| row.at <= now.wall);
         // All of them are in force before any write is waited for.
-        let begun: Vec<_> = due.filter_map(|row| Some((row.id, self.kill(row.order(now)?).ok()?))).collect();
+        let mut begun = Vec::new();
+        for row in due {
+            let Some(order) = row.order(now) else { continue };
+            if self.is_taken_back(&order) {
+                self.forget(row.id).await;
+            } else if let Ok(kill) = self.kill(order) {
+                begun.push((row.id, kill));
+            }
+        }
         let mut answers = Vec::new();
         for (id, severing) in begun {
             let answer = severing.finish().await;
@@ -173,6 +200,9 @@ impl KillSwitch {
         // Kept or not, this process will not do it twice.
         let _ = self.store.write(batch).await;
         self.schedule.orders().rows.remove(&id);
+        if let Some(peers) = self.peers.get() {
+            peers.unscheduled(id);
+        }
     }
 
     async fn write_row(&self, put: Result<(), RowError>, batch: WriteBatch) -> Result<(), KillError> {

@@ -6,7 +6,7 @@
 //! traffic, and decides nothing but whether a kill is in force.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use dashmap::DashMap;
 
@@ -17,6 +17,7 @@ use super::gate::VendorGate;
 use super::in_flight::InFlight;
 use super::latch::CountdownLatch;
 use super::order::{Evidence, KillOrder, KillOrigin, KillSelector, KillTarget};
+use super::peers::KillPeers;
 use super::pending::PendingKill;
 use super::schedule::KillSchedule;
 use super::table::{AppliedKill, KillTable, KillsRow};
@@ -40,6 +41,8 @@ pub struct KillSwitch {
     pub(super) gates: DashMap<VendorId, Arc<VendorGate>>,
     /// Whether events are queued for hooks.
     outbox: AtomicBool,
+    /// The other gateways of the fleet, where there is one.
+    pub(super) peers: OnceLock<Arc<dyn KillPeers>>,
 }
 
 impl KillSwitch {
@@ -108,7 +111,10 @@ impl KillSwitch {
     pub fn kill(&self, order: KillOrder) -> Result<PendingKill, KillError> {
         let mut table = self.table();
         self.require_known(&table, &order.target)?;
-        let applied = table.kill(&order);
+        let mut applied = table.kill(&order);
+        if applied.changed {
+            self.tell_peers(&mut table, &order, &mut applied);
+        }
         Ok(self.sever(order, applied, table, None))
     }
 
@@ -144,8 +150,9 @@ impl KillSwitch {
         if self.require_known(&table, &order.target).is_err() {
             return;
         }
-        let applied = table.kill(&order);
+        let mut applied = table.kill(&order);
         if applied.is_new {
+            self.tell_peers(&mut table, &order, &mut applied);
             // The severed requests leave by themselves, and a failed write is retried.
             drop(self.sever(order, applied, table, spared));
         } else if applied.changed {
@@ -187,6 +194,7 @@ impl KillSwitch {
             table: Mutex::new(table),
             gates: DashMap::new(),
             outbox: AtomicBool::new(false),
+            peers: OnceLock::new(),
         }
     }
 

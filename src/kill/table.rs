@@ -126,13 +126,19 @@ impl KillTable {
         }
     }
 
-    /// Adds a kill, or evidence to one that says the same and that no drill and no restore is about to end.
+    /// Adds a kill, or evidence to one that says the same and that no drill and no restore is about to end. An order
+    /// that is known by its id changes nothing.
     pub(super) fn kill(&mut self, order: &KillOrder) -> AppliedKill {
+        if let Some(kill) = order.id.as_ref().and_then(|id| self.standing_by(&order.target, id)) {
+            return AppliedKill { kill, is_new: false, changed: false };
+        }
         let evidence = order.evidence();
         let everything = order.target == KillTarget::Everything;
         let next = self.generation + 1;
         let lean_on = self.reusable(order, everything);
-        let applied = self.entry_mut(&order.target).apply(order, everything, evidence, lean_on.unwrap_or(next));
+        let mut applied = self.entry_mut(&order.target).apply(order, everything, evidence, lean_on.unwrap_or(next));
+        // The id is worth writing, whatever else is known.
+        applied.changed |= order.id.is_some();
         if applied.is_new {
             self.generation = next;
         }
@@ -163,6 +169,10 @@ impl KillTable {
                 && (!everything || self.vendors.values().all(|vendor| vendor.holds_lastingly(kill.generation)))
         };
         entry.kills.iter().find(same).map(|kill| kill.generation)
+    }
+
+    fn standing_by(&self, target: &KillTarget, id: &Arc<str>) -> Option<Arc<Kill>> {
+        self.entry(target).kills.iter().find(|kill| kill.orders.contains(id)).cloned()
     }
 
     /// Those of these kills that are in force.
@@ -248,7 +258,7 @@ impl KillTable {
         }
     }
 
-    fn each(&mut self, target: &KillTarget, mut change: impl FnMut(&mut VendorKills)) {
+    pub(super) fn each(&mut self, target: &KillTarget, mut change: impl FnMut(&mut VendorKills)) {
         change(self.entry_mut(target));
         if *target == KillTarget::Everything {
             self.vendors.values_mut().for_each(change);
@@ -287,6 +297,7 @@ impl VendorKills {
             origin: order.origin,
             evidence: vec![evidence],
             more_evidence: 0,
+            orders: Vec::new(),
         });
         self.kills.push(Arc::clone(&kill));
         self.approvals.clear();

@@ -16,6 +16,7 @@ mod credential_store;
 mod descriptors;
 mod egress_authority;
 mod exposure_store;
+mod fleet;
 mod health_checks;
 mod identity_store;
 mod maintenance;

@@ -19,13 +19,12 @@ use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
 use super::{
-    approvers, budgets, carry_over, certificate_ends, descriptors, egress_authority, maintenance, observation_store,
-    offline_kills, reconcile,
+    approvers, budgets, carry_over, certificate_ends, descriptors, egress_authority, fleet, maintenance,
+    observation_store, offline_kills, reconcile,
 };
 use crate::bounds;
 use crate::config::{GatewaySettings, MasterKeyLocation};
 use crate::exposure;
-use crate::fleet::FleetMember;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, LastGoodStore, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::interception::InterceptionError;
@@ -202,10 +201,7 @@ impl Server {
         carry_over::carry_over(&config, &store, &switch, clock.now()).map_err(failed)?;
         approvers::record(&store, &config.operators, clock.now().wall).map_err(failed)?;
         let authority = open_authority(&store, &clock, &switch)?;
-        let fleet = config.fleet.clone().map(|settings| FleetMember::new(settings, clock.clone()));
-        if let Some(fleet) = &fleet {
-            fleet.start().map_err(StartError::Fleet)?;
-        }
+        let fleet = fleet::join(&config, &store, &switch, &authority, &clock).await?;
         let keys = master_keys(config.keys.master.as_ref())?;
         let rooms = GatewayServices {
             switch: Arc::clone(&switch),
@@ -266,6 +262,9 @@ impl Server {
         let tls = TlsHandles { fronts, admin_tls: admin.tls() };
         let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls, fleet);
         let (closed, closing) = watch::channel(false);
+        if let Some(fleet) = &control.fleet {
+            fleet.control(&control);
+        }
         control.import_pending_audit().await;
         maintenance::report_to(&metrics, &control);
         maintenance::start(&control, &closing);
@@ -305,7 +304,7 @@ impl Server {
         maintenance::write_last(&self.control).await;
         if let Some(fleet) = self.control.fleet.clone() {
             // The fleet's thread waits half a second at most for the engine.
-            let _ = tokio::task::spawn_blocking(move || fleet.close()).await;
+            let _ = tokio::task::spawn_blocking(move || fleet.member.close()).await;
         }
         let _ = self.closed.send(true);
         let threads = self.admin_threads;

@@ -41,6 +41,8 @@ words! {
         Operators = "operators",
         /// The age of secrets by which vendors know us, and refresh tokens, which are sealed.
         Credentials = "credentials",
+        /// What the gateways of a fleet share, by key.
+        Fleet = "fleet",
     }
 }
 

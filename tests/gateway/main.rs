@@ -37,6 +37,7 @@ mod exposure;
 mod fallback;
 mod fault_attribution;
 mod files;
+mod fleet;
 mod formats;
 mod framing;
 mod golden;

@@ -110,15 +110,31 @@ impl FleetEngine {
         }
     }
 
-    /// Waits until this many replicas have what was written on this connection, within the time; returns how many have.
+    /// Waits until a replica has what was written on this connection, within the time; returns how many have. None
+    /// where the engine has no replica.
+    ///
+    /// The number is told, not relied upon: it does not make the engine consistent.
     ///
     /// # Errors
     /// [`FleetError`] where the engine does not answer.
-    pub async fn wait_for_replicas(&self, replicas: u32, within: Duration) -> Result<u64, FleetError> {
+    pub async fn wait_for_replicas(&self, within: Duration) -> Result<Option<u64>, FleetError> {
+        let role = self.send(&cmd("ROLE")).await?;
+        if role.as_list().get(2).is_none_or(|replicas| replicas.as_list().is_empty()) {
+            return Ok(None);
+        }
+        let within_ms = u64::try_from(within.as_millis()).unwrap_or(u64::MAX);
+        let deadline = FLEET_RESPONSE_DEADLINE + within;
+        let mut on_disk = cmd("WAITAOF");
+        on_disk.arg(0).arg(1).arg(within_ms);
+        if let Ok(answer) = self.send_within(&on_disk, deadline).await {
+            let replicas = answer.as_list().get(1).and_then(EngineValue::as_integer);
+            return Ok(replicas.and_then(|count| u64::try_from(count).ok()));
+        }
+        // The engine is older than 7.2, or has no append-only file: the replicas' memory is what there is.
         let mut wait = cmd("WAIT");
-        wait.arg(replicas).arg(u64::try_from(within.as_millis()).unwrap_or(u64::MAX));
-        let answer = self.send_within(&wait, FLEET_RESPONSE_DEADLINE + within).await?;
-        answer.as_integer().and_then(|count| u64::try_from(count).ok()).ok_or(FleetError::Unreadable)
+        wait.arg(1).arg(within_ms);
+        let answer = self.send_within(&wait, deadline).await?;
+        Ok(answer.as_integer().and_then(|count| u64::try_from(count).ok()))
     }
 
     async fn send(&self, command: &Cmd) -> Result<EngineValue, CommandFailure> {
@@ -202,7 +218,7 @@ impl FleetEngine {
 }
 
 /// A pause between half of this and the whole: gateways that lost the engine together do not come back together.
-fn drawn(pause: Duration) -> Duration {
+pub(super) fn drawn(pause: Duration) -> Duration {
     let mut bytes = [0; 4];
     // Without randomness the pause is the shortest.
     let _ = aws_lc_rs::rand::fill(&mut bytes);

@@ -56,7 +56,8 @@ impl NewsReader {
         let mut read = cmd("XREAD");
         let block = u64::try_from(FLEET_READ_BLOCK.as_millis()).unwrap_or(u64::MAX);
         read.arg("COUNT").arg(ENTRIES_MAX).arg("BLOCK").arg(block).arg("STREAMS").arg(&self.key).arg(after);
-        let deadline: Duration = FLEET_READ_BLOCK + FLEET_RESPONSE_DEADLINE;
+        // Twice, because a read that was given up may still be before this one.
+        let deadline: Duration = FLEET_READ_BLOCK * 2 + FLEET_RESPONSE_DEADLINE;
         let answer = self.connection.send(&read, deadline).await?;
         entries(&answer).ok_or(FleetError::Unreadable)
     }

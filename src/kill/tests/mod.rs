@@ -46,6 +46,8 @@ impl Bench {
             by: "alice".to_owned(),
             reason: "breach".to_owned(),
             evidence: None,
+            id: None,
+            gateway: None,
             at: self.switch.clock.now(),
         }
     }

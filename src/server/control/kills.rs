@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::{GatewayControl, control_error};
 use crate::admin::{Actor, ControlError, ControlResult, DrillOrder, KillControl, OperatorOrder, UnscheduleOrder};
+use crate::bounds::FLEET_CONFIRM_WAIT;
+use crate::fleet::kill_key;
 use crate::gateway::VendorRuntime;
 use crate::kill::{
     DrillReport, KillAllReport, KillOrder, KillOrigin, KillPreview, KillReport, KillTarget, ScheduledKill,
@@ -16,7 +18,7 @@ impl KillControl for GatewayControl {
     async fn kill(&self, actor: &Actor, vendor: &VendorId, order: &OperatorOrder) -> ControlResult<KillReport> {
         let (target, unseen) = self.target(Some(vendor), order)?;
         let pending = self.gateway.switch.kill(self.kill_order(actor, target, order)).map_err(control_error)?;
-        let report = pending.finish().await;
+        let report = self.confirmed(pending.finish().await, order).await;
         if let Ok(known) = self.known(vendor) {
             known.metrics.killed(true);
         }
@@ -31,6 +33,7 @@ impl KillControl for GatewayControl {
         let before: Vec<u64> = snapshot.vendors().iter().map(|vendor| vendor.kill_gate.severed_total()).collect();
         let given = self.kill_order(actor, KillTarget::Everything, order);
         let report = self.gateway.switch.kill(given).map_err(control_error)?.finish().await;
+        let report = self.confirmed(report, order).await;
         self.gateway.metrics.severed_within(Duration::from_micros(report.sever_micros));
         self.recorded().await;
         let of = |(vendor, before): (&Arc<VendorRuntime>, u64)| {
@@ -89,6 +92,14 @@ impl GatewayControl {
         let mut rows = self.scheduled().scheduled;
         rows.retain(|row| row.vendor == vendor || row.vendor == KillTarget::Everything.as_str());
         rows
+    }
+
+    /// A kill's report with who else of the fleet has it in force.
+    async fn confirmed(&self, report: KillReport, order: &OperatorOrder) -> KillReport {
+        let Some(id) = report.orders.last() else { return report };
+        // The order was checked when it was read.
+        let wait = order.wait().unwrap_or(FLEET_CONFIRM_WAIT);
+        KillReport { fleet: self.fleet_answer(&kill_key(id), wait).await, ..report }
     }
 
     fn kill_order(&self, actor: &Actor, target: KillTarget, order: &OperatorOrder) -> KillOrder {

@@ -23,6 +23,7 @@ mod vendor_details;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
@@ -30,13 +31,14 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::clocks::ConfirmedClocks;
+use super::fleet::JoinedFleet;
 use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
 use crate::audit::{AuditAct, AuditRecord, TrailReader};
 use crate::bounds;
 use crate::config::GatewaySettings;
-use crate::fleet::FleetMember;
+use crate::fleet::FleetConfirmation;
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
-use crate::kill::{HookDispatcher, KillError};
+use crate::kill::{self, HookDispatcher, KillError};
 use crate::listener::ListenerState;
 use crate::model::{Moment, VendorId};
 use crate::store::Store;
@@ -57,7 +59,7 @@ pub(super) struct GatewayControl {
     pub(super) state: PathBuf,
     pub(super) tls: TlsHandles,
     /// The fleet that this gateway is a member of, if any.
-    pub(super) fleet: Option<Arc<FleetMember>>,
+    pub(super) fleet: Option<JoinedFleet>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<GatewaySettings>,
     /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
@@ -90,7 +92,7 @@ impl GatewayControl {
         store: Store,
         hooks: Arc<HookDispatcher>,
         tls: TlsHandles,
-        fleet: Option<Arc<FleetMember>>,
+        fleet: Option<JoinedFleet>,
     ) -> Arc<Self> {
         let trail = Arc::new(TrailReader::new(config.audit.trail.path.clone()));
         let state = config.state.path.clone();
@@ -150,6 +152,14 @@ impl GatewayControl {
         self.recorded().await;
     }
 
+    /// Who of the fleet has an entry in force, once all have or the wait is over.
+    async fn fleet_answer(&self, key: &str, wait: Duration) -> kill::Fleet {
+        let Some(fleet) = &self.fleet else { return kill::Fleet::ALONE };
+        let FleetConfirmation { acked, missing, replicas } = fleet.member.confirm(key, wait).await;
+        let others = u32::try_from(missing.len()).unwrap_or(u32::MAX);
+        kill::Fleet { acked, of: acked.saturating_add(others), missing, replicas }
+    }
+
     fn known(&self, vendor: &VendorId) -> Result<Arc<VendorRuntime>, ControlError> {
         let snapshot = self.gateway.snapshot.load();
         snapshot.vendor(vendor.as_str()).cloned().ok_or(ControlError::VendorUnknown)
@@ -164,6 +174,7 @@ fn control_error(error: KillError) -> ControlError {
         KillError::NotScheduled => ControlError::NotScheduled,
         KillError::ScheduleFull => ControlError::ScheduleFull,
         KillError::ScheduleShare => ControlError::ScheduleShare,
+        KillError::FleetAway => ControlError::FleetAway,
         KillError::NotPersisted(_) => ControlError::State,
     }
 }

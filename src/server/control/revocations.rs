@@ -12,8 +12,9 @@ use crate::admin::{
     RevokeReport, RevokedItem,
 };
 use crate::audit::{AuditAct, AuditRecord};
-use crate::bounds::PERSIST_DEADLINE;
+use crate::bounds::{FLEET_CONFIRM_WAIT, PERSIST_DEADLINE};
 use crate::config::Contract;
+use crate::fleet::{lift_revocation, share_revocation};
 use crate::gateway::VendorRuntime;
 use crate::identity::{self, CredentialName, IdentitySettings, KeySource, RevocationTarget, TokenSettings, keep_until};
 use crate::kill::{Fleet, GATEWAY_ACTOR, SeveredRequests};
@@ -47,6 +48,7 @@ impl RevocationControl for GatewayControl {
         // Do not await from here to the severing: another task could sever first what this order must count.
         let revocations = self.services.authority.revocations();
         let revocation = revocations.put_in_force(revocation);
+        let shared = self.fleet.as_ref().map(|fleet| share_revocation(&fleet.member, &revocation, &actor.name));
         let severed = self.sever_lost(&actor.name, "revocation");
         let count = severed.count();
         let saved = tokio::task::spawn_blocking(revocations.saving(revocation));
@@ -59,6 +61,10 @@ impl RevocationControl for GatewayControl {
         });
         self.act(actor, AuditAct::Revoke, vendor.as_str(), reason, detail).await;
         self.gateway.metrics.severed_within(Duration::from_micros(sever_micros));
+        let fleet = match shared {
+            Some(key) => self.fleet_answer(&key, FLEET_CONFIRM_WAIT).await,
+            None => Fleet::ALONE,
+        };
         Ok(RevokeReport {
             vendor: vendor.to_string(),
             revoked: what.into(),
@@ -67,7 +73,7 @@ impl RevocationControl for GatewayControl {
             sever_micros,
             lingering,
             persisted,
-            fleet: Fleet::ALONE,
+            fleet,
         })
     }
 
@@ -88,8 +94,16 @@ impl RevocationControl for GatewayControl {
         }
         self.services.authority.revocations().lifted(vendor, &revoked);
         let persisted = self.store.is_durable();
+        let shared = match &self.fleet {
+            Some(fleet) => lift_revocation(&fleet.member, vendor, &revoked, &actor.name, self.now().wall),
+            None => Vec::new(),
+        };
+        let fleet = match shared.last() {
+            Some(key) => self.fleet_answer(key, FLEET_CONFIRM_WAIT).await,
+            None => Fleet::ALONE,
+        };
         self.act(actor, AuditAct::Lift, vendor.as_str(), reason, json!({ "lifted": RevokedItem::from(what) })).await;
-        Ok(LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted, fleet: Fleet::ALONE })
+        Ok(LiftReport { vendor: vendor.to_string(), lifted: what.into(), persisted, fleet })
     }
 
     fn revocations(&self) -> RevocationList {
