@@ -47,7 +47,7 @@
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us; [`fleet`] state that several gateways share |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
-//! | 6 | [`gateway`] the way of one request |
+//! | 6 | [`gateway`] the way of one request; [`openapi`] contracts from descriptions of APIs |
 //! | 7 | [`listener`] sockets of vendors and services; [`admin`] the operators' API |
 //! | 8 | [`server`] start, reload, drain; carries out what the calls of [`admin`] order |
 //! | 9 | [`demo`] the demonstration |
@@ -125,6 +125,7 @@ mod listener;
 mod meter;
 mod model;
 mod observation;
+mod openapi;
 mod parameters;
 pub mod pii;
 mod policy;

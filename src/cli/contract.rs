@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
-use super::{loader, suggest};
+use super::{contract_import, loader, suggest};
 use crate::config::{FaultSeverity, Widening, widenings};
 
 /// Compare contracts, or suggest one
@@ -15,6 +15,7 @@ use crate::config::{FaultSeverity, Widening, widenings};
 pub(super) enum ContractCommand {
     Diff(DiffArgs),
     Suggest(suggest::SuggestArgs),
+    Import(contract_import::ImportArgs),
 }
 
 /// Say what the contracts NEW let out that the contracts OLD do not

@@ -8,6 +8,7 @@ mod ca;
 mod check;
 mod client;
 mod contract;
+mod contract_import;
 mod demo;
 mod drill;
 mod egress;
@@ -107,6 +108,7 @@ impl CliCommand {
             Self::Check(check) => check.run(out),
             Self::Explain(explain) => explain.run(out),
             Self::Contract(ContractCommand::Diff(diff)) => diff.run(out),
+            Self::Contract(ContractCommand::Import(import)) => import.run(out),
             Self::Contract(ContractCommand::Suggest(args)) => {
                 with_gateway(&args.connection, out, async |call| suggest::execute(args, call).await)
             }

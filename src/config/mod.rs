@@ -41,4 +41,5 @@ pub use settings::{
     MasterKeyLocation, Operator, OperatorRole, TlsSettings,
 };
 pub use source_map::ContractSourceMap;
+pub(crate) use tree::parse_yaml_value;
 pub use undeclared::UNDECLARED;

@@ -7,6 +7,8 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_yaml::Spanned;
 
+use crate::bounds::{OPENAPI_ALIASED_MAX, OPENAPI_DEPTH_MAX, OPENAPI_NODES_MAX};
+
 use super::secrecy::{HIDDEN, is_secret};
 
 /// A position in a file: line and column in characters, both from 1.
@@ -61,6 +63,22 @@ pub(super) fn parse(text: &str) -> Result<YamlNode, YamlError> {
     serde_yaml::from_str_with_options(text, options).map_err(|error| {
         let place = error.location().map(position_of).unwrap_or(SourcePosition { line: 1, column: 1 });
         YamlError { position: place, wrong: first_line(&error.to_string(), place) }
+    })
+}
+
+/// Reads a document that comes from outside, without positions; an error has its line, column and cause.
+pub(crate) fn parse_yaml_value(text: &str) -> Result<serde_json::Value, (u64, u64, String)> {
+    let budget = serde_yaml::budget! {
+        max_depth: OPENAPI_DEPTH_MAX,
+        max_nodes: OPENAPI_NODES_MAX,
+        max_events: 2 * OPENAPI_NODES_MAX,
+        flow_nesting_limit: OPENAPI_DEPTH_MAX,
+    };
+    let alias_limits = serde_yaml::alias_limits! { max_total_replayed_events: OPENAPI_ALIASED_MAX };
+    let options = serde_yaml::options! { with_snippet: false, budget: budget, alias_limits: alias_limits };
+    serde_yaml::from_str_with_options(text, options).map_err(|error| {
+        let place = error.location().map(position_of).unwrap_or(SourcePosition { line: 1, column: 1 });
+        (place.line, place.column, first_line(&error.to_string(), place))
     })
 }
 
