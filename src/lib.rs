@@ -99,6 +99,7 @@
 //!   certificate: `identity/certificate/`; a webhook's signature: `identity/webhook/`
 //! - a rate: `meter/rate.rs`; the sliding window of a budget: `meter/window.rs`; how records are counted:
 //!   `meter/records/`
+//! - what a draft of a contract takes from an OpenAPI description: `openapi/`
 //! - what was sent to whom: `exposure/report.rs`, and its Markdown in `exposure/render.rs`
 //! - what a verb prints: its file in `cli/`, such as `cli/status.rs`
 

@@ -11,7 +11,7 @@ pub const OPENAPI_DEPTH_MAX: usize = 128;
 /// Most references that lead to one another before one leads to a value.
 pub const OPENAPI_HOPS_MAX: usize = 32;
 /// Most schemas that are looked at for the fields of one message.
-pub const OPENAPI_SCHEMAS_MAX: usize = 20_000;
+pub const OPENAPI_SCHEMAS_MAX: usize = 5_000;
 /// Most fields that a draft lists of one message: a longer list is not reviewed. Deeper fields are then left out.
 pub const OPENAPI_FIELDS_MAX: usize = 300;
 /// Most operations that are looked at.

@@ -1,4 +1,4 @@
-//! `vendorgate contract`: what a change of contracts newly lets out.
+//! `vendorgate contract`: its verbs, and what a change of contracts newly lets out.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -6,16 +6,18 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::error::{CliError, Exit};
-use super::{contract_import, loader, suggest};
+use super::{contract_check, contract_import, loader, suggest};
 use crate::config::{FaultSeverity, Widening, widenings};
 
-/// Compare contracts, or suggest one
+/// Compare contracts, suggest one, or work with descriptions of APIs
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Example:\n  vendorgate contract diff main/contracts contracts")]
 pub(super) enum ContractCommand {
     Diff(DiffArgs),
     Suggest(suggest::SuggestArgs),
     Import(contract_import::ImportArgs),
+    Check(contract_check::CheckAgainstArgs),
+    Export(contract_check::ExportArgs),
 }
 
 /// Say what the contracts NEW let out that the contracts OLD do not

@@ -8,6 +8,7 @@ mod ca;
 mod check;
 mod client;
 mod contract;
+mod contract_check;
 mod contract_import;
 mod demo;
 mod drill;
@@ -109,6 +110,8 @@ impl CliCommand {
             Self::Explain(explain) => explain.run(out),
             Self::Contract(ContractCommand::Diff(diff)) => diff.run(out),
             Self::Contract(ContractCommand::Import(import)) => import.run(out),
+            Self::Contract(ContractCommand::Check(check)) => check.run(out),
+            Self::Contract(ContractCommand::Export(export)) => export.run(out),
             Self::Contract(ContractCommand::Suggest(args)) => {
                 with_gateway(&args.connection, out, async |call| suggest::execute(args, call).await)
             }

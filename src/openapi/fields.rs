@@ -46,19 +46,25 @@ pub(super) enum MessageSide {
     Response,
 }
 
-/// The fields of a body that is described by these schemas. Where they are too many, only the outer ones.
+/// The fields of a body that is described by these schemas. Where they are too many, only the outer ones: the depth
+/// grows until the fields are too many, or all.
 pub(super) fn body_fields(document: &ApiDocument, schemas: &[&Value], side: MessageSide) -> BodyFields {
-    let mut depth = 24;
-    loop {
-        let mut walk = FieldWalk::new(document, side, depth);
-        walk.visit("$", schemas, 0);
-        let is_small = walk.found.listed.len() <= OPENAPI_FIELDS_MAX && walk.visits <= OPENAPI_SCHEMAS_MAX;
-        if is_small || depth == 1 {
-            return walk.finished(schemas);
+    let mut best = FieldWalk::of(document, schemas, side, 1);
+    for depth in 2..=PATH_STEPS_MAX {
+        if !best.is_cut || best.is_over() {
+            break;
         }
-        depth = if depth > 6 { 6 } else { depth - 1 };
+        let deeper = FieldWalk::of(document, schemas, side, depth);
+        if deeper.is_over() {
+            break;
+        }
+        best = deeper;
     }
+    best.finished(schemas)
 }
+
+/// Most steps of a path in a contract.
+const PATH_STEPS_MAX: usize = 32;
 
 struct FieldWalk<'a> {
     document: &'a ApiDocument,
@@ -68,6 +74,9 @@ struct FieldWalk<'a> {
     /// References that are being followed.
     active: Vec<&'a str>,
     found: BodyFields,
+    /// The schemas that were read for each field, for hints.
+    read: Vec<Vec<&'a Value>>,
+    is_cut: bool,
 }
 
 /// What several schemas say of one value.
@@ -90,12 +99,22 @@ struct ValueShape<'a> {
 }
 
 impl<'a> FieldWalk<'a> {
-    const fn new(document: &'a ApiDocument, side: MessageSide, depth_max: usize) -> Self {
-        let found = BodyFields { listed: Vec::new(), is_open: false, notes: Vec::new(), records: None };
-        Self { document, side, depth_max, visits: 0, active: Vec::new(), found }
+    fn of(document: &'a ApiDocument, schemas: &[&'a Value], side: MessageSide, depth_max: usize) -> Self {
+        let (active, read, found) = (Vec::new(), Vec::new(), BodyFields::default());
+        let mut walk = Self { document, side, depth_max, visits: 0, active, found, read, is_cut: false };
+        walk.visit("$", schemas, 0);
+        walk
+    }
+
+    /// Whether there are more fields or schemas than a draft has.
+    fn is_over(&self) -> bool {
+        self.found.listed.len() > OPENAPI_FIELDS_MAX || self.visits > OPENAPI_SCHEMAS_MAX
     }
 
     fn visit(&mut self, path: &str, schemas: &[&'a Value], depth: usize) {
+        if self.is_over() {
+            return;
+        }
         let mut shape = ValueShape::default();
         for schema in schemas {
             self.read(schema, &mut shape, 0, false);
@@ -114,10 +133,15 @@ impl<'a> FieldWalk<'a> {
         if is_leaf {
             self.leaf(path, depth, &shape, rule.clone());
         } else if depth >= self.depth_max {
+            self.is_cut = true;
             self.note(format!("{path} is left out: too many fields are below it"));
             return;
         }
-        if !has_parts || rule.is_some() || depth >= self.depth_max {
+        if !has_parts || rule.is_some() {
+            return;
+        }
+        if depth >= self.depth_max {
+            self.is_cut = true;
             return;
         }
         let before = self.found.listed.len();
@@ -151,14 +175,18 @@ impl<'a> FieldWalk<'a> {
         } else if rule.is_none() && shape.is_open {
             self.note(format!("{path} is not described further: all of it passes"));
         }
-        let hints = if rule.is_some() { Vec::new() } else { hints(&shape.read, path) };
-        self.found.listed.push(ApiField { path: path.to_owned(), is_listed: true, rule, hints });
+        self.found.listed.push(ApiField { path: path.to_owned(), is_listed: true, rule, hints: Vec::new() });
+        self.read.push(shape.read.clone());
     }
 
     fn note(&mut self, text: String) {
         const NOTES_MAX: usize = 20;
-        if self.found.notes.len() < NOTES_MAX && !self.found.notes.contains(&text) {
-            self.found.notes.push(text);
+        let notes = &mut self.found.notes;
+        match notes.len() {
+            _ if notes.contains(&text) => {}
+            ..NOTES_MAX => notes.push(text),
+            NOTES_MAX => notes.push("there is more of this kind, which is not listed here".to_owned()),
+            _ => {}
         }
     }
 
@@ -198,11 +226,13 @@ impl<'a> FieldWalk<'a> {
     }
 
     fn finished(mut self, schemas: &[&'a Value]) -> BodyFields {
-        if self.visits > OPENAPI_SCHEMAS_MAX {
-            self.note(format!("more than {OPENAPI_SCHEMAS_MAX} schemas describe it: look for fields that are missing"));
+        if self.is_over() {
+            self.note("is described by more than a draft can list: fields are missing".to_owned());
+        }
+        for (field, read) in self.found.listed.iter_mut().zip(&self.read).filter(|(field, _)| field.rule.is_none()) {
+            field.hints = hints(read, &field.path);
         }
         self.found.listed.retain(|field| field.is_listed || field.rule.is_some() || !field.hints.is_empty());
-        self.found.listed.truncate(2 * OPENAPI_FIELDS_MAX);
         self.found.records = self.records(schemas);
         self.found
     }

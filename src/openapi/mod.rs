@@ -20,7 +20,10 @@
 mod classification;
 mod document;
 mod draft;
+mod drift;
+mod export;
 mod fields;
+mod odcs;
 mod operation;
 mod parameter;
 mod path;
@@ -28,4 +31,7 @@ mod security;
 
 pub(crate) use document::ApiDocument;
 pub(crate) use draft::{DraftOptions, draft};
+pub(crate) use drift::{Drift, drifts};
+pub(crate) use export::openapi;
+pub(crate) use odcs::odcs;
 pub(crate) use operation::OperationFilter;

@@ -55,6 +55,11 @@ impl ApiParameters {
         for parameter in described.iter().filter(|parameter| parameter.place == "query") {
             parameters.query(document, parameter);
         }
+        for (name, value) in &path.query {
+            let form = WrittenForm { pattern: Some(escape(value)), ..WrittenForm::default() };
+            parameters.forms.retain(|(taken, _)| taken != name);
+            parameters.forms.push((name.clone(), form));
+        }
         if parameters.allowed.as_ref().map_or(0, Vec::len) + parameters.forms.len() > PARAMETER_NAMES_MAX {
             parameters.allowed = None;
             parameters.forms.truncate(PARAMETER_NAMES_MAX);

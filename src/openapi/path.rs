@@ -12,6 +12,8 @@ pub(super) struct RoutePath {
     pub(super) text: String,
     /// By capture: the name of the parameter that is the whole segment, or the pattern of a segment of several parts.
     pub(super) captures: Vec<(String, Segment)>,
+    /// Parameters that the template itself has, such as `?beta=true`, with their values.
+    pub(super) query: Vec<(String, String)>,
 }
 
 /// What a captured segment is made of.
@@ -32,10 +34,11 @@ impl RoutePath {
         if !template.starts_with('/') {
             return Err("does not begin with '/'".to_owned());
         }
-        if template.contains(['?', '#']) {
-            return Err("holds a query or a fragment, by which routes are not told apart".to_owned());
+        if template.contains('#') {
+            return Err("holds a fragment, which no server is sent".to_owned());
         }
-        let mut path = Self::default();
+        let (template, query) = template.split_once('?').unwrap_or((template, ""));
+        let mut path = Self { query: fixed_query(query)?, ..Self::default() };
         for segment in base.trim_end_matches('/').split('/').skip(1) {
             path.text.push('/');
             path.text.push_str(segment);
@@ -77,6 +80,18 @@ impl RoutePath {
         let numbered = (2..).map(|n| format!("{plain}_{n}"));
         std::iter::once(plain.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or(plain)
     }
+}
+
+/// The parameters of a template's query.
+fn fixed_query(query: &str) -> Result<Vec<(String, String)>, String> {
+    if query.contains(['{', '}', '%', '+']) {
+        return Err("holds a query that is not plain, by which routes are not told apart".to_owned());
+    }
+    let pairs = query.split('&').filter(|pair| !pair.is_empty());
+    Ok(pairs
+        .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }
 
 enum Part<'a> {
@@ -159,10 +174,12 @@ mod tests {
         let Segment::Pattern(pattern) = &path.captures[0].1 else { panic!("a pattern") };
         let pattern = ParameterPattern::parse(pattern).expect("a pattern");
         assert!(pattern.matches("main...next") && !pattern.matches("main") && !pattern.matches("mainXXXnext"));
-        for template in ["a", "/a?x=1", "/a/{x", "/a/{+path}", "/a/{path*}", "/a//b", "/a/..", "/{a}/{}", "/ä"] {
+        for template in ["a", "/a?x={y}", "/a/{x", "/a/{+path}", "/a/{path*}", "/a//b", "/a/..", "/{a}/{}", "/ä"] {
             assert!(RoutePath::parse("", template).is_err(), "{template}");
         }
         assert!(RoutePath::parse("", &"/{a}".repeat(9)).is_err());
+        let path = RoutePath::parse("", "/a?beta=true&x").expect("a route");
+        assert_eq!((path.text.as_str(), path.query.len()), ("/a", 2));
     }
 
     #[test]

@@ -80,7 +80,7 @@ impl fmt::Display for ParameterForm {
 }
 
 impl ParameterType {
-    const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::String => "string",
             Self::Integer => "integer",
