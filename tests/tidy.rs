@@ -12,7 +12,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "route", "credentials", "fleet"],
     &["upstream"],
     &["config"],
-    &["gateway"],
+    &["gateway", "openapi"],
     &["listener", "admin"],
     &["server"],
     &["demo"],

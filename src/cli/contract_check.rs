@@ -65,8 +65,8 @@ impl CheckAgainstArgs {
 
 /// Write a contract as an OpenAPI description or as a data contract
 ///
-/// Both are JSON, which is YAML too. The description has the routes, parameters, scopes and fields of one direction, with
-/// x-data-classification at treated fields. The data contract (ODCS 3.1) lists what leaves to the vendor.
+/// Both are JSON, which is YAML too. The description has the routes, parameters, scopes and fields of one direction,
+/// with x-data-classification at treated fields. The data contract (ODCS 3.1) lists what leaves to the vendor.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Example:\n  vendorgate contract export contracts/acme.yaml --openapi\n  vendorgate contract export contracts/acme.yaml --odcs > acme.odcs.yaml"

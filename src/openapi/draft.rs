@@ -55,7 +55,7 @@ pub(crate) fn draft(document: &ApiDocument, options: &DraftOptions) -> Result<Co
         let why = omitted.first().map(|it| format!("{}: {}", it.name, it.why)).unwrap_or_default();
         return Err(format!("has no operation that can be a route; the first is {why}"));
     }
-    let mut page = Page(String::new());
+    let mut page = DraftPage(String::new());
     page.head(document, options);
     match options.direction {
         Direction::Ingress => page.ingress(document, options, &routes),
@@ -96,9 +96,9 @@ fn conflict(routes: &[(RoutePattern, ApiOperation)], pattern: &RoutePattern) -> 
     Some(format!("some requests would match {} as well, and neither is more specific", rival.as_str()))
 }
 
-struct Page(String);
+struct DraftPage(String);
 
-impl Page {
+impl DraftPage {
     fn line(&mut self, text: &str) {
         self.0.push_str(text);
         self.0.push('\n');

@@ -39,7 +39,7 @@ pub(super) struct ApiField {
 
 /// Which of a schema's fields a message has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum MessageSide {
+pub(super) enum DescribedSide {
     /// Without those that are `readOnly`.
     Request,
     /// Without those that are `writeOnly`.
@@ -48,7 +48,7 @@ pub(super) enum MessageSide {
 
 /// The fields of a body that is described by these schemas. Where they are too many, only the outer ones: the depth
 /// grows until the fields are too many, or all.
-pub(super) fn body_fields(document: &ApiDocument, schemas: &[&Value], side: MessageSide) -> BodyFields {
+pub(super) fn body_fields(document: &ApiDocument, schemas: &[&Value], side: DescribedSide) -> BodyFields {
     let mut best = FieldWalk::of(document, schemas, side, 1);
     for depth in 2..=PATH_STEPS_MAX {
         if !best.is_cut || best.is_over() {
@@ -68,7 +68,7 @@ const PATH_STEPS_MAX: usize = 32;
 
 struct FieldWalk<'a> {
     document: &'a ApiDocument,
-    side: MessageSide,
+    side: DescribedSide,
     depth_max: usize,
     visits: usize,
     /// References that are being followed.
@@ -99,7 +99,7 @@ struct ValueShape<'a> {
 }
 
 impl<'a> FieldWalk<'a> {
-    fn of(document: &'a ApiDocument, schemas: &[&'a Value], side: MessageSide, depth_max: usize) -> Self {
+    fn of(document: &'a ApiDocument, schemas: &[&'a Value], side: DescribedSide, depth_max: usize) -> Self {
         let (active, read, found) = (Vec::new(), Vec::new(), BodyFields::default());
         let mut walk = Self { document, side, depth_max, visits: 0, active, found, read, is_cut: false };
         walk.visit("$", schemas, 0);
@@ -260,10 +260,10 @@ impl<'a> ValueShape<'a> {
     }
 
     /// Whether the message does not have the value.
-    fn is_hidden(&self, side: MessageSide) -> bool {
+    fn is_hidden(&self, side: DescribedSide) -> bool {
         let name = match side {
-            MessageSide::Request => "readOnly",
-            MessageSide::Response => "writeOnly",
+            DescribedSide::Request => "readOnly",
+            DescribedSide::Response => "writeOnly",
         };
         self.read.iter().any(|schema| schema.get(name) == Some(&Value::Bool(true)))
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::document::{ApiDocument, one_line};
-use super::fields::{BodyFields, MessageSide, body_fields};
+use super::fields::{BodyFields, DescribedSide, body_fields};
 use super::parameter::ApiParameters;
 use super::path::RoutePath;
 use super::security;
@@ -114,7 +114,7 @@ impl ApiOperation {
 fn request(document: &ApiDocument, operation: &Value) -> BodyFields {
     let Some(body) = operation.get("requestBody") else { return BodyFields::default() };
     match document.resolve(body) {
-        Ok(body) => of_contents(document, &[body], MessageSide::Request),
+        Ok(body) => of_contents(document, &[body], DescribedSide::Request),
         Err(wrong) => BodyFields { is_open: true, notes: vec![wrong], ..BodyFields::default() },
     }
 }
@@ -134,14 +134,14 @@ fn response(document: &ApiDocument, operation: &Value) -> BodyFields {
             Err(wrong) => notes.push(wrong),
         }
     }
-    let mut fields = of_contents(document, &read, MessageSide::Response);
+    let mut fields = of_contents(document, &read, DescribedSide::Response);
     fields.is_open |= !notes.is_empty();
     fields.notes.extend(notes);
     fields
 }
 
 /// The fields of all bodies that engines read; the other types are a note.
-fn of_contents(document: &ApiDocument, messages: &[&Value], side: MessageSide) -> BodyFields {
+fn of_contents(document: &ApiDocument, messages: &[&Value], side: DescribedSide) -> BodyFields {
     let (mut schemas, mut others) = (Vec::new(), Vec::new());
     let mut is_open = false;
     for (media_type, content) in messages.iter().filter_map(|it| it.get("content")?.as_object()).flatten() {
