@@ -8,7 +8,6 @@ import { look, THEMES, WIDTHS } from "./looks.mjs";
 
 const { address, tokens } = JSON.parse(fs.readFileSync(0, "utf8"));
 const shots = path.resolve(process.env.VENDORGATE_PAGE_SHOTS ?? "shots");
-const only = process.env.VENDORGATE_PAGE_ONLY;
 fs.mkdirSync(shots, { recursive: true });
 const browser = await open(address);
 const states = {};
@@ -284,19 +283,17 @@ async function looks() {
 try {
   await login();
   const admin = await log_in(await browser.person(), "admin");
-  if (only !== "looks") {
-    const operator = await log_in(await browser.person(), "operator");
-    const second = await log_in(await browser.person({ width: 900 }), "second");
-    await live(admin);
-    await kill(operator, admin);
-    await admin.screenshot({ path: path.join(shots, "fleet-killed.png") });
-    await restore(admin, second);
-    await others(admin);
-    await policy(admin);
-    await hidden(admin);
-    await viewer();
-    await many();
-  }
+  const operator = await log_in(await browser.person(), "operator");
+  const second = await log_in(await browser.person({ width: 900 }), "second");
+  await live(admin);
+  await kill(operator, admin);
+  await admin.screenshot({ path: path.join(shots, "fleet-killed.png") });
+  await restore(admin, second);
+  await others(admin);
+  await policy(admin);
+  await hidden(admin);
+  await viewer();
+  await many();
   await looks();
   check(faults.length === 0, `nothing went wrong on the way: ${faults.join("\n")}`);
 } catch (error) {
