@@ -102,6 +102,23 @@ async function kill(page, watcher) {
   await until("the history has it with its reason", async () => /operator killed.*ticket 4711/s.test(await page.locator(".card.history").textContent()));
 }
 
+/** A gateway of a fleet that does not hear: made up here, since this one is alone. */
+async function unheard(page) {
+  await page.route("**/v1/vendors/northwind/kill", (route) => {
+    if (route.request().postDataJSON().dry_run) return route.continue();
+    return route.fulfill({ json: { vendor: "northwind", state: "killed", generation: 9, severed: 2, sever_micros: 700, persisted: true, fleet: { acked: 2, of: 3, missing: ["gate-b"] } } });
+  });
+  await goto(page, "vendor/northwind");
+  await page.getByRole("button", { name: "Kill…" }).click();
+  await dialog(page).getByLabel("Why").fill("ticket 4713");
+  await dialog(page).getByLabel("Type northwind to confirm").fill("northwind");
+  await dialog(page).getByRole("button", { name: "Kill now" }).click();
+  await dialog(page).getByText("Not confirmed yet by gate-b").waitFor();
+  check((await dialog(page).locator(".figures").textContent()).includes("2 of 3"), "a gateway that has not confirmed is named");
+  await page.keyboard.press("Escape");
+  await page.unrouteAll({ behavior: "wait" });
+}
+
 async function restore(one, other) {
   for (const [page, said] of [[one, "Your yes is noted: 1 of 2"], [one, "Your yes is noted: 1 of 2"], [other, "acme is let back."]]) {
     await goto(page, "vendor/acme");
@@ -288,6 +305,7 @@ try {
   await live(admin);
   await kill(operator, admin);
   await admin.screenshot({ path: path.join(shots, "fleet-killed.png") });
+  await unheard(operator);
   await restore(admin, second);
   await others(admin);
   await policy(admin);

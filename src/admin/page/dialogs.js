@@ -74,5 +74,5 @@ export function result(kind, sentence, figures = [], more) {
   return el("div", { class: `result ${kind}` },
     el("p", { class: "result-sentence" }, sentence),
     figures.length > 0 && el("dl", { class: "figures" }, figures.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))),
-    more && el("p", { class: "hint" }, more));
+    [more].flat().some(Boolean) && el("p", { class: "hint" }, more));
 }

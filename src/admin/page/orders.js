@@ -78,7 +78,12 @@ function killed(report) {
     ["What", scopeText(report.scope)],
     ["On disk", report.persisted ? "yes" : "NO: it holds until the gateway stops"],
     ["Gateways", `${report.fleet.acked} of ${report.fleet.of}`],
-  ], report.lingering ? `${plural(report.lingering, "request")} had not ended within a second: bytes of these may still leave.` : undefined);
+  ], [report.lingering > 0 && `${plural(report.lingering, "request")} had not ended within a second: bytes of these may still leave. `, unheard(report.fleet)]);
+}
+
+/** The gateways of the fleet that have not confirmed an order. */
+function unheard(fleet) {
+  return fleet.missing?.length > 0 && el("strong", {}, `Not confirmed yet by ${fleet.missing.join(", ")}: look at each of them.`);
 }
 
 /** Lets a vendor back, or agrees to it where more than one person must. */
@@ -171,8 +176,8 @@ export function revokeDialog(vendor) {
     ready: () => reason.value.trim() && value.value.trim(),
     act: async () => {
       const report = await post(about(vendor, "/revocations"), { [kind.value]: value.value.trim(), reason: reason.value.trim() });
-      return result("killed", "It is revoked.", [["Requests cut", String(report.severed)], ["In", quick(report.sever_micros)], ["On disk", report.persisted ? "yes" : "no"]],
-        report.seen ? undefined : "Nobody has been seen under that name: check the spelling. It is kept all the same.");
+      return result("killed", "It is revoked.", [["Requests cut", String(report.severed)], ["In", quick(report.sever_micros)], ["On disk", report.persisted ? "yes" : "no"], ["Gateways", `${report.fleet.acked} of ${report.fleet.of}`]],
+        [!report.seen && "Nobody has been seen under that name: check the spelling. It is kept all the same. ", unheard(report.fleet)]);
     },
     opened: () => kind.focus(),
   });
