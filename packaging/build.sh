@@ -23,5 +23,6 @@ SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct)}
 export SOURCE_DATE_EPOCH
 find "$stage" -exec touch --no-dereference --date="@$SOURCE_DATE_EPOCH" {} +
 cargo deb --quiet --no-build --no-strip --locked --output dist/
-cargo generate-rpm --source-date "$SOURCE_DATE_EPOCH" --output dist/
+cargo generate-rpm --source-date "$SOURCE_DATE_EPOCH" --payload-compress "${RPM_COMPRESSION:-zstd}" \
+    --output dist/
 ls -l dist/*.deb dist/*.rpm
