@@ -17,7 +17,8 @@ fi
 
 context=target/image
 rm -rf "$context"
-mkdir -p "$context"/root/{usr/bin,etc/ssl/certs,etc/vendorgate} "$context/state" dist
+mkdir -p "$context"/root/{usr/bin,etc/ssl/certs,etc/vendorgate,var/lib} dist
+install -d -m 0700 "$context/state/vendorgate"
 install -m 0755 "$program" "$context/root/usr/bin/vendorgate"
 install -m 0644 /etc/ssl/certs/ca-certificates.crt "$context/root/etc/ssl/certs/"
 printf 'vendorgate:x:65532:65532:vendorgate:/var/lib/vendorgate:/sbin/nologin\n' > "$context/root/etc/passwd"

@@ -35,6 +35,7 @@ checks = {
     "the state folder is its user's alone": state and (state.uid, state.mode & 0o777) == (65532, 0o700),
     "is asked how it is": config.get("Healthcheck", {}).get("Test") == ["CMD", "/usr/bin/vendorgate", "health"],
     "has labels": "org.opencontainers.image.revision" in (config.get("Labels") or {}),
+    "all else is root's": all(entry.uid == 0 for name, entry in entries.items() if name != "var/lib/vendorgate"),
     "nothing is set-uid": all(not entry.mode & 0o6000 for entry in entries.values()),
 }
 faults += [f"does not hold: {words}" for words, holds in checks.items() if not holds]
