@@ -144,6 +144,10 @@ impl StatusControl for FakeControl {
         vec![acme()]
     }
 
+    fn config_fault(&self) -> Option<String> {
+        None
+    }
+
     fn vendor(&self, vendor: &VendorId) -> Option<VendorStatus> {
         (vendor.as_str() == ACME).then(acme)
     }

@@ -25,6 +25,9 @@ use crate::telemetry::TrafficMetrics;
 pub struct VendorList {
     /// Sorted by id.
     pub vendors: Vec<VendorStatus>,
+    /// Why the config on disk is not in force, where its last load failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_fault: Option<String>,
 }
 
 /// A vendor at a glance.
@@ -275,17 +278,26 @@ pub trait StatusControl {
     /// The stages of the journey.
     fn journey(&self) -> JourneyReport;
 
+    /// Why the config on disk is not in force, where its last load failed.
+    fn config_fault(&self) -> Option<String>;
+
     /// Whether the gateway can do its work.
     fn readiness(&self) -> Readiness;
 }
 
 impl<C: AdminControl> AdminApi<C> {
     pub(super) const STATUS: &'static [Endpoint<C>] = &[
-        EndpointSpec::get("/v1/vendors", "Every vendor at a glance")
-            .answers(&[schema::<VendorList>])
-            .on_gateway(OperatorRole::Viewer, |api, _| {
-                Box::pin(async { Ok(reply::json(&VendorList { vendors: api.control.vendors() })) })
-            }),
+        EndpointSpec::get("/v1/vendors", "Every vendor at a glance").answers(&[schema::<VendorList>]).on_gateway(
+            OperatorRole::Viewer,
+            |api, _| {
+                Box::pin(async {
+                    Ok(reply::json(&VendorList {
+                        vendors: api.control.vendors(),
+                        config_fault: api.control.config_fault(),
+                    }))
+                })
+            },
+        ),
         EndpointSpec::get("/v1/vendors/{vendor}", "One vendor at a glance")
             .answers(&[schema::<VendorStatus>])
             .on_vendor(OperatorRole::Viewer, |api, call| {

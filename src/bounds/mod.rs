@@ -89,6 +89,10 @@ pub const KEYS_REFRESH_MIN: Duration = Duration::from_secs(30);
 pub const KEYS_RETRY_MIN: Duration = Duration::from_secs(1);
 /// How often a key, secret or revocation list file is checked for changes.
 pub const FILE_POLL: Duration = Duration::from_secs(2);
+/// Of so many looks at a watched config, one compares contents: some file systems tell nothing of a change.
+pub const CONFIG_WATCH_ROUNDS: u32 = 15;
+/// How much of one file of a watched config is compared: more than any of them may have.
+pub const CONFIG_WATCH_BYTES_MAX: u64 = 16 * 1024 * 1024;
 /// A change in whether an issuer answers about tokens is logged at most this often: strangers choose the tokens, and so
 /// may choose its answers.
 pub const OUTAGE_REPORT_INTERVAL: Duration = Duration::from_secs(10);

@@ -54,7 +54,10 @@ pub(super) async fn execute(args: &StatusArgs, call: &mut RemoteCall<'_>) -> Res
         }
         None => {
             let all: VendorList = call.get("/v1/vendors").await?;
-            call.print(&all, |all| overview_text(all, now))?;
+            call.print(&all, |all| {
+                let fault = all.config_fault.iter().map(|fault| format!("NOT IN FORCE: {fault}\n"));
+                fault.chain([overview_text(all, now)]).collect()
+            })?;
         }
     }
     Ok(Exit::Yes)

@@ -1,5 +1,6 @@
 //! Reads a configuration from its files. The rest of this room only checks whether files exist and what they hold.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
@@ -55,9 +56,15 @@ impl ConfigLoader<'_> {
     /// # Errors
     /// Every fault of every file at once, and the warnings among them.
     pub fn load(&self, main: &Path) -> Result<LoadedConfig, ConfigFaults> {
+        self.load_with_files(main).0
+    }
+
+    /// As [`Self::load`]; also the files and folders that the config consists of, those that are missing too.
+    pub fn load_with_files(&self, main: &Path) -> (Result<LoadedConfig, ConfigFaults>, BTreeSet<PathBuf>) {
         let report = FaultReport::new(self.missing_secrets);
         let config = self.read_main(main, &report);
-        finish(report, config, main).map(|(config, warnings)| LoadedConfig { config, warnings })
+        let files = report.files();
+        (finish(report, config, main).map(|(config, warnings)| LoadedConfig { config, warnings }), files)
     }
 
     /// Reads one contract by itself. The upstreams that it names are not checked, since the main file is not read.
@@ -160,6 +167,7 @@ impl ConfigLoader<'_> {
             fleet: written.fleet.as_ref().and_then(|fleet| check::fleet(&at.key("fleet"), fleet)),
             drain: check::drain(&at.key("drain"), written.drain.as_ref()),
             log: check::log(written.log.as_ref()),
+            watch: written.watch.unwrap_or_default(),
             upstreams: upstreams.into_values().collect(),
             listeners,
             egress,
@@ -181,6 +189,7 @@ impl ConfigLoader<'_> {
         let Some(text) = admin.and_then(|admin| admin.operators.as_deref()) else { return Some(Vec::new()) };
         let at = at.key("listeners").key("admin").key("operators");
         let path = at.file_path(text);
+        report.looked_at(&path);
         if !path.is_file() {
             let instead = "make it with `vendorgate operators add NAME --role operator`";
             at.fault(format!("no such file: {}", path.display()), instead);
@@ -332,6 +341,7 @@ fn check_operators(at: &Cursor<'_>, listeners: &ListenersSettings, operators: Op
 }
 
 pub(super) fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Option<String> {
+    report.looked_at(path);
     match std::fs::metadata(path) {
         Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
             report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
@@ -355,6 +365,7 @@ pub(super) fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Optio
 /// The contract files of a folder in the order of their names, or the one file that is named.
 fn contract_paths(at: &Cursor<'_>, text: &str) -> Vec<PathBuf> {
     let path = at.file_path(text);
+    at.report().looked_at(&path);
     if path.is_file() {
         return vec![path];
     }

@@ -22,6 +22,7 @@ impl ConfigLoader<'_> {
         report: &FaultReport,
     ) -> Option<(SourceFile, ResidencyPolicy)> {
         let path = at.file_path(text?);
+        report.looked_at(&path);
         if !path.is_file() {
             let wrong = format!("no such file: {}", path.display());
             at.key("residency").fault(wrong, "see `vendorgate schema residency` for what it can hold");

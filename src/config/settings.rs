@@ -48,6 +48,8 @@ pub struct GatewaySettings {
     pub drain: DrainSettings,
     /// The form and level of its logs.
     pub log: log::LogSettings,
+    /// Whether a changed config is put in force by itself.
+    pub watch: bool,
 }
 
 impl GatewaySettings {

@@ -3,6 +3,7 @@
 //! Once a value was reported as unusable, faults below it are suppressed: one mistake is reported once.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::fault::{ConfigFault, FaultSeverity};
@@ -14,6 +15,8 @@ use super::units::UnitError;
 #[derive(Debug)]
 pub(super) struct FaultReport {
     faults: RefCell<Vec<ConfigFault>>,
+    /// The files and folders that were looked at, there or not.
+    files: RefCell<BTreeSet<PathBuf>>,
     missing_secrets: FaultSeverity,
 }
 
@@ -44,7 +47,17 @@ pub(super) struct Cursor<'a> {
 impl FaultReport {
     /// A report without faults.
     pub(super) fn new(missing_secrets: FaultSeverity) -> Self {
-        Self { faults: RefCell::default(), missing_secrets }
+        Self { faults: RefCell::default(), files: RefCell::default(), missing_secrets }
+    }
+
+    /// Takes note of a file or folder by whose change the config changes.
+    pub(super) fn looked_at(&self, path: &Path) {
+        self.files.borrow_mut().insert(path.to_path_buf());
+    }
+
+    /// The files and folders that were looked at.
+    pub(super) fn files(&self) -> BTreeSet<PathBuf> {
+        self.files.borrow().clone()
     }
 
     /// Adds a fault that belongs to a whole file.

@@ -12,7 +12,9 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::budgets::SavedBudgets;
 use super::control::{GatewayControl, credentials, drill_overdue, upstreams};
-use super::{audit_trail, egress_authority, exposure_store, health_checks, observation_store, offline_kills};
+use super::{
+    audit_trail, config_watch, egress_authority, exposure_store, health_checks, observation_store, offline_kills,
+};
 use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;
 use crate::bounds::{EXPOSURE_ROLL_INTERVAL, LEDGER_STORE_INTERVAL, PERSIST_DEADLINE};
@@ -35,6 +37,7 @@ pub(super) fn start(control: &Arc<GatewayControl>, closing: &watch::Receiver<boo
     tokio::spawn(egress_authority::watch(Arc::clone(control), closing.clone()));
     tokio::spawn(Arc::clone(&control.hooks).run());
     tokio::spawn(health_checks::run(Arc::clone(control), closing.clone()));
+    tokio::spawn(config_watch::run(Arc::clone(control), closing.clone()));
 }
 
 /// Every second: kills that are due, requests whose proof no longer holds, and revocations that are over.
@@ -236,14 +239,14 @@ fn read_vendors(control: &GatewayControl) {
     }
 }
 
-fn every(period: Duration) -> tokio::time::Interval {
+pub(super) fn every(period: Duration) -> tokio::time::Interval {
     let mut tick = interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     tick
 }
 
 /// Waits for the next round; false when there is none.
-async fn wait(tick: &mut tokio::time::Interval, closing: &mut watch::Receiver<bool>) -> bool {
+pub(super) async fn wait(tick: &mut tokio::time::Interval, closing: &mut watch::Receiver<bool>) -> bool {
     tokio::select! {
         _ = tick.tick() => true,
         _ = closing.wait_for(|closing| *closing) => false,

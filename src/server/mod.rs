@@ -11,6 +11,7 @@ mod budgets;
 mod carry_over;
 mod certificate_ends;
 mod clocks;
+mod config_watch;
 mod control;
 mod credential_store;
 mod descriptors;

@@ -14,7 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use super::admin_listeners::{AdminListeners, AdminThreads, report_slots};
 use super::audit_trail::AuditOpenError;
 use super::bound_listeners::BoundListeners;
-use super::control::{GatewayControl, TlsHandles, shadow};
+use super::control::{GatewayControl, ReloadCause, TlsHandles, shadow};
 use super::credential_store::StoredCredentials;
 use super::persistent_state::{PersistentState, open_authority, open_state};
 use super::webhook_sender::HookError;
@@ -289,7 +289,7 @@ impl Server {
     /// # Errors
     /// What is wrong with the new config, a line each.
     pub async fn reload(&self) -> Result<(), Vec<String>> {
-        self.control.reload_files(None).await.map(|_| ())
+        self.control.reload_files(ReloadCause::Signal).await.map(|_| ())
     }
 
     /// Accepts nothing more, lets what is in flight finish within the deadline, and ends the workers.

@@ -139,6 +139,8 @@ families! {
         "Number of the config in force, counted from 1 at start";
     CERTIFICATE_EXPIRY = "vendorgate_certificate_expiry_timestamp_seconds" Gauge ["certificate"]
         "When a certificate that the gateway shows or signs with ends, in seconds since 1970, by its place in the config";
+    STALE = "vendorgate_config_stale" Gauge []
+        "1 while the config on disk could not be loaded, so that an older one is in force";
     RELOAD = "vendorgate_config_reload_total" Counter ["result"]
         "Attempts to load a changed config";
     STATE_ERRORS = "vendorgate_state_errors_total" Counter ["store"]

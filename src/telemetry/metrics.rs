@@ -70,6 +70,8 @@ pub(super) struct MetricValues {
     clock: Clock,
     cells: ShardedCells,
     generation: AtomicU64,
+    /// 1 while the config on disk is not in force.
+    stale: AtomicU64,
     pub(super) load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
@@ -88,6 +90,7 @@ impl Metrics {
             clock,
             cells: ShardedCells::new(NUMBERS),
             generation: AtomicU64::new(0),
+            stale: AtomicU64::new(0),
             load: LoadMetrics::default(),
             vendors: Mutex::default(),
             unknown: std::array::from_fn(|_| Arc::new(TrafficMetrics::new())),
@@ -141,6 +144,11 @@ impl Metrics {
     /// Sets the number of the config in force.
     pub fn config_generation(&self, generation: u64) {
         self.values.generation.store(generation, Ordering::Relaxed);
+    }
+
+    /// Sets whether the config on disk could not be loaded.
+    pub fn config_stale(&self, is_stale: bool) {
+        self.values.stale.store(u64::from(is_stale), Ordering::Relaxed);
     }
 
     /// Counts an attempt to load a changed config.
@@ -220,6 +228,7 @@ impl MetricValues {
         }
         page.histogram(&families::SEVER, &[], &SEVER.read(&self.cells));
         page.gauge(&families::GENERATION, &[], self.generation.load(Ordering::Relaxed) as f64);
+        page.gauge(&families::STALE, &[], self.stale.load(Ordering::Relaxed) as f64);
         for (offset, result) in RESULTS.into_iter().enumerate() {
             page.counter(&families::RELOAD, &[result], count(RELOAD + offset));
         }

@@ -15,6 +15,7 @@ mod canary;
 mod circuit_breaker;
 mod clients;
 mod command_line;
+mod config_watch;
 mod configs;
 mod contract_diff;
 mod contract_import;

@@ -72,6 +72,7 @@ fn body(at: &Cursor<'_>, written: &written::FallbackConfig) -> Bytes {
         (Some(body), None) => body.clone().into(),
         (None, Some(file)) => {
             let path = at.file_path(file);
+            at.report().looked_at(&path);
             let at = at.key("body_file");
             match std::fs::metadata(&path).map(|found| found.len()) {
                 Ok(length) if length > FALLBACK_BODY_BYTES_MAX as u64 => {

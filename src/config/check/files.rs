@@ -30,6 +30,7 @@ pub(super) fn secret(
     instead: impl Fn(&Path) -> String,
 ) -> PathBuf {
     let path = at.file_path(text);
+    at.report().looked_at(&path);
     match std::fs::metadata(&path) {
         Ok(found) if !found.is_file() => at.invalid("must be a file", ""),
         Ok(found) if is_open(&found, readers) => {
@@ -57,6 +58,7 @@ pub(super) fn secret_content(at: &Cursor<'_>, path: &Path, judge: impl Fn(&[u8])
 /// A file that is not secret, but is usually deployed together with secrets: it may be missing where they are.
 pub(super) fn beside_secrets(at: &Cursor<'_>, text: &str) -> PathBuf {
     let path = at.file_path(text);
+    at.report().looked_at(&path);
     match std::fs::metadata(&path) {
         Ok(found) if !found.is_file() => at.invalid("must be a file", ""),
         Ok(_) => {}
@@ -148,6 +150,7 @@ pub(super) fn identity(cert_at: &Cursor<'_>, cert: &str, key_at: &Cursor<'_>, ke
 pub(super) fn jwks(at: &Cursor<'_>, text: &str) -> PathBuf {
     const BYTES_MAX: u64 = 1024 * 1024;
     let path = at.file_path(text);
+    at.report().looked_at(&path);
     let shown = path.display();
     match std::fs::metadata(&path) {
         Ok(found) if found.len() > BYTES_MAX => at.fault(format!("{shown} is larger than 1 MiB"), ""),

@@ -61,6 +61,9 @@ pub(in crate::config) struct MainConfig {
     pub(in crate::config) drain: Option<DrainConfig>,
     /// The form and level of the logs.
     pub(in crate::config) log: Option<LogConfig>,
+    /// Whether a change of any of these files is put in force by itself (default false: by a reload that a person or a
+    /// deployment asks for).
+    pub(in crate::config) watch: Option<bool>,
 }
 
 /// The sockets, by direction.

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
@@ -43,6 +43,7 @@ use crate::listener::ListenerState;
 use crate::model::{Moment, VendorId};
 use crate::store::Store;
 
+pub(super) use reload::{ReloadCause, loader};
 pub(super) use status::drill_overdue;
 
 /// The controls of a running gateway.
@@ -62,6 +63,8 @@ pub(super) struct GatewayControl {
     pub(super) fleet: Option<JoinedFleet>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
     pub(super) config: Mutex<GatewaySettings>,
+    /// Why the files on disk are not in force, if they are not.
+    config_fault: ArcSwapOption<String>,
     /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
     pub(super) clocks: ConfirmedClocks,
     /// The admin listener holds it, and it holds us.
@@ -112,6 +115,7 @@ impl GatewayControl {
                 tls,
                 fleet,
                 config,
+                config_fault: ArcSwapOption::empty(),
                 clocks: times,
                 api,
                 draining,

@@ -22,11 +22,28 @@ use crate::server::{
 };
 use crate::store::StoreError;
 
+/// Who asked for a reload.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::server) enum ReloadCause<'a> {
+    /// An operator.
+    Operator(&'a Actor),
+    /// A signal to the process.
+    Signal,
+    /// A change of the files, under `watch: true`.
+    Watch,
+}
+
+/// The faults of a config in one text, which only operators read.
+fn told(faults: &[String]) -> String {
+    let first = faults.first().map(String::as_str).unwrap_or_default();
+    format!("the files have {} faults, and what was loaded before stays in force; the first: {first}", faults.len())
+}
+
 impl ReloadControl for GatewayControl {
     /// Away from the thread that answers operators, since a large config takes its time.
     async fn reload(&self, actor: &Actor) -> ControlResult<ReloadReport> {
         let (me, actor) = (self.me.upgrade().ok_or(ControlError::State)?, actor.clone());
-        let reload = self.background.spawn(async move { me.reload_files(Some(&actor)).await });
+        let reload = self.background.spawn(async move { me.reload_files(ReloadCause::Operator(&actor)).await });
         reload.await.map_err(|_| ControlError::State)?.map_err(ControlError::Faults)
     }
 }
@@ -36,11 +53,17 @@ impl GatewayControl {
     ///
     /// # Errors
     /// What is wrong, a line each; nothing has changed then.
-    pub(in crate::server) async fn reload_files(&self, actor: Option<&Actor>) -> Result<ReloadReport, Vec<String>> {
+    pub(in crate::server) async fn reload_files(&self, cause: ReloadCause<'_>) -> Result<ReloadReport, Vec<String>> {
         self.import_pending_audit().await;
-        let outcome = self.try_reload(actor.map_or(GATEWAY_ACTOR, |actor| &actor.name)).await;
-        self.record(actor, &outcome).await;
+        let by = match cause {
+            ReloadCause::Operator(actor) => &actor.name,
+            ReloadCause::Signal | ReloadCause::Watch => GATEWAY_ACTOR,
+        };
+        let outcome = self.try_reload(by).await;
+        self.record(cause, &outcome).await;
         self.gateway.metrics.config_reloaded(outcome.is_ok());
+        self.config_fault.store(outcome.as_ref().err().map(|faults| Arc::new(told(faults))));
+        self.gateway.metrics.config_stale(outcome.is_err());
         match &outcome {
             Ok(report) => tracing::info!(
                 generation = report.generation, added = ?report.added, changed = ?report.changed,
@@ -60,13 +83,23 @@ impl GatewayControl {
         pending_audit::import(self.services.salts.path(), &self.gateway.audit).await;
     }
 
-    /// Who has asked, none for a signal, and what came of it.
-    async fn record(&self, actor: Option<&Actor>, outcome: &Result<ReloadReport, Vec<String>>) {
+    /// Why the files on disk are not in force, if they are not.
+    pub(in crate::server) fn config_fault(&self) -> Option<String> {
+        self.config_fault.load().as_deref().cloned()
+    }
+
+    /// Who has asked, and what came of it.
+    async fn record(&self, cause: ReloadCause<'_>, outcome: &Result<ReloadReport, Vec<String>>) {
         let detail = match outcome {
             Ok(report) => json!(report),
             Err(faults) => json!({ "faults": faults.len(), "first": faults.first() }),
         };
-        let (by, reason) = (actor.map_or("signal", |actor| &actor.name), if outcome.is_ok() { "" } else { "refused" });
+        let by = match cause {
+            ReloadCause::Operator(actor) => actor.name.as_str(),
+            ReloadCause::Signal => "signal",
+            ReloadCause::Watch => "watch",
+        };
+        let reason = if outcome.is_ok() { "" } else { "refused" };
         let entry = AuditRecord {
             actor: by.to_owned(),
             detail,
@@ -157,15 +190,19 @@ impl GatewayControl {
     }
 }
 
+/// What reads the files of a running gateway.
+pub(in crate::server) fn loader() -> ConfigLoader<'static> {
+    ConfigLoader {
+        environment: &|name| std::env::var(name).ok(),
+        missing_secrets: FaultSeverity::Fault,
+        now: Clock::system().now().wall,
+    }
+}
+
 /// Reads files on a thread that may block.
 async fn load(main: std::path::PathBuf) -> Result<GatewaySettings, Vec<String>> {
     let read = move || {
-        let loader = ConfigLoader {
-            environment: &|name| std::env::var(name).ok(),
-            missing_secrets: FaultSeverity::Fault,
-            now: Clock::system().now().wall,
-        };
-        loader
+        loader()
             .load(&main)
             .map(|loaded| loaded.config)
             .map_err(|faults| faults.as_slice().iter().map(ToString::to_string).collect())

@@ -17,6 +17,10 @@ use crate::kill::{KillState, KillStatus, VendorKillStatus, VendorState};
 use crate::meter::ContractState;
 use crate::model::{Direction, Moment, UnixTime, VendorId};
 
+/// For anyone who can reach the probe: nothing of a file.
+const STALE_CONFIG: &str =
+    "the files have faults, and what was loaded before stays in force; `vendorgate check` lists them";
+
 impl StatusControl for GatewayControl {
     fn vendors(&self) -> Vec<VendorStatus> {
         let standing = self.gateway.switch.status();
@@ -54,6 +58,10 @@ impl StatusControl for GatewayControl {
         }))
     }
 
+    fn config_fault(&self) -> Option<String> {
+        Self::config_fault(self)
+    }
+
     fn readiness(&self) -> Readiness {
         let check = |name: &str, well: bool, detail: &str| ReadinessCheck {
             name: name.to_owned(),
@@ -64,7 +72,8 @@ impl StatusControl for GatewayControl {
         let draining = self.draining.load(Ordering::Acquire);
         let undecided = self.gateway.switch.is_undecided();
         let mut checks = vec![
-            check("config", true, ""),
+            // What is in force serves on.
+            ReadinessCheck { needed: false, ..check("config", self.config_fault().is_none(), STALE_CONFIG) },
             check("serving", !draining, "draining"),
             check("state", !undecided, "state could not be read: every vendor is killed until a person restores it"),
         ];
