@@ -71,9 +71,10 @@ impl StatusControl for GatewayControl {
         };
         let draining = self.draining.load(Ordering::Acquire);
         let undecided = self.gateway.switch.is_undecided();
+        let is_loaded = self.config_fault().is_none();
         let mut checks = vec![
-            // What is in force serves on.
-            ReadinessCheck { needed: false, ..check("config", self.config_fault().is_none(), STALE_CONFIG) },
+            // A fault leaves in force what serves on.
+            ReadinessCheck { needed: is_loaded, ..check("config", is_loaded, STALE_CONFIG) },
             check("serving", !draining, "draining"),
             check("state", !undecided, "state could not be read: every vendor is killed until a person restores it"),
         ];
