@@ -53,7 +53,7 @@ const OVERHEAD: [HistogramCells; 2] = [
 ];
 const SEVER: HistogramCells =
     HistogramCells { first: OVERHEAD[1].first + HistogramCells::slots(&OVERHEAD_BOUNDS), bounds: &SEVER_BOUNDS };
-const RELOAD: usize = SEVER.first + HistogramCells::slots(&SEVER_BOUNDS);
+pub(super) const RELOAD: usize = SEVER.first + HistogramCells::slots(&SEVER_BOUNDS);
 const STATE: usize = RELOAD + 2;
 const NUMBERS: usize = STATE + StoreLabel::ALL.len();
 
@@ -68,10 +68,10 @@ type ScrapeHook = Box<dyn Fn() + Send + Sync>;
 
 pub(super) struct MetricValues {
     clock: Clock,
-    cells: ShardedCells,
-    generation: AtomicU64,
+    pub(super) cells: ShardedCells,
+    pub(super) generation: AtomicU64,
     /// 1 while the config on disk is not in force.
-    stale: AtomicU64,
+    pub(super) stale: AtomicU64,
     pub(super) load: LoadMetrics,
     vendors: Mutex<BTreeMap<VendorId, Arc<VendorMetrics>>>,
     unknown: [Arc<TrafficMetrics>; Direction::ALL.len()],
@@ -139,21 +139,6 @@ impl Metrics {
     /// Counts look-ups of verified tokens.
     pub fn token_cache(&self, result: CacheResult, lookups: u64) {
         self.values.cells.of_this_thread().add(CACHE + result as usize, lookups);
-    }
-
-    /// Sets the number of the config in force.
-    pub fn config_generation(&self, generation: u64) {
-        self.values.generation.store(generation, Ordering::Relaxed);
-    }
-
-    /// Sets whether the config on disk could not be loaded.
-    pub fn config_stale(&self, is_stale: bool) {
-        self.values.stale.store(u64::from(is_stale), Ordering::Relaxed);
-    }
-
-    /// Counts an attempt to load a changed config.
-    pub fn config_reloaded(&self, succeeded: bool) {
-        self.values.cells.of_this_thread().add(RELOAD + usize::from(!succeeded), 1);
     }
 
     /// Counts failed reads and writes of state.

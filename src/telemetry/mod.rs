@@ -4,6 +4,7 @@
 //! a text that a stranger chose.
 
 mod cells;
+mod config_metrics;
 mod credential_metrics;
 mod event_log;
 mod exchange_line;
