@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use http::StatusCode;
 
+use super::fleet::FleetControl;
 use super::kills::KillControl;
 use super::live::LiveControl;
 use super::login::LoginControl;
@@ -35,6 +36,7 @@ pub trait AdminControl:
     + SuggestControl
     + RecordControl
     + ShadowControl
+    + FleetControl
     + KillControl
     + RestoreControl
     + RevocationControl

@@ -204,6 +204,7 @@ impl<C: AdminControl> AdminApi<C> {
             Self::JOURNEY,
             Self::RECORDS,
             Self::SHADOW,
+            Self::FLEET,
             Self::KILLS,
             Self::REVOCATIONS,
             Self::RESTORES,

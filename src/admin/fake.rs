@@ -334,6 +334,16 @@ impl LoginControl for FakeControl {
     }
 }
 
+impl FleetControl for FakeControl {
+    fn fleet(&self) -> FleetReport {
+        typed(json!({ "name": "eu", "node": "a", "synced": true, "partitioned": true, "state_age_ms": 4200,
+            "why": "cannot connect to 10.0.0.7:6379", "gateways": [
+            { "node": "a", "state": "live", "unseen_ms": 300, "version": "0.1.0" },
+            { "node": "b", "state": "unseen", "unseen_ms": 12000, "version": "0.1.0", "differs": ["acme"],
+              "audit_cut": true }] }))
+    }
+}
+
 impl ShadowControl for FakeControl {
     fn shadow(&self) -> ShadowReport {
         typed(json!({ "asked": 20, "unlisted": 3, "destinations": [{ "destination": "api.other.example:443",

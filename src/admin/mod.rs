@@ -11,6 +11,7 @@ mod control;
 mod endpoint;
 #[cfg(test)]
 pub(crate) mod fake;
+mod fleet;
 mod guard;
 mod journey;
 mod kills;
@@ -55,6 +56,7 @@ pub use readiness::{Readiness, ReadinessCheck};
 pub use serve::serve_connection;
 pub use serve::{TlsListener, serve};
 // Whole, so that a new call's order and answer need no line here.
+pub use fleet::*;
 pub use journey::*;
 pub use kills::*;
 pub use live::*;

@@ -37,6 +37,8 @@ pub const FLEET_REPLICA_WAIT: Duration = Duration::from_millis(50);
 pub const FLEET_LIFTED_KEPT: Duration = Duration::from_secs(90 * 86_400);
 /// How long a kill to come is remembered after its time.
 pub const FLEET_SCHEDULE_KEPT: Duration = Duration::from_secs(30 * 86_400);
+/// How often the length of this gateway's audit trail is shared: what is cut off later than that is noticed.
+pub const FLEET_AUDIT_HEAD_INTERVAL: Duration = Duration::from_secs(60);
 /// How long a blocking read waits for news; it is also the keep-alive of its connection.
 pub const FLEET_READ_BLOCK: Duration = Duration::from_secs(1);
 /// After how long all shared state is read again although nothing seems to be missing.

@@ -1,6 +1,7 @@
 //! `vendorgate check`: whether the config and the contracts are valid.
 
 use std::io::Write;
+use std::sync::Arc;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -8,8 +9,9 @@ use serde_json::{Map, Value, json};
 use super::error::{CliError, Exit};
 use super::{ConfigFile, loader};
 use crate::config::{ConfigFaults, FaultSeverity, GatewaySettings, LoadedConfig};
+use crate::fleet::FleetEngine;
 use crate::identity::IdentitySettings;
-use crate::model::VendorId;
+use crate::model::{VendorId, with_causes};
 
 /// Validate the config and every contract, and print all faults at once
 ///
@@ -22,7 +24,8 @@ use crate::model::VendorId;
 pub(super) struct CheckArgs {
     #[command(flatten)]
     config: ConfigFile,
-    /// Treat missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too
+    /// Treat missing keys and certificates as faults, as `run` does, and exit 1 for every other warning too; connect to
+    /// the engine of a fleet
     #[arg(long)]
     strict: bool,
     /// Answer in JSON
@@ -34,13 +37,18 @@ impl CheckArgs {
     pub(super) fn run(&self, out: &mut dyn Write) -> Result<Exit, CliError> {
         let missing_secrets = if self.strict { FaultSeverity::Fault } else { FaultSeverity::Warning };
         let loaded = loader(missing_secrets).load(&self.config.path);
+        let engine = match &loaded {
+            Ok(loaded) if self.strict => engine_doubts(&loaded.config),
+            Ok(_) | Err(_) => Vec::new(),
+        };
         if self.json {
-            self.print_json(out, &loaded)?;
+            self.print_json(out, &loaded, &engine)?;
         } else {
             self.print(out, &loaded)?;
+            engine.iter().try_for_each(|doubt| writeln!(out, "fleet.redis: {doubt}"))?;
         }
         let good = loaded.is_ok_and(|loaded| !self.strict || loaded.warnings.as_slice().is_empty());
-        Ok(Exit::of(good))
+        Ok(Exit::of(good && engine.is_empty()))
     }
 
     fn print(&self, out: &mut dyn Write, loaded: &Result<LoadedConfig, ConfigFaults>) -> std::io::Result<()> {
@@ -62,8 +70,13 @@ impl CheckArgs {
         }
     }
 
-    fn print_json(&self, out: &mut dyn Write, loaded: &Result<LoadedConfig, ConfigFaults>) -> std::io::Result<()> {
-        let answer = match loaded {
+    fn print_json(
+        &self,
+        out: &mut dyn Write,
+        loaded: &Result<LoadedConfig, ConfigFaults>,
+        engine: &[String],
+    ) -> std::io::Result<()> {
+        let mut answer = match loaded {
             Ok(loaded) => {
                 let (contracts, routes) = counts(&loaded.config);
                 let profiles: Map<String, Value> =
@@ -75,7 +88,22 @@ impl CheckArgs {
             }
             Err(faults) => json!({ "good": false, "faults": faults.to_json() }),
         };
+        if !engine.is_empty() {
+            answer["engine"] = json!(engine);
+        }
         writeln!(out, "{answer:#}")
+    }
+}
+
+/// What is wrong with the fleet's engine, which is connected to; empty where there is none.
+fn engine_doubts(config: &GatewaySettings) -> Vec<String> {
+    let Some(settings) = config.fleet.clone() else { return Vec::new() };
+    let inspect = async { FleetEngine::new(&Arc::new(settings)).inspect().await };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match runtime.map(|runtime| runtime.block_on(inspect)) {
+        Ok(Ok(doubts)) => doubts,
+        Ok(Err(error)) => vec![format!("{}; start the engine, or correct its place and login", with_causes(&error))],
+        Err(error) => vec![format!("the engine cannot be connected to: {error}")],
     }
 }
 

@@ -17,6 +17,7 @@ mod egress_environment;
 mod error;
 mod explain;
 mod exposure;
+mod fleet;
 mod health;
 mod keys;
 mod kill;

@@ -2,11 +2,14 @@
 
 use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
+use super::fleet::fleet_text;
 use super::layout::{ago, duration, key_values, section, table};
 use super::scheduled::{self, selector_text};
 use super::shadow::shadow_text;
 use super::upstream_tables;
-use crate::admin::{CredentialAnswer, IssuerStatus, JourneyReport, ShadowReport, Traffic, VendorList, VendorStatus};
+use crate::admin::{
+    CredentialAnswer, FleetReport, IssuerStatus, JourneyReport, ShadowReport, Traffic, VendorList, VendorStatus,
+};
 use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
@@ -16,6 +19,7 @@ Examples:
   vendorgate status
   vendorgate status acme-analytics
   vendorgate status --shadow
+  vendorgate status --fleet
   vendorgate status --journey
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
@@ -30,6 +34,9 @@ pub(super) struct StatusArgs {
     /// The destinations that our services asked for and no contract lists
     #[arg(long, conflicts_with = "vendor")]
     pub(super) shadow: bool,
+    /// The gateways of the fleet, and which of them differ
+    #[arg(long, conflicts_with = "vendor")]
+    pub(super) fleet: bool,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
@@ -45,6 +52,11 @@ pub(super) async fn execute(args: &StatusArgs, call: &mut RemoteCall<'_>) -> Res
     if args.shadow {
         let report: ShadowReport = call.get("/v1/shadow").await?;
         call.print(&report, |report| shadow_text(report, now))?;
+        return Ok(Exit::Yes);
+    }
+    if args.fleet {
+        let report: FleetReport = call.get("/v1/fleet").await?;
+        call.print(&report, fleet_text)?;
         return Ok(Exit::Yes);
     }
     match &args.vendor {

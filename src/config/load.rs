@@ -157,6 +157,7 @@ impl ConfigLoader<'_> {
         let residency = self.read_residency(&at, written.residency.as_deref(), report);
         let from = (&listeners, &egress, &context);
         let contracts = contracts(&files, &at, from, keys.master.is_some(), residency.as_ref());
+        let contract_digests = digests(&files);
         let operators = self.read_operators(&at, written.listeners.as_ref(), report);
         check_operators(&at, &listeners, operators.as_deref());
         let state = check::state(&at.key("state"), written.state.as_ref());
@@ -173,6 +174,7 @@ impl ConfigLoader<'_> {
             egress,
             keys,
             contracts,
+            contract_digests,
             operators: operators.unwrap_or_default(),
         })
     }
@@ -320,6 +322,15 @@ fn contracts(
     let mut contracts: Vec<_> = all.map(std::sync::Arc::new).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts
+}
+
+/// The digest of each contract's file, by the vendor's id: gateways of a fleet compare theirs.
+fn digests(files: &[ContractFile]) -> std::collections::BTreeMap<String, String> {
+    let digest = |file: &ContractFile| {
+        let sum = blake3::hash(file.source.text().as_bytes());
+        Some((file.written.vendor.clone()?, crate::model::hex(&sum.as_bytes()[..8])))
+    };
+    files.iter().filter_map(digest).collect()
 }
 
 /// The number of authorities whose client certificates a listener accepts; `None` where their file cannot be read.

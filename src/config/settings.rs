@@ -36,6 +36,8 @@ pub struct GatewaySettings {
     pub upstreams: Vec<Arc<upstream::UpstreamSettings>>,
     /// One contract for each vendor, sorted by vendor id. A reload compares them to see which vendors changed.
     pub contracts: Vec<Arc<Contract>>,
+    /// The digest of each contract's file, by the vendor's id.
+    pub contract_digests: std::collections::BTreeMap<String, String>,
     /// Who may use the admin listener.
     pub operators: Vec<Operator>,
     /// How the audit trail is kept.

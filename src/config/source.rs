@@ -108,6 +108,11 @@ impl SourceFile {
         Self { shown: file.display().to_string(), folder, text, root, hidden, suppressed: RefCell::default() }
     }
 
+    /// The text as it was read.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// A cursor at the file's root.
     pub(super) fn root<'a>(&'a self, report: &'a FaultReport) -> Cursor<'a> {
         Cursor { source: self, report, path: String::new(), node: Some(&self.root), position: self.root.position }

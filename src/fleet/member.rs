@@ -8,7 +8,7 @@ use tokio::sync::{Notify, watch};
 
 use super::engine::FleetEngine;
 use super::stream_id::StreamId;
-use super::{FleetSettings, FleetView, HeartbeatPart, SharedTable};
+use super::{FleetNode, FleetSettings, FleetView, HeartbeatPart, SharedTable};
 use crate::bounds::FLEET_RESPONSE_DEADLINE;
 use crate::model::{Clock, Lock as _, debug_fields, hex};
 
@@ -102,6 +102,11 @@ impl FleetMember {
 
     pub(super) fn note_sync(&self) {
         self.synced.send_if_modified(|synced| !std::mem::replace(synced, true));
+    }
+
+    /// Whether another process has this gateway's name: it was heard of under the name with another instance.
+    pub fn is_name_taken(&self, node: &FleetNode) -> bool {
+        node.name == self.settings.node && node.instance != self.instance
     }
 
     /// What the gateways share.

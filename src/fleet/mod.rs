@@ -25,6 +25,7 @@ mod kills;
 mod member;
 mod report;
 mod revocations;
+mod self_report;
 mod settings;
 mod shared;
 mod stream_id;
@@ -32,16 +33,14 @@ mod sync;
 mod view;
 
 pub use confirm::FleetConfirmation;
-pub use engine::{EngineValue, FleetEngine, FleetScript};
+pub use engine::FleetEngine;
 pub use error::FleetError;
 pub use heartbeat::HeartbeatPart;
 pub use kills::{FleetPeers, kill_key, kill_kinds};
 pub use member::FleetMember;
 pub use report::NodeReport;
 pub use revocations::{SharedRevocation, lift_revocation, share_revocation};
-pub use settings::{
-    EngineTopology, EngineUrl, EngineUrlError, FleetSettings, FleetTlsSettings, OnFleetLoss, OnFleetStart,
-};
+pub use self_report::{ContractDigests, SelfReport, SelfSource};
+pub use settings::{EngineTopology, EngineUrl, FleetSettings, FleetTlsSettings, OnFleetLoss, OnFleetStart};
 pub use shared::{SharedEntry, SharedKind, SharedTable};
-pub use stream_id::StreamId;
 pub use view::{FleetBeat, FleetNode, FleetView, NodeState};

@@ -68,11 +68,13 @@ pub struct FleetBeat {
 
 impl FleetBeat {
     /// The gateways that are heard of; at least one.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for shares of budgets"))]
     pub fn live_count(&self) -> usize {
         self.nodes.iter().filter(|node| node.state() == NodeState::Live).count().max(1)
     }
 
     /// What the live gateways' part of this name has said, by the gateways' names.
+    #[cfg_attr(not(test), allow(dead_code, reason = "for shares of budgets"))]
     pub fn reports(&self, part: &str) -> impl Iterator<Item = (&str, &Value)> {
         let live = self.nodes.iter().filter(|node| node.state() == NodeState::Live);
         live.filter_map(move |node| Some((node.name.as_str(), node.report.parts.get(part)?)))

@@ -3,22 +3,31 @@
 use std::io;
 use std::sync::{Arc, OnceLock, Weak};
 
+use arc_swap::ArcSwap;
+
 use super::control::GatewayControl;
+use super::control::fleet::sample;
 use super::start::StartError;
+use crate::audit::AuditTrail;
 use crate::config::GatewaySettings;
 use crate::fleet::{
-    FleetMember, FleetPeers, OnFleetStart, SharedEntry, SharedKind, SharedRevocation, SharedTable, kill_kinds,
-    share_revocation,
+    ContractDigests, FleetMember, FleetPeers, OnFleetStart, SelfReport, SelfSource, SharedEntry, SharedKind,
+    SharedRevocation, SharedTable, kill_kinds, share_revocation,
 };
 use crate::identity::{IdentityState, Revocations};
 use crate::kill::{GATEWAY_ACTOR, KillSwitch};
 use crate::model::{Clock, Moment};
 use crate::store::Store;
+use crate::telemetry::Metrics;
 
 /// The fleet of a running gateway, and where what it says is put in force.
 #[derive(Debug, Clone)]
 pub(super) struct JoinedFleet {
     pub(super) member: Arc<FleetMember>,
+    /// The digest of each contract in force.
+    pub(super) digests: Arc<ArcSwap<ContractDigests>>,
+    /// By what the gateways are compared.
+    pub(super) compared: Arc<SelfReport>,
     revocations: Arc<RevocationKind>,
 }
 
@@ -33,6 +42,7 @@ pub(super) async fn join(
     store: &Store,
     switch: &Arc<KillSwitch>,
     authority: &IdentityState,
+    audit: &Arc<AuditTrail>,
     clock: &Clock,
 ) -> Result<Option<JoinedFleet>, StartError> {
     let Some(settings) = config.fleet.clone() else { return Ok(None) };
@@ -49,9 +59,12 @@ pub(super) async fn join(
     let mut kinds = kill_kinds(switch);
     kinds.push(Arc::clone(&revocations) as _);
     member.shared().serve(kinds, clock.now());
+    let digests = Arc::new(ArcSwap::from_pointee(config.contract_digests.clone()));
+    let compared = Arc::new(SelfReport::new(&member, self_source(&digests, audit)));
+    member.join(Arc::clone(&compared) as _);
     member.start().map_err(StartError::Fleet)?;
     wait_for_sync(&member).await?;
-    Ok(Some(JoinedFleet { member, revocations }))
+    Ok(Some(JoinedFleet { member, digests, compared, revocations }))
 }
 
 impl JoinedFleet {
@@ -59,6 +72,19 @@ impl JoinedFleet {
     pub(super) fn control(&self, control: &Arc<GatewayControl>) {
         let _ = self.revocations.control.set(Arc::downgrade(control));
     }
+}
+
+/// What this gateway says of itself once a second.
+fn self_source(digests: &Arc<ArcSwap<ContractDigests>>, audit: &Arc<AuditTrail>) -> SelfSource {
+    let (digests, audit) = (Arc::clone(digests), Arc::clone(audit));
+    Arc::new(move || ((**digests.load()).clone(), audit.health().position.seq))
+}
+
+/// Has a scrape read what it shows of the fleet.
+pub(super) fn report_to(metrics: &Metrics, control: &Arc<GatewayControl>) {
+    let Some(fleet) = control.fleet.clone() else { return };
+    let (told, clock) = (metrics.clone(), control.gateway.clock.clone());
+    metrics.before_scrape(move || told.fleet(sample(&fleet, clock.now())));
 }
 
 /// What was revoked before this gateway joined.

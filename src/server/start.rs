@@ -201,7 +201,7 @@ impl Server {
         carry_over::carry_over(&config, &store, &switch, clock.now()).map_err(failed)?;
         approvers::record(&store, &config.operators, clock.now().wall).map_err(failed)?;
         let authority = open_authority(&store, &clock, &switch)?;
-        let fleet = fleet::join(&config, &store, &switch, &authority, &clock).await?;
+        let fleet = fleet::join(&config, &store, &switch, &authority, &audit, &clock).await?;
         let keys = master_keys(config.keys.master.as_ref())?;
         let rooms = GatewayServices {
             switch: Arc::clone(&switch),
@@ -269,6 +269,7 @@ impl Server {
         maintenance::report_to(&metrics, &control);
         maintenance::start(&control, &closing);
         report_slots(&metrics, ListenerGroup::Data, &slots);
+        fleet::report_to(&metrics, &control);
         shadow::report_to(&metrics, &control.gateway.unknown_destinations);
         let threads = admin.serve(&control, &metrics, &clock, &closing, shares.operators).await?;
         Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline, _socket })

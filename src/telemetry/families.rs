@@ -135,6 +135,16 @@ families! {
         "Destinations of no contract that our services asked for, as status --shadow lists them";
     UNKNOWN_ASKED = "vendorgate_unknown_destination_requests_total" Counter []
         "Requests of our services for a destination of no contract";
+    FLEET_AGE = "vendorgate_fleet_state_age_seconds" Gauge []
+        "Time since the fleet's engine was last heard of";
+    FLEET_NODES = "vendorgate_fleet_nodes" Gauge ["state"]
+        "Gateways of the fleet that are heard of, and those that are not";
+    FLEET_PARTITIONED = "vendorgate_fleet_partitioned" Gauge []
+        "1 while this gateway is cut off from the fleet's engine: kills hold here and travel later, restores wait";
+    FLEET_DIFFERING = "vendorgate_fleet_contracts_differ" Gauge []
+        "Gateways of the fleet whose contracts are not the same as here";
+    FLEET_CUT_TRAILS = "vendorgate_fleet_audit_cut" Gauge []
+        "Gateways of the fleet whose audit trail is shorter than it once was";
     GENERATION = "vendorgate_config_generation" Gauge []
         "Number of the config in force, counted from 1 at start";
     CERTIFICATE_EXPIRY = "vendorgate_certificate_expiry_timestamp_seconds" Gauge ["certificate"]

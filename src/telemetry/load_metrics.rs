@@ -5,6 +5,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::families::{self, ScrapePage};
+use super::fleet_metrics::FleetMetrics;
 use super::metrics::Metrics;
 
 /// A log, as the label of `vendorgate_log_dropped_total`.
@@ -61,6 +62,7 @@ impl Metrics {
 
 #[derive(Debug, Default)]
 pub(super) struct LoadMetrics {
+    pub(super) fleet: FleetMetrics,
     dropped: [AtomicU64; 2],
     connections: [[AtomicU64; 5]; 3],
     /// How many destinations of no contract are listed, and how often one was asked for.
@@ -90,6 +92,7 @@ impl LoadMetrics {
     }
 
     pub(super) fn read(&self, page: &mut ScrapePage) {
+        self.fleet.read(page);
         let load = |cell: &AtomicU64| cell.load(Ordering::Relaxed) as f64;
         for (log, word) in LOGS {
             page.counter(&families::LOG_DROPPED, &[word], load(&self.dropped[log as usize]));

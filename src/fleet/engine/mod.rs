@@ -6,6 +6,7 @@
 
 mod connect;
 mod connection;
+mod inspect;
 mod reader;
 mod script;
 mod value;
@@ -63,11 +64,6 @@ impl FleetEngine {
             opened: watch::Sender::new(0),
             why: ArcSwapOption::empty(),
         }
-    }
-
-    /// Whether there is a connection.
-    pub fn is_connected(&self) -> bool {
-        self.connection.load().is_some()
     }
 
     /// Says each time that a connection was opened.

@@ -4,6 +4,7 @@
 
 pub(super) mod credentials;
 mod decisive;
+pub(super) mod fleet;
 mod kills;
 mod live;
 mod login;
@@ -36,7 +37,7 @@ use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
 use crate::audit::{AuditAct, AuditRecord, TrailReader};
 use crate::bounds;
 use crate::config::GatewaySettings;
-use crate::fleet::FleetConfirmation;
+use crate::fleet::{ContractDigests, FleetConfirmation};
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
 use crate::kill::{self, HookDispatcher, KillError};
 use crate::listener::ListenerState;
@@ -59,6 +60,8 @@ pub(super) struct GatewayControl {
     /// The state folder, which it does not move either.
     pub(super) state: PathBuf,
     pub(super) tls: TlsHandles,
+    /// The digest of each contract in force, which the gateways of a fleet compare.
+    pub(super) contract_digests: Arc<ArcSwap<ContractDigests>>,
     /// The fleet that this gateway is a member of, if any.
     pub(super) fleet: Option<JoinedFleet>,
     /// The config in force. Locked for the length of a reload, so that one follows the other.
@@ -99,6 +102,10 @@ impl GatewayControl {
     ) -> Arc<Self> {
         let trail = Arc::new(TrailReader::new(config.audit.trail.path.clone()));
         let state = config.state.path.clone();
+        let contract_digests = match &fleet {
+            Some(fleet) => Arc::clone(&fleet.digests),
+            None => Arc::default(),
+        };
         let config = Mutex::new(config);
         let (times, api, draining) = (ConfirmedClocks::default(), OnceLock::new(), AtomicBool::new(false));
         let background = Handle::current();
@@ -113,6 +120,7 @@ impl GatewayControl {
                 audit_reader: trail,
                 state,
                 tls,
+                contract_digests,
                 fleet,
                 config,
                 config_fault: ArcSwapOption::empty(),

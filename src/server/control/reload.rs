@@ -140,6 +140,7 @@ impl GatewayControl {
         after.start_credentials(&tokio::runtime::Handle::current());
         self.gateway.interception.store(interceptor);
         self.gateway.snapshot.store(Arc::new(after));
+        self.contract_digests.store(Arc::new(config.contract_digests.clone()));
         // Requests that lost their contract, route, scope, client or key by this are severed; they are not waited for.
         drop(self.sever_lost(by, "reload"));
         self.gateway.metrics.config_generation(report.generation);

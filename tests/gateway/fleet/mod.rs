@@ -3,6 +3,7 @@
 mod engine;
 mod orders;
 mod outages;
+mod status;
 mod thousand_kills;
 mod topologies;
 
@@ -107,6 +108,19 @@ impl Member {
         client.send(request("GET", "/v1/slow", &reader(), ""));
         assert_eq!(client.head().status, 200);
         client
+    }
+
+    /// What it knows of its fleet.
+    fn fleet(&self) -> Value {
+        self.process().admin(&self.fixture, "viewer", "GET", "/v1/fleet", "").json()
+    }
+
+    /// Waits until it knows this many gateways.
+    #[track_caller]
+    fn until_knows(&self, gateways: usize) {
+        until("the gateways are known", || {
+            self.fleet()["gateways"].as_array().is_some_and(|all| all.len() == gateways)
+        });
     }
 
     fn metric(&self, series: &str) -> Option<f64> {
