@@ -6,7 +6,9 @@
 //! A refused charge is never left in one of the two.
 
 use std::sync::Arc;
+use std::task::Waker;
 
+use super::lease::LeasePool;
 use super::overrun::{Measure, Overrun};
 use super::{Budget, OverrunAction, SlidingWindow, WindowCharge, WindowSpent};
 use crate::model::Moment;
@@ -146,10 +148,24 @@ impl BudgetPair {
         }
     }
 
-    /// What is left: the lesser of both.
-    pub(super) fn remaining(&self, now: Moment) -> u64 {
-        let of_route = self.route.as_ref().map_or(u64::MAX, |route| route.window.peek(now).remaining());
-        self.vendor.window.peek(now).remaining().min(of_route)
+    /// What can be granted at once: the lesser of both.
+    pub(super) fn available(&self, now: Moment) -> u64 {
+        let of_route = self.route.as_ref().map_or(u64::MAX, |route| route.window.available(now));
+        self.vendor.window.available(now).min(of_route)
+    }
+
+    /// Whether a fleet shares one of the two.
+    pub(super) fn is_leased(&self) -> bool {
+        self.leased().next().is_some()
+    }
+
+    /// Has the waker woken when a lease of one of the two comes.
+    pub(super) fn wake_at_lease(&self, waker: &Waker) {
+        self.leased().for_each(|leases| leases.wake_at_answer(waker));
+    }
+
+    fn leased(&self) -> impl Iterator<Item = &Arc<LeasePool>> {
+        [Some(&self.vendor), self.route.as_ref()].into_iter().flatten().filter_map(|metered| metered.window.leases())
     }
 
     fn overrun(&self, metered: &BudgetWindow, of_route: bool, spent: WindowSpent) -> Overrun {

@@ -3,6 +3,9 @@
 //! Never lets a part of a chunk pass: one that would exceed the budget is not sent at all. A charge for bytes that are
 //! not sent is given back.
 
+use std::task::Waker;
+
+use super::SpentCause;
 use super::budget_pair::{BudgetPair, GrantReserve};
 use super::overrun::Overrun;
 use crate::model::Moment;
@@ -24,7 +27,8 @@ impl ByteMeter {
     /// Charges a chunk that is about to be sent; [`ByteMeter::settle`] once it was.
     ///
     /// # Errors
-    /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same.
+    /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same. With the
+    /// cause [`SpentCause::Lease`] the same chunk may pass soon.
     pub fn pass(&mut self, bytes: usize, now: Moment) -> Result<(), Overrun> {
         if let Some(overrun) = self.overrun {
             return Err(overrun);
@@ -35,10 +39,15 @@ impl ByteMeter {
                 Ok(())
             }
             Err(overrun) => {
-                self.overrun = Some(overrun);
+                self.overrun = Some(overrun).filter(|overrun| overrun.cause != SpentCause::Lease);
                 Err(overrun)
             }
         }
+    }
+
+    /// Has the waker woken when a lease comes.
+    pub fn wake_at_lease(&self, waker: &Waker) {
+        self.budgets.wake_at_lease(waker);
     }
 
     /// The charged bytes were sent.

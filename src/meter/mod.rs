@@ -2,7 +2,8 @@
 //!
 //! A vendor has one [`UsageLedger`] for each direction, in [`VendorLedgers`]. Read in this order: `ledger` (what a
 //! request and a reload ask), `records` and `bytes` (what a body asks), `window` and `rate` (how a budget and a rate
-//! are kept), `subjects`, `snapshot` (what survives a restart), `calendar`.
+//! are kept), `lease` (how the gateways of a fleet share a budget), `subjects`, `snapshot` (what survives a restart),
+//! `calendar`.
 //!
 //! ```
 //! use std::time::Duration;
@@ -43,6 +44,7 @@ mod clients;
 mod concurrency;
 mod gcra;
 mod headers;
+mod lease;
 mod ledger;
 mod ledgers;
 #[cfg(test)]
@@ -59,6 +61,10 @@ pub use bytes::ByteMeter;
 pub use calendar::{AfterEnd, Calendar, ContractState};
 pub use concurrency::{ConcurrencySlot, ConcurrencySlots};
 pub use headers::{rate_limit, rate_limit_policy};
+pub use lease::{
+    FleetTime, KnownFleet, LeaseAsk, LeaseBook, LeaseCall, LeaseGrant, LeasePool, LeaseReply, LeaseTerms, OnLoss,
+    SlotFigure,
+};
 pub use ledger::{LimitExceeded, MeterPermit, RemainingLimits, UsageLedger};
 pub use ledgers::VendorLedgers;
 pub use overrun::Overrun;
@@ -69,7 +75,7 @@ pub use records::RecordMeter;
 pub use settings::{Budget, Limits, OverrunAction, RequestRate, RouteLimits, VendorLimits};
 pub use snapshot::{LedgerSnapshot, RouteUsageSnapshot};
 pub use subjects::SubjectsSnapshot;
-pub use window::{SlidingWindow, WindowCharge, WindowSnapshot, WindowSpent};
+pub use window::{SlidingWindow, SpentCause, WindowCharge, WindowSnapshot, WindowSpent};
 
 /// A span in nanoseconds; one too long to count, 584 years, is held at that.
 fn nanos(span: std::time::Duration) -> u64 {

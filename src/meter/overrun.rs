@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{OverrunAction, WindowSpent};
+use super::{OverrunAction, SpentCause, WindowSpent};
 use crate::model::{Denial, Reason, words};
 
 words! {
@@ -29,11 +29,19 @@ pub struct Overrun {
     pub over: OverrunAction,
     /// When there is room again.
     pub retry_after: Duration,
+    /// Whether the budget itself is spent, or only the part of it that this gateway has.
+    pub cause: SpentCause,
 }
 
 impl Overrun {
+    /// What the contract asks for follows only where the budget itself is spent: no vendor is killed because the
+    /// engine of a fleet is away.
     pub(super) const fn new(measure: Measure, of_route: bool, over: OverrunAction, spent: WindowSpent) -> Self {
-        Self { measure, of_route, over, retry_after: spent.retry_after }
+        let over = match spent.cause {
+            SpentCause::Budget => over,
+            SpentCause::Lease | SpentCause::Share => OverrunAction::Refuse,
+        };
+        Self { measure, of_route, over, retry_after: spent.retry_after, cause: spent.cause }
     }
 
     /// The denial that a new request meets, and that the audit of a cut one names.

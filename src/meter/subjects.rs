@@ -261,7 +261,7 @@ impl SubjectCounter {
         let lasts = self.cells.iter().map(|cell| cell.load(Ordering::Relaxed)).filter(|last| is_live(*last, head));
         let frees = lasts.min().unwrap_or(head) + SLOTS + 1;
         let at_ns = u64::from(frees - (SLOTS + 2)).saturating_mul(self.slot_ns);
-        WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+        WindowSpent::budget(Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)))
     }
 }
 

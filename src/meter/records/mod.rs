@@ -10,10 +10,13 @@
 //! may hold up to 32 records that it then gives back: until then they count as used.
 
 use std::sync::Arc;
+use std::task::Waker;
 
+use super::SpentCause;
 use super::budget_pair::{BudgetGrant, BudgetPair, GrantReserve};
 use super::overrun::{Measure, Overrun};
 use super::subjects::{SubjectCounter, SubjectReservation};
+use crate::bounds;
 use crate::model::{Moment, SubjectHash, SubjectKey, debug_fields};
 use crate::pii::{OnUnexpectedShape, RecordBudgetSpent, RewriteError, RewriteObserver};
 
@@ -31,6 +34,9 @@ pub struct RecordMeter {
     held: u64,
     /// The grant of these records, and its count.
     grant: Option<(BudgetGrant, u64)>,
+    /// Records of this feed that passed while the lease of a fleet was used up: nothing of the feed may be sent before
+    /// they are granted.
+    owed: u64,
     /// Records of this feed, and of earlier feeds, that have not been sent yet.
     feed: RecordBatch,
     kept: RecordBatch,
@@ -78,6 +84,7 @@ impl RecordMeter {
             now,
             held: 0,
             grant: None,
+            owed: 0,
             feed: RecordBatch::new(rules),
             kept: RecordBatch::new(rules),
             counted: false,
@@ -134,6 +141,31 @@ impl RecordMeter {
         self.held = 0;
     }
 
+    /// Has the records of the last feed granted that passed while a lease was used up. Call it before
+    /// [`RecordMeter::keep`].
+    ///
+    /// # Errors
+    /// [`Overrun`]: they cannot be granted now. With the cause [`SpentCause::Lease`] they may be soon.
+    pub fn cover(&mut self, now: Moment) -> Result<(), Overrun> {
+        if self.owed > 0 {
+            let grant = self.budgets.take(self.owed, now)?;
+            self.feed.reserve.add(grant, std::mem::take(&mut self.owed));
+        }
+        Ok(())
+    }
+
+    /// How many of so many bytes may be fed at once: few where a lease may end among their records, so that a cut at
+    /// the end of the budget loses few records.
+    pub fn bytes_at_once(&self, bytes: usize, now: Moment) -> usize {
+        let is_near = self.budgets.is_leased() && self.budgets.available(now) < bytes as u64;
+        if is_near { bytes.min(bounds::LEASE_PIECE_BYTES) } else { bytes }
+    }
+
+    /// Has the waker woken when a lease comes.
+    pub fn wake_at_lease(&self, waker: &Waker) {
+        self.budgets.wake_at_lease(waker);
+    }
+
     /// The output of the last feed will be sent.
     pub fn keep(&mut self) {
         self.settle();
@@ -143,6 +175,7 @@ impl RecordMeter {
     /// The output of the last feed is not sent: gives its charges back.
     pub fn forget(&mut self) {
         self.settle();
+        self.owed = 0;
         self.feed.give_back(&self.budgets, self.subjects_of_vendor.as_ref());
     }
 
@@ -179,7 +212,7 @@ impl RecordMeter {
         if let Some(overrun) = self.overrun {
             return self.cut(overrun);
         }
-        let wanted = if self.budgets.remaining(self.now) >= FAR_FROM_SPENT { RECORDS_AT_ONCE } else { 1 };
+        let wanted = if self.budgets.available(self.now) >= FAR_FROM_SPENT { RECORDS_AT_ONCE } else { 1 };
         let grant = match self.budgets.take(wanted, self.now) {
             Err(_) if wanted > 1 => self.budgets.take(1, self.now).map(|grant| (grant, 1)),
             other => other.map(|grant| (grant, wanted)),
@@ -187,6 +220,11 @@ impl RecordMeter {
         match grant {
             Ok((grant, count)) => {
                 (self.grant, self.held) = (Some((grant, count)), count);
+                Ok(())
+            }
+            Err(overrun) if overrun.cause == SpentCause::Lease => {
+                self.held = 1;
+                self.owed += u64::from(!self.observes);
                 Ok(())
             }
             Err(overrun) => self.cut(overrun),

@@ -3,6 +3,8 @@
 //! A body that ends early looks so to its reader: its error makes hyper reset the stream, or close the connection
 //! without the last chunk. Never lets a frame out after the request was severed.
 
+mod lease;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -179,6 +181,9 @@ impl<O: BodyObserver> BodyStream<O> {
 
     /// The next piece that may be sent; `None` where nothing may be sent yet, and where the source has ended.
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyEnd>> {
+        if self.pipeline.is_starved() {
+            return self.poll_lease(cx);
+        }
         let frame = match Pin::new(&mut self.source).poll_frame(cx) {
             Poll::Ready(frame) => frame,
             Poll::Pending => return self.poll_wait(cx),
@@ -202,10 +207,18 @@ impl<O: BodyObserver> BodyStream<O> {
             },
             Some(Err(_)) => return Poll::Ready(Err(BodyEnd::SenderGone)),
             None => {
-                self.phase = StreamPhase::Ended;
-                self.pipeline.finish(now)
+                let finished = self.pipeline.finish(now);
+                // What waits for a lease is still to come.
+                if !self.pipeline.is_starved() {
+                    self.phase = StreamPhase::Ended;
+                }
+                finished
             }
         };
+        self.take_piece(out, stopped)
+    }
+
+    fn take_piece(&mut self, out: Bytes, stopped: Option<AbortReason>) -> Poll<Result<Option<Bytes>, BodyEnd>> {
         if let Some(stopped) = stopped {
             self.buffer.extend_from_slice(&out);
             if let AbortReason::BudgetSpent(overrun) = &stopped {
@@ -337,7 +350,7 @@ impl<O: BodyObserver> Body for BodyStream<O> {
 
     fn is_end_stream(&self) -> bool {
         match self.phase {
-            StreamPhase::Flowing => !self.pipeline.rewrites() && self.source.is_end_stream(),
+            StreamPhase::Flowing => self.has_passed_all(),
             StreamPhase::Ended => self.buffer.is_empty() && self.trailers.is_none(),
             StreamPhase::Broken(_) => false,
             StreamPhase::Closed => true,
@@ -346,7 +359,7 @@ impl<O: BodyObserver> Body for BodyStream<O> {
 
     fn size_hint(&self) -> SizeHint {
         match self.phase {
-            StreamPhase::Flowing if self.pipeline.rewrites() => SizeHint::default(),
+            StreamPhase::Flowing if self.pipeline.rewrites() || self.pipeline.is_starved() => SizeHint::default(),
             StreamPhase::Flowing => self.source.size_hint(),
             StreamPhase::Ended => SizeHint::with_exact(self.buffer.len() as u64),
             StreamPhase::Broken(_) => SizeHint::default(),
@@ -359,7 +372,7 @@ impl<O: BodyObserver> Drop for BodyStream<O> {
     fn drop(&mut self) {
         match self.phase {
             // hyper does not poll a body to its end that says it is at its end, but drops it.
-            StreamPhase::Flowing if !self.pipeline.rewrites() && self.source.is_end_stream() => self.report_end(Ok(())),
+            StreamPhase::Flowing if self.has_passed_all() => self.report_end(Ok(())),
             StreamPhase::Ended if self.buffer.is_empty() => self.report_end(Ok(())),
             // The connection was closed under a severed body that was not read to its error.
             StreamPhase::Flowing | StreamPhase::Ended if self.in_flight.is_severed() => {

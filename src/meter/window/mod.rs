@@ -10,13 +10,19 @@
 //! Never grants the same budget twice: not after a restart, a reload, a clock that was set back, or a charge given
 //! back.
 
+mod leased;
+mod spent;
+
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
+use super::lease::{LeasePool, LeaseTerms};
 use super::nanos;
 use crate::model::{Lock as _, Moment, UnixTime};
+
+pub use spent::{SpentCause, WindowSpent};
 
 /// Slots of a window: used budget comes back at most 1/64 of the window late.
 const SLOTS: u64 = 64;
@@ -40,6 +46,8 @@ pub struct SlidingWindow {
     starts: Mutex<SlotStarts>,
     /// Where to spend instead, once a reload has changed the window's length.
     successor: OnceLock<Arc<SlidingWindow>>,
+    /// The leases without which nothing is granted, where a fleet shares the budget.
+    leases: OnceLock<Arc<LeasePool>>,
 }
 
 /// The running total of all grants, on a cache line of its own: all threads write it.
@@ -51,13 +59,6 @@ struct PaddedTotal(AtomicU64);
 #[derive(Debug)]
 struct SlotStarts([u64; RING]);
 
-/// The budget is spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WindowSpent {
-    /// After how long the requested count can pass, if nothing else is granted until then.
-    pub retry_after: Duration,
-}
-
 /// A grant, by which the charge can be given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WindowCharge {
@@ -65,12 +66,14 @@ pub struct WindowCharge {
     /// Tells windows of different lengths apart: a charge is never given back to another window.
     slot_ns: u64,
     count: u64,
+    /// The number of the lease that covers it.
+    lease: u32,
 }
 
 impl WindowCharge {
     /// Adds another grant if it is of the same window and slot; returns whether it was.
     pub(super) const fn join(&mut self, other: Self) -> bool {
-        let same = self.slot == other.slot && self.slot_ns == other.slot_ns;
+        let same = self.slot == other.slot && self.slot_ns == other.slot_ns && self.lease == other.lease;
         if same {
             self.count += other.count;
         }
@@ -111,6 +114,7 @@ impl SlidingWindow {
             granted: PaddedTotal::default(),
             starts: Mutex::new(SlotStarts([0; RING])),
             successor: OnceLock::new(),
+            leases: OnceLock::new(),
         }
     }
 
@@ -122,6 +126,9 @@ impl SlidingWindow {
     /// Changes the budget and keeps what is used.
     pub fn set_budget(&self, budget: NonZeroU64) {
         self.budget.store(budget.get(), Ordering::Relaxed);
+        if let Some(leases) = self.leases.get() {
+            leases.set_terms(LeaseTerms::new(budget, self.length));
+        }
     }
 
     /// Grants `count`, all or nothing.
@@ -143,7 +150,7 @@ impl SlidingWindow {
             }
             let next = granted.wrapping_add(count);
             match self.granted.0.compare_exchange_weak(granted, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return Ok(WindowCharge { slot, slot_ns: self.slot_ns, count }),
+                Ok(_) => return self.lease(WindowCharge { slot, slot_ns: self.slot_ns, count, lease: 0 }, used, now),
                 Err(present) => granted = present,
             }
         }
@@ -155,6 +162,13 @@ impl SlidingWindow {
             return successor.give_back(charge, count);
         }
         let count = count.min(charge.count);
+        if let Some(leases) = self.leases.get().filter(|_| charge.slot_ns == self.slot_ns) {
+            leases.give_back(charge.lease, count);
+        }
+        self.uncharge(charge, count);
+    }
+
+    fn uncharge(&self, charge: WindowCharge, count: u64) {
         let mut starts = self.lock();
         let head = self.head.load(Ordering::Acquire);
         if count == 0 || charge.slot_ns != self.slot_ns || charge.slot + SLOTS < head {
@@ -186,13 +200,19 @@ impl SlidingWindow {
     /// # Errors
     /// [`WindowSpent`] as [`SlidingWindow::take`] would answer.
     pub fn ask(&self, count: u64, now: Moment) -> Result<(), WindowSpent> {
-        if self.peek(now).remaining() >= count { Ok(()) } else { Err(self.spent(count, now)) }
+        let usage = self.peek(now);
+        if usage.remaining() < count {
+            return Err(self.spent(count, now));
+        }
+        let Some(leases) = self.leases() else { return Ok(()) };
+        Ok(leases.ask_one(usage.used, now.monotonic_ns)?)
     }
 
     /// The part of the budget that is left, from 0 to 1.
     pub fn remaining_ratio(&self, now: Moment) -> f64 {
         let usage = self.peek(now);
-        usage.remaining() as f64 / usage.budget as f64
+        let own = usage.remaining() as f64 / usage.budget as f64;
+        self.leases().and_then(|leases| leases.remaining_ratio()).map_or(own, |of_fleet| own.min(of_fleet))
     }
 
     /// What must be kept for [`SlidingWindow::restore`]. Ages are rounded down, so a restart brings nothing back early.
@@ -231,6 +251,9 @@ impl SlidingWindow {
     /// from now on.
     pub fn hand_over_to(&self, successor: &Arc<Self>, now: Moment) {
         successor.restore(&self.snapshot(now), now);
+        if let Some(leases) = self.leases.get() {
+            successor.join_leases(leases);
+        }
         // `set` fails if there is a successor: that one stays, and forwards to its own successor.
         let _ = self.successor.set(Arc::clone(successor));
     }
@@ -280,10 +303,10 @@ impl SlidingWindow {
             used = used.saturating_sub(*granted);
             count <= budget.saturating_sub(used)
         });
-        let Some((slot, _)) = frees else { return WindowSpent { retry_after: self.length } };
+        let Some((slot, _)) = frees else { return WindowSpent::budget(self.length) };
         // A slot stops counting one ring of slots after it began, and slot numbers are one ring ahead of the clock.
         let at_ns = slot.saturating_mul(self.slot_ns);
-        WindowSpent { retry_after: Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)) }
+        WindowSpent::budget(Duration::from_nanos(at_ns.saturating_sub(now.monotonic_ns).max(1)))
     }
 
     fn lock(&self) -> MutexGuard<'_, SlotStarts> {
@@ -303,89 +326,4 @@ const fn index_of(slot: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LENGTH: Duration = Duration::from_secs(10);
-
-    fn at(ns: u64) -> Moment {
-        Moment { wall: UnixTime::from_millis(1_000_000 + ns / 1_000_000), monotonic_ns: ns }
-    }
-
-    fn window(budget: u64) -> SlidingWindow {
-        SlidingWindow::new(NonZeroU64::new(budget).unwrap(), LENGTH)
-    }
-
-    #[test]
-    fn the_refusal_tells_exactly_when_there_is_room() {
-        let window = window(10);
-        window.take(4, at(0)).unwrap();
-        window.take(6, at(5_000_000_000)).unwrap();
-        for (count, room_for_it) in [(1, 4), (4, 4), (5, 10), (10, 10)] {
-            let now = at(6_000_000_000);
-            let wait = nanos(window.ask(count, now).unwrap_err().retry_after);
-            assert!(window.peek(at(now.monotonic_ns + wait - 1)).remaining() < count, "{count} too early");
-            let window = super::tests::window(10);
-            window.take(4, at(0)).unwrap();
-            window.take(6, at(5_000_000_000)).unwrap();
-            assert_eq!(window.peek(at(now.monotonic_ns + wait)).remaining(), room_for_it, "{count}");
-        }
-        assert_eq!(window.ask(11, at(16_000_000_000)), Err(WindowSpent { retry_after: LENGTH }));
-    }
-
-    #[test]
-    fn threads_together_get_exactly_the_budget_while_time_passes() {
-        let (window, ns) = (window(50_000), AtomicU64::new(0));
-        // Many slots go by, but never the window: nothing comes back.
-        let run = || {
-            (0..20_000u64).fold(0, |granted, i| {
-                let now = at(ns.fetch_add(100_000, Ordering::Relaxed));
-                match window.take(1 + i % 3, now) {
-                    Ok(charge) if i % 7 == 0 => {
-                        window.give_back(charge, charge.count);
-                        granted
-                    }
-                    Ok(charge) => granted + charge.count,
-                    Err(_) => granted,
-                }
-            })
-        };
-        let granted: u64 = std::thread::scope(|scope| {
-            let threads: Vec<_> = (0..4).map(|_| scope.spawn(run)).collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
-        });
-        let left = (0..10).take_while(|_| window.take(1, at(9_000_000_000)).is_ok()).count() as u64;
-        assert_eq!(granted + left, 50_000);
-    }
-
-    #[test]
-    fn a_budget_of_one_is_never_granted_to_two_threads_at_once() {
-        let (window, inside, most, entered) = (window(1), AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        let enter = |_| {
-            if let Ok(charge) = window.take(1, at(0)) {
-                most.fetch_max(inside.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                entered.fetch_add(1, Ordering::SeqCst);
-                inside.fetch_sub(1, Ordering::SeqCst);
-                window.give_back(charge, 1);
-            }
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| (0..400_000).for_each(enter));
-            }
-        });
-        assert_eq!((most.into_inner(), window.peek(at(0)).used), (1, 0));
-        assert!(entered.into_inner() > 1_000);
-    }
-
-    #[test]
-    fn a_smaller_budget_keeps_what_is_used() {
-        let window = window(10);
-        window.take(8, at(0)).unwrap();
-        window.set_budget(NonZeroU64::new(5).unwrap());
-        assert!(window.take(1, at(1)).is_err());
-        assert_eq!((window.peek(at(1)).remaining(), window.remaining_ratio(at(1))), (0, 0.0));
-        window.set_budget(NonZeroU64::new(16).unwrap());
-        assert_eq!(window.remaining_ratio(at(1)), 0.5);
-    }
-}
+mod tests;

@@ -5,10 +5,13 @@
 //! may be sent. It is charged to the budgets at once and counted when it has been sent, so that a body which is
 //! refused, or breaks off before it is sent, costs nothing in the end.
 
+mod starved;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::starved::StarvedPiece;
 use super::body_end::{AbortReason, HttpMessage};
 use super::clear_sample::ClearSample;
 use super::observed_body::{ObservedBody, ObservedPiece};
@@ -16,7 +19,7 @@ use super::seen_body::SeenBody;
 use super::snapshot::{MessageRules, RouteRuntime};
 use super::target::HeadCounts;
 use crate::exposure;
-use crate::meter::{ByteMeter, RecordMeter};
+use crate::meter::{ByteMeter, Overrun, RecordMeter, SpentCause};
 use crate::model::{Moment, ReasonSet, debug_fields};
 use crate::pii::{ClearScanner, OnUnexpectedShape, RewriteError, RewriteObserver, Rewriter};
 use crate::telemetry::RouteMetrics;
@@ -47,6 +50,8 @@ pub(super) struct BodyPipeline {
     clear_sample: Option<Box<ClearSample>>,
     /// Whether the body is sampled; taken when the body is counted, so that it is counted once.
     is_sampled: Option<bool>,
+    /// What waits for a lease, where a fleet shares the budgets.
+    starved: Option<Box<StarvedPiece>>,
     now: Moment,
 }
 
@@ -88,6 +93,7 @@ impl BodyPipeline {
             exposed: BodyCounters::default(),
             clear_sample: None,
             is_sampled: None,
+            starved: None,
             now,
         }
     }
@@ -168,8 +174,12 @@ impl BodyPipeline {
             self.seen.iter_mut().for_each(|seen| seen.feed(&input));
             return self.charge(input, None, now);
         }
-        let mut out = Vec::with_capacity(input.len() + input.len() / 4 + 64);
-        let outcome = self.rewrite(|rewriter, observer| rewriter.feed(&input, observer, &mut out), now);
+        self.feed_rewriter(input, now)
+    }
+
+    fn feed_piece(&mut self, piece: &Bytes, now: Moment) -> (Bytes, Option<AbortReason>) {
+        let mut out = Vec::with_capacity(piece.len() + piece.len() / 4 + 64);
+        let outcome = self.rewrite(|rewriter, observer| rewriter.feed(piece, observer, &mut out), now);
         self.after_rewrite(outcome, out, now)
     }
 
@@ -188,7 +198,11 @@ impl BodyPipeline {
         }
         let mut out = Vec::new();
         let outcome = self.rewrite(|rewriter, observer| rewriter.finish(observer, &mut out), now);
-        self.after_rewrite(outcome, out, now)
+        let finished = self.after_rewrite(outcome, out, now);
+        if let Some(starved) = &mut self.starved {
+            starved.is_last = true;
+        }
+        finished
     }
 
     /// Has the rules that only report read the end of the body. Call it for a whole body before its end is reported:
@@ -249,34 +263,47 @@ impl BodyPipeline {
         self.charge(out.into(), abort, now)
     }
 
-    /// Charges what is about to be sent to the byte budget. A piece that would exceed the budget is held back whole, or
-    /// passes uncharged where the contract observes.
+    /// Charges what is about to be sent. A piece that would exceed a budget is held back whole, or passes uncharged
+    /// where the contract observes. One for which there is no lease waits.
     fn charge(&mut self, out: Bytes, abort: Option<AbortReason>, now: Moment) -> (Bytes, Option<AbortReason>) {
-        let charged = match &mut self.bytes {
-            Some(bytes) if !out.is_empty() => bytes.pass(out.len(), now),
-            Some(_) | None => Ok(()),
-        };
-        let charged = match charged {
+        match self.cover(out.len(), now) {
             Err(overrun) if self.observes => {
-                self.counters.would_deny.insert(overrun.denial().reason);
-                Ok(())
+                if overrun.cause == SpentCause::Budget {
+                    self.counters.would_deny.insert(overrun.denial().reason);
+                }
             }
-            charged => charged,
-        };
-        let meter = self.rewriter.as_mut().map(|(_, meter)| meter);
-        match charged {
-            Ok(()) => {
-                meter.into_iter().for_each(RecordMeter::keep);
-                self.clear_sample.iter_mut().for_each(|sample| sample.commit());
-                self.charged += out.len() as u64;
-                (out, abort)
+            Err(overrun) if overrun.cause == SpentCause::Lease => {
+                let starved = StarvedPiece { out, abort, rest: Bytes::new(), is_last: false, overrun };
+                self.starved = Some(Box::new(starved));
+                return (Bytes::new(), None);
             }
             Err(overrun) => {
-                meter.into_iter().for_each(RecordMeter::forget);
-                self.clear_sample.iter_mut().for_each(|sample| sample.discard());
-                (Bytes::new(), Some(AbortReason::BudgetSpent(overrun)))
+                self.discard();
+                return (Bytes::new(), Some(AbortReason::BudgetSpent(overrun)));
             }
+            Ok(()) => {}
         }
+        self.rewriter.iter_mut().for_each(|(_, meter)| meter.keep());
+        self.clear_sample.iter_mut().for_each(|sample| sample.commit());
+        self.charged += out.len() as u64;
+        (out, abort)
+    }
+
+    /// Charges the records that passed ahead of their lease, and bytes.
+    fn cover(&mut self, bytes: usize, now: Moment) -> Result<(), Overrun> {
+        if let Some((_, meter)) = &mut self.rewriter {
+            meter.cover(now)?;
+        }
+        match &mut self.bytes {
+            Some(meter) if bytes > 0 => meter.pass(bytes, now),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// What came out of the last feed is not sent.
+    fn discard(&mut self) {
+        self.rewriter.iter_mut().for_each(|(_, meter)| meter.forget());
+        self.clear_sample.iter_mut().for_each(|sample| sample.discard());
     }
 
     /// All that came out has been sent: it is counted in the route's metrics and, where the body leaves the company, in
