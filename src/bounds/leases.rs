@@ -38,3 +38,9 @@ pub const LEASE_RECOVERY_MAX: Duration = Duration::from_secs(5);
 pub const LEASE_PIECE_BYTES: usize = 512;
 /// Largest count that Lua keeps exactly; a larger budget counts as this one.
 pub const LEASE_COUNT_MAX: u64 = 1 << 53;
+/// How often it is looked which limits should be asked about.
+pub const LEASE_BEAT: Duration = Duration::from_millis(250);
+/// Pause after a call that brought no lease: the engine is away, and the next call brings none either.
+pub const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(20);
+/// Limits in one call: the engine does nothing else meanwhile, and so many take it about a millisecond.
+pub const LEASE_LIMITS_PER_CALL: usize = 32;

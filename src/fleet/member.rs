@@ -8,8 +8,9 @@ use tokio::sync::{Notify, watch};
 
 use super::engine::FleetEngine;
 use super::stream_id::StreamId;
-use super::{FleetNode, FleetSettings, FleetView, HeartbeatPart, SharedTable};
+use super::{FleetNode, FleetSettings, FleetView, HeartbeatPart, OnFleetLoss, SharedTable};
 use crate::bounds::FLEET_RESPONSE_DEADLINE;
+use crate::meter::{KnownFleet, LeaseBook, OnLoss};
 use crate::model::{Clock, Lock as _, debug_fields, hex};
 
 /// This gateway's seat in the fleet. Shared by everything, behind one `Arc`.
@@ -20,6 +21,8 @@ pub struct FleetMember {
     view: FleetView,
     /// Drawn at the start: it tells this process from another one with the same name.
     instance: String,
+    /// The budgets that the gateways share.
+    leases: Arc<LeaseBook>,
     parts: Mutex<Vec<Arc<dyn HeartbeatPart>>>,
     shared: SharedTable,
     /// The newest place of the stream that holds something of this gateway.
@@ -37,15 +40,22 @@ pub struct FleetMember {
 debug_fields!(FleetMember: settings);
 
 impl FleetMember {
-    /// A member that has not begun yet.
-    pub fn new(settings: FleetSettings, clock: Clock, shared: SharedTable) -> Arc<Self> {
-        let settings = Arc::new(settings);
+    /// A member that has not begun yet. `known` is what an earlier run knew of the fleet.
+    pub fn new(settings: FleetSettings, known: KnownFleet, clock: Clock, shared: SharedTable) -> Arc<Self> {
+        let (settings, instance) = (Arc::new(settings), drawn_name());
+        let on_loss = match settings.on_loss {
+            OnFleetLoss::Share => OnLoss::Share,
+            OnFleetLoss::Deny => OnLoss::Deny,
+        };
+        let run = format!("{}#{instance}", settings.node);
+        let leases = LeaseBook::new(run.into(), on_loss, known, clock.now().monotonic_ns);
         Arc::new(Self {
             engine: FleetEngine::new(&settings),
             settings,
             clock,
             view: FleetView::default(),
-            instance: drawn_name(),
+            instance,
+            leases,
             parts: Mutex::default(),
             shared,
             published: watch::Sender::default(),
@@ -135,6 +145,11 @@ impl FleetMember {
         self.lagged.locked().replace(version) == Some(version)
     }
 
+    /// The budgets that the gateways share.
+    pub const fn leases(&self) -> &Arc<LeaseBook> {
+        &self.leases
+    }
+
     /// The fleet's settings.
     pub fn settings(&self) -> &FleetSettings {
         &self.settings
@@ -159,6 +174,7 @@ impl FleetMember {
             () = self.beat() => {}
             () = self.send_news() => {}
             () = self.read_news() => {}
+            () = self.keep_leases() => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
         // The connection's task goes on until the runtime is dropped.

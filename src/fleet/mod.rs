@@ -22,6 +22,7 @@ mod engine;
 mod error;
 mod heartbeat;
 mod kills;
+mod leases;
 mod member;
 mod report;
 mod revocations;

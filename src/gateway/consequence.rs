@@ -10,7 +10,7 @@ use super::state::Gateway;
 use crate::audit::{AuditAct, AuditRecord, DenialKind};
 use crate::http::RequestId;
 use crate::kill::{Evidence, GATEWAY_ACTOR, InFlight};
-use crate::meter::{Overrun, OverrunAction};
+use crate::meter::{Overrun, OverrunAction, SpentCause};
 use crate::model::{ClientId, Denial, Direction};
 
 /// An admitted request, as far as the consequences of its overruns and their audit records need to know it.
@@ -29,6 +29,7 @@ impl AdmittedRequest<'_> {
     /// so its registration `own` is spared. Requests of a direction that has a budget of its own are not severed for a
     /// budget of the other direction.
     pub(super) fn on_overrun(&self, own: &InFlight, overrun: &Overrun) {
+        self.count_starved(overrun);
         let denial = overrun.denial();
         match overrun.over {
             OverrunAction::Refuse => {}
@@ -49,6 +50,15 @@ impl AdmittedRequest<'_> {
     pub(super) fn on_spent_budget(&self, own: &InFlight, overrun: &Overrun) {
         if overrun.over == OverrunAction::Kill {
             self.on_overrun(own, overrun);
+        } else {
+            self.count_starved(overrun);
+        }
+    }
+
+    fn count_starved(&self, overrun: &Overrun) {
+        match overrun.cause {
+            SpentCause::Budget => {}
+            SpentCause::Lease | SpentCause::Share => self.vendor.metrics.lease_starved(),
         }
     }
 

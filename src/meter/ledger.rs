@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::budget_pair::{self, BudgetPair, BudgetWindow};
+use super::lease::LeaseBook;
 use super::overrun::{Measure, Overrun};
 use super::rate::{RateDecision, RateLevel, RequestLimiter};
 use super::records::SubjectGuard;
@@ -106,6 +107,22 @@ impl UsageLedger {
             subjects: limits.subjects.map(|budget| renew_subjects(self.subjects.as_ref(), budget, now)),
             key,
             routes: routes.iter().map(renew).collect(),
+        }
+    }
+
+    /// Shares the budgets with a fleet. `scope` names this ledger, the same on all gateways. Call it again after a
+    /// reload: only what is new joins.
+    pub(super) fn join_fleet(&self, book: &Arc<LeaseBook>, scope: &str, now: Moment) {
+        let join = |metered: &BudgetWindow, name: &str| {
+            metered.window.join_fleet(|terms| book.pool(&format!("{scope}:{name}"), terms), now);
+        };
+        join(&self.records, "records");
+        join(&self.bytes, "bytes");
+        for route in &self.routes {
+            let own =
+                |measure: &str| format!("{measure}:{}:{}", route.settings.direction.as_str(), route.settings.route);
+            route.records.iter().for_each(|metered| join(metered, &own("records")));
+            route.bytes.iter().for_each(|metered| join(metered, &own("bytes")));
         }
     }
 

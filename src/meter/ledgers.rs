@@ -8,8 +8,8 @@
 
 use std::sync::Arc;
 
-use super::{LedgerSnapshot, RemainingLimits, RouteLimits, UsageLedger, VendorLimits};
-use crate::model::{Direction, Moment, SubjectKey};
+use super::{LeaseBook, LedgerSnapshot, RemainingLimits, RouteLimits, UsageLedger, VendorLimits};
+use crate::model::{Direction, Moment, SubjectKey, VendorId};
 
 /// The ledgers of one vendor, by direction.
 #[derive(Debug, Clone)]
@@ -60,6 +60,16 @@ impl VendorLedgers {
         match direction {
             Direction::Ingress => &self.ingress,
             Direction::Egress => &self.egress,
+        }
+    }
+
+    /// Shares the budgets with a fleet, in which this vendor has the same name on all gateways.
+    pub fn join_fleet(&self, book: &Arc<LeaseBook>, vendor: &VendorId, now: Moment) {
+        if self.is_shared() {
+            return self.ingress.join_fleet(book, &format!("{vendor}:shared"), now);
+        }
+        for direction in Direction::ALL {
+            self.of(direction).join_fleet(book, &format!("{vendor}:{}", direction.as_str()), now);
         }
     }
 

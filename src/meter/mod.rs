@@ -61,10 +61,7 @@ pub use bytes::ByteMeter;
 pub use calendar::{AfterEnd, Calendar, ContractState};
 pub use concurrency::{ConcurrencySlot, ConcurrencySlots};
 pub use headers::{rate_limit, rate_limit_policy};
-pub use lease::{
-    FleetTime, KnownFleet, LeaseAsk, LeaseBook, LeaseCall, LeaseGrant, LeasePool, LeaseReply, LeaseTerms, OnLoss,
-    SlotFigure,
-};
+pub use lease::{FleetTime, KnownFleet, LeaseBook, LeaseCall, LeaseGrant, LeasePool, LeaseReply, OnLoss};
 pub use ledger::{LimitExceeded, MeterPermit, RemainingLimits, UsageLedger};
 pub use ledgers::VendorLedgers;
 pub use overrun::Overrun;

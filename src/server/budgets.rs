@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use crate::gateway::VendorRuntime;
 use crate::kill::{KillOrder, KillOrigin, KillSwitch, KillTarget};
-use crate::meter::LedgerSnapshot;
+use crate::meter::{KnownFleet, LedgerSnapshot};
 use crate::model::{Direction, Moment, VendorId};
 use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
 
@@ -15,15 +15,31 @@ impl StoreRow for LedgerSnapshot {
     const TABLE: StoreTable = StoreTable::Budgets;
 }
 
+impl StoreRow for KnownFleet {
+    const TABLE: StoreTable = StoreTable::Fleet;
+}
+
+/// The only row of what is known of the fleet.
+const FLEET_KEY: &[u8] = b"leases";
+
+/// What an earlier run knew of the fleet; nothing where that cannot be read, so that all is told again.
+pub(super) fn known_fleet(store: &Store) -> KnownFleet {
+    store.get(FLEET_KEY).ok().flatten().unwrap_or_default()
+}
+
 /// The snapshot last written under each key and when, so that an unchanged ledger is not written again.
 #[derive(Debug, Default)]
-pub(super) struct SavedBudgets(HashMap<String, (LedgerSnapshot, Moment)>);
+pub(super) struct SavedBudgets {
+    ledgers: HashMap<String, (LedgerSnapshot, Moment)>,
+    fleet: Option<KnownFleet>,
+}
 
 impl SavedBudgets {
     /// Gives what has changed to the store; `None` where nothing has.
     pub(super) fn save<'a>(
         &mut self,
         vendors: impl Iterator<Item = &'a std::sync::Arc<VendorRuntime>>,
+        fleet: Option<KnownFleet>,
         store: &Store,
         now: Moment,
     ) -> Option<WriteAck> {
@@ -32,18 +48,25 @@ impl SavedBudgets {
             for (direction, snapshot) in vendor.ledgers.snapshots(now) {
                 let key = key(vendor.id(), direction);
                 // A snapshot that has only aged is unchanged: the stored row says when it was taken.
-                let is_kept = self.0.get(&key).is_some_and(|(kept, at)| snapshot.is_aged(now, kept, *at));
+                let is_kept = self.ledgers.get(&key).is_some_and(|(kept, at)| snapshot.is_aged(now, kept, *at));
                 if !is_kept && batch.put(key.as_bytes(), &snapshot).is_ok() {
-                    self.0.insert(key, (snapshot, now));
+                    self.ledgers.insert(key, (snapshot, now));
                 }
             }
+        }
+        // In one write with what was used: a later run must not take what the engine has for something new.
+        if let Some(known) = fleet
+            && self.fleet.as_ref() != Some(&known)
+            && batch.put(FLEET_KEY, &known).is_ok()
+        {
+            self.fleet = Some(known);
         }
         (!batch.is_empty()).then(|| store.write(batch))
     }
 
     /// After a failed write everything is written again.
     pub(super) fn forget(&mut self) {
-        self.0.clear();
+        *self = Self::default();
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) async fn join(
     let Some(settings) = config.fleet.clone() else { return Ok(None) };
     let shared = SharedTable::load(store.clone());
     let shared = shared.map_err(|source| StartError::State { path: config.state.path.clone(), source })?;
-    let member = FleetMember::new(settings, clock.clone(), shared);
+    let member = FleetMember::new(settings, budgets::known_fleet(store), clock.clone(), shared);
     let revocations = Arc::new(RevocationKind {
         revocations: Arc::clone(authority.revocations()),
         member: Arc::downgrade(&member),

@@ -92,7 +92,7 @@ impl Maintenance {
         let now = control.now();
         control.gateway.switch.retry_unconfirmed().await;
         let snapshot = control.gateway.snapshot.load_full();
-        if let Some(ack) = self.saved.save(snapshot.vendors().iter(), &control.store, now)
+        if let Some(ack) = self.saved.save(snapshot.vendors().iter(), control.known_fleet(), &control.store, now)
             && ack.await.is_err()
         {
             self.saved.forget();
@@ -140,7 +140,7 @@ impl Maintenance {
 pub(super) async fn write_last(control: &GatewayControl) {
     let now = control.now();
     let snapshot = control.gateway.snapshot.load_full();
-    let kept = SavedBudgets::default().save(snapshot.vendors().iter(), &control.store, now);
+    let kept = SavedBudgets::default().save(snapshot.vendors().iter(), control.known_fleet(), &control.store, now);
     let rolled = exposure_store::roll(&control.services.exposure, &control.store, now);
     let seen = observation_store::save(&control.services.observations, &control.store);
     drop(control.gateway.audit.record(audit_trail::by_gateway(AuditAct::Stopped, "", now.wall)));

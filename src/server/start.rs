@@ -221,6 +221,9 @@ impl Server {
         let snapshot = assemble(&config, &keys, &rooms, None, clock.now())?;
         for vendor in snapshot.vendors() {
             budgets::restore(vendor, &store, &switch, clock.now());
+            if let Some(fleet) = &fleet {
+                vendor.ledgers.join_fleet(fleet.leases(), vendor.id(), clock.now());
+            }
         }
         metrics.config_generation(snapshot.generation);
         certificate_ends::expose(&config, &metrics);

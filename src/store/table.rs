@@ -30,6 +30,8 @@ words! {
         SigningKeys = "signing_keys",
         /// What is used of each budget window.
         Budgets = "budgets",
+        /// What this gateway knows of its fleet.
+        Fleet = "fleet",
         /// Exposure by vendor, route, field and hour.
         Exposure = "exposure",
         /// What was seen of each vendor's calls, by pattern.

@@ -85,6 +85,8 @@ families! {
         "Exchanges of our own services that ended, by the service that was proven";
     REVEALS = "vendorgate_reveals_total" Counter ["vendor", "result"]
         "Tokens met where a rule reveals them: opened, or left as they were and why";
+    LEASE_STARVED = "vendorgate_fleet_lease_starved_total" Counter ["vendor"]
+        "Requests refused or cut because the fleet's engine granted no lease in time, with budget left";
     KILLED = "vendorgate_killed" Gauge ["vendor"]
         "1 while the vendor is cut off, wholly or in part";
     TRIPPED = "vendorgate_tripped" Gauge ["vendor"]

@@ -271,6 +271,9 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
+    if let Some(starved) = metrics.lease_starved_count() {
+        page.counter(&families::LEASE_STARVED, &[vendor], starved as f64);
+    }
     metrics.upstreams.locked().iter().for_each(|sample| sample.read(page, vendor));
     super::observe_metrics::read(page, vendor, metrics);
     for (direction, traffic) in metrics.directions() {

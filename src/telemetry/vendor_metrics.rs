@@ -53,6 +53,7 @@ pub struct VendorMetrics {
     pub(super) files: Mutex<BTreeMap<&'static str, bool>>,
     pub(super) upstreams: Mutex<Vec<UpstreamSample>>,
     last_fallback_ms: AtomicU64,
+    lease_starved: AtomicU64,
     /// Those of the credential by which the vendor knows us.
     pub credential: CredentialMetrics,
     traffic: [OnceLock<Arc<TrafficMetrics>>; Direction::ALL.len()],
@@ -78,6 +79,7 @@ impl VendorMetrics {
             files: Mutex::default(),
             upstreams: Mutex::default(),
             last_fallback_ms: AtomicU64::new(0),
+            lease_starved: AtomicU64::new(0),
             credential: CredentialMetrics::default(),
             traffic: Default::default(),
         }
@@ -188,6 +190,16 @@ impl VendorMetrics {
     /// Sets the state of the vendor's upstreams, of those above whose connections anything stands.
     pub fn upstreams(&self, samples: Vec<UpstreamSample>) {
         *self.upstreams.locked() = samples;
+    }
+
+    /// A request was refused or cut because the fleet's engine granted no lease in time.
+    pub fn lease_starved(&self) {
+        self.lease_starved.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was so; none is no series.
+    pub(super) fn lease_starved_count(&self) -> Option<u64> {
+        Some(self.lease_starved.load(Ordering::Relaxed)).filter(|count| *count > 0)
     }
 
     /// A fallback has answered for the vendor.

@@ -40,6 +40,7 @@ mod fallback;
 mod fault_attribution;
 mod files;
 mod fleet;
+mod fleet_budgets;
 mod formats;
 mod framing;
 mod golden;

@@ -29,6 +29,7 @@ pub struct ToldUse {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeaseAsk {
     /// The limit, the same on all gateways.
+    #[serde(skip)]
     pub name: Arc<str>,
     /// How much may pass in a window.
     pub cap: u64,

@@ -29,6 +29,6 @@ mod terms;
 
 pub use book::{KnownFleet, LeaseBook};
 pub use holding::LeaseRefusal;
-pub use messages::{FleetTime, LeaseAsk, LeaseCall, LeaseGrant, LeaseReply, SlotFigure, ToldUse};
+pub use messages::{FleetTime, LeaseCall, LeaseGrant, LeaseReply};
 pub use pool::LeasePool;
 pub use terms::{LeaseTerms, OnLoss};

@@ -12,6 +12,9 @@ impl SlidingWindow {
     /// Shares the budget with a fleet: from now on nothing is granted without a lease. `pool` makes the pool of these
     /// terms, and says whether it is new.
     pub fn join_fleet(&self, pool: impl FnOnce(LeaseTerms) -> (Arc<LeasePool>, bool), now: Moment) {
+        if self.leases.get().is_some() {
+            return;
+        }
         let budget = NonZeroU64::new(self.budget.load(Ordering::Relaxed)).unwrap_or(NonZeroU64::MIN);
         let (pool, is_new) = pool(LeaseTerms::new(budget, self.length));
         if is_new {

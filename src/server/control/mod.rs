@@ -41,6 +41,7 @@ use crate::fleet::{ContractDigests, FleetConfirmation};
 use crate::gateway::{Gateway, GatewayServices, VendorRuntime};
 use crate::kill::{self, HookDispatcher, KillError};
 use crate::listener::ListenerState;
+use crate::meter::KnownFleet;
 use crate::model::{Moment, VendorId};
 use crate::store::Store;
 
@@ -141,6 +142,19 @@ impl GatewayControl {
 
     pub(super) fn api(&self) -> Option<Arc<AdminApi<Self>>> {
         self.api.get()?.upgrade()
+    }
+
+    /// Shares the budgets of these vendors with the fleet, where there is one.
+    pub(super) fn share_budgets(&self, vendors: &[Arc<VendorRuntime>]) {
+        let Some(fleet) = &self.fleet else { return };
+        for vendor in vendors {
+            vendor.ledgers.join_fleet(fleet.leases(), vendor.id(), self.now());
+        }
+    }
+
+    /// What is to be kept of the fleet over a restart.
+    pub(super) fn known_fleet(&self) -> Option<KnownFleet> {
+        self.fleet.as_ref()?.leases().known()
     }
 
     pub(super) fn set_draining(&self) {

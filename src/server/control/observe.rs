@@ -55,6 +55,7 @@ impl GatewayControl {
         let keys = master_keys(in_force.keys.master.as_ref()).map_err(EnforceError::Keys)?;
         let before = self.gateway.snapshot.load_full();
         let after = assemble(&in_force, &keys, &self.services, Some(&before), self.now())?;
+        self.share_budgets(after.vendors());
         let generation = after.generation;
         after.directory().start(&tokio::runtime::Handle::current());
         self.gateway.snapshot.store(Arc::new(after));

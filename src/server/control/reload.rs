@@ -134,6 +134,7 @@ impl GatewayControl {
         for vendor in after.vendors().iter().filter(|vendor| before.vendor(vendor.id().as_str()).is_none()) {
             budgets::restore(vendor, &self.store, &self.gateway.switch, self.now());
         }
+        self.share_budgets(after.vendors());
         self.hooks.configure(hooks);
         self.gateway.switch.queue_for_hooks(!config.hooks.is_empty());
         after.directory().start(&tokio::runtime::Handle::current());

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::bounds;
+use crate::meter::lease::messages::{LeaseAsk, ToldUse};
 use crate::meter::lease::terms::millis;
-use crate::meter::lease::{FleetTime, LeaseAsk, LeaseCall, LeaseGrant, LeaseReply, ToldUse};
+use crate::meter::lease::{FleetTime, LeaseCall, LeaseGrant, LeaseReply};
 
 /// How long an engine may hear nobody before it takes its memory, or its clock, for lost.
 const SILENCE_MS: u64 = 5_000;
