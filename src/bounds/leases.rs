@@ -44,3 +44,7 @@ pub const LEASE_BEAT: Duration = Duration::from_millis(250);
 pub const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// Limits in one call: the engine does nothing else meanwhile, and so many take it about a millisecond.
 pub const LEASE_LIMITS_PER_CALL: usize = 32;
+/// How long a share of a rate holds after it was asked for: three beats.
+pub const SHARE_LIFE: Duration = Duration::from_secs(3);
+/// Beats of leases between two questions about shares: a second.
+pub const SHARE_BEATS: u32 = 4;

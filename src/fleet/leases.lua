@@ -2,9 +2,10 @@
 --
 -- Keys: the state of the grants, the gateways that ask for them, and for each limit what is used and what this gateway
 -- was granted. Arguments: this gateway's run, the epoch that it has told everything, the gateways that it knew of, the
--- time that it expects, the questions as JSON.
-local SILENCE_MS, MEMBER_MS, EARLY_MS, KEPT_MS = 5000, 12000, 1500, 15000
+-- time that it expects, the questions as JSON, for how long nothing is granted after memory was lost.
+local SILENCE_MS, MEMBER_MS, KEPT_MS = 5000, 12000, 15000
 local gateway, told_epoch, nodes_known, expects = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local early_ms = tonumber(ARGV[6])
 local function text(number) return string.format('%.0f', number) end
 
 -- The fleet's time: the engine's clock, corrected so that it never goes back and survives another engine's clock.
@@ -50,7 +51,7 @@ if told_epoch == epoch then mine.told = epoch end
 nodes = nodes + 1
 if mine.told == epoch and mine.is_old == '1' then told_count = told_count + 1 end
 redis.call('HSET', KEYS[2], gateway, text(now) .. ' ' .. mine.is_old .. ' ' .. mine.told)
-local is_early = now - since < EARLY_MS
+local is_early = now - since < early_ms
 if not is_early and told_count >= needed then whole = true end
 redis.call('HSET', KEYS[1], 'run', run, 'epoch', epoch, 'since', text(since), 'last', text(now), 'offset',
   text(offset), 'needed', text(needed), 'whole', whole and '1' or '0')

@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::engine::{EngineValue, FleetScript};
 use super::{FleetError, FleetMember};
-use crate::bounds::{FLEET_HEARTBEAT, LEASE_BEAT, LEASE_LIMITS_PER_CALL, LEASE_RETRY_PAUSE};
+use crate::bounds::{FLEET_HEARTBEAT, LEASE_BEAT, LEASE_LIMITS_PER_CALL, LEASE_RECOVERY_MIN, LEASE_RETRY_PAUSE};
 use crate::meter::{FleetTime, LeaseCall, LeaseGrant, LeasePool, LeaseReply};
 
 static LEASES: FleetScript = FleetScript::new(include_str!("leases.lua"));
@@ -19,12 +19,20 @@ static LEASES: FleetScript = FleetScript::new(include_str!("leases.lua"));
 impl FleetMember {
     /// Fetches leases until the future is dropped.
     pub(super) async fn keep_leases(&self) {
-        let mut called_ns = 0;
+        let (mut called_ns, mut looked_ns) = (0, 0);
         loop {
             let hungry = timeout(LEASE_BEAT, poll_fn(|cx| self.leases().poll_hungry(cx))).await;
             let now_ns = self.clock().now().monotonic_ns;
-            let pools = hungry.unwrap_or_else(|_| self.leases().due(now_ns));
-            let is_silent = Duration::from_nanos(now_ns.saturating_sub(called_ns)) >= FLEET_HEARTBEAT;
+            let is_over = |since_ns: u64, span| Duration::from_nanos(now_ns.saturating_sub(since_ns)) >= span;
+            let mut pools = hungry.unwrap_or_default();
+            // Also while some pools are hungry all the time: the engine may wait to be told of others.
+            if is_over(looked_ns, LEASE_BEAT) {
+                looked_ns = now_ns;
+                let due = self.leases().due(now_ns).into_iter();
+                let more: Vec<_> = due.filter(|pool| !pools.iter().any(|known| Arc::ptr_eq(known, pool))).collect();
+                pools.extend(more);
+            }
+            let is_silent = is_over(called_ns, FLEET_HEARTBEAT);
             if pools.is_empty() && !is_silent {
                 continue;
             }
@@ -66,7 +74,10 @@ impl FleetMember {
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let asks = serde_json::to_vec(&call.asks).unwrap_or_default();
         let (nodes, expects) = (call.nodes.to_string(), call.expects_ms.to_string());
-        let arguments = [call.gateway.as_bytes(), call.told.as_bytes(), nodes.as_bytes(), expects.as_bytes(), &asks];
+        let recovery = LEASE_RECOVERY_MIN.as_millis().to_string();
+        let texts = [&*call.gateway, &call.told, &nodes, &expects].map(str::as_bytes);
+        let [gateway, told, nodes, expects] = texts;
+        let arguments = [gateway, told, nodes, expects, &asks, recovery.as_bytes()];
         let answer = self.engine().run_script(&LEASES, &keys, &arguments).await?;
         read(&answer).filter(|reply| reply.grants.len() == call.asks.len()).ok_or(FleetError::Unreadable)
     }

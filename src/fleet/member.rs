@@ -175,6 +175,7 @@ impl FleetMember {
             () = self.send_news() => {}
             () = self.read_news() => {}
             () = self.keep_leases() => {}
+            () = self.keep_shares() => {}
             _ = closing.wait_for(|closing| *closing) => {}
         }
         // The connection's task goes on until the runtime is dropped.

@@ -31,6 +31,7 @@ mod settings;
 mod shared;
 mod stream_id;
 mod sync;
+mod shares;
 mod view;
 
 pub use confirm::FleetConfirmation;

@@ -3,14 +3,18 @@
 //! Never queues: a request for which there is no slot is refused.
 
 use std::num::NonZeroU32;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::lease::{LimitShare, WHOLE};
 
 /// The slots of one vendor or route.
 #[derive(Debug)]
 pub struct ConcurrencySlots {
     limit: AtomicU32,
     taken: AtomicU32,
+    /// The part of the limit that this gateway has, where a fleet shares it.
+    share: OnceLock<Arc<LimitShare>>,
 }
 
 /// A slot, free again when this is dropped: keep it with the body, not with the request.
@@ -20,12 +24,12 @@ pub struct ConcurrencySlot(Arc<ConcurrencySlots>);
 impl ConcurrencySlots {
     /// Slots that are all free.
     pub fn new(limit: NonZeroU32) -> Arc<Self> {
-        Arc::new(Self { limit: AtomicU32::new(limit.get()), taken: AtomicU32::new(0) })
+        Arc::new(Self { limit: AtomicU32::new(limit.get()), taken: AtomicU32::new(0), share: OnceLock::new() })
     }
 
     /// Takes a slot, if there is one.
     pub fn take(self: &Arc<Self>) -> Option<ConcurrencySlot> {
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.limit();
         let more = |taken: u32| (taken < limit).then(|| taken + 1);
         self.taken.fetch_update(Ordering::AcqRel, Ordering::Relaxed, more).ok()?;
         Some(ConcurrencySlot(Arc::clone(self)))
@@ -36,6 +40,23 @@ impl ConcurrencySlots {
         self.limit.store(limit.get(), Ordering::Relaxed);
     }
 
+    /// Shares the limit with a fleet.
+    pub(super) fn join_fleet(self: &Arc<Self>, share: &Arc<LimitShare>) {
+        share.watch(self);
+        let _ = self.share.set(Arc::clone(share));
+    }
+
+    /// The part of the whole limit that is taken, in millionths.
+    pub(super) fn taken_millionths(&self) -> u32 {
+        let part = u64::from(self.taken()) * u64::from(WHOLE) / u64::from(self.limit.load(Ordering::Relaxed).max(1));
+        u32::try_from(part).unwrap_or(WHOLE)
+    }
+
+    fn limit(&self) -> u32 {
+        let limit = self.limit.load(Ordering::Relaxed);
+        self.share.get().map_or(limit, |share| share.of(limit))
+    }
+
     /// Slots that are taken.
     pub fn taken(&self) -> u32 {
         self.taken.load(Ordering::Relaxed)
@@ -43,7 +64,7 @@ impl ConcurrencySlots {
 
     /// The part that is free, from 0 to 1.
     pub fn remaining_ratio(&self) -> f64 {
-        let limit = self.limit.load(Ordering::Relaxed);
+        let limit = self.limit();
         f64::from(limit.saturating_sub(self.taken())) / f64::from(limit.max(1))
     }
 }

@@ -17,6 +17,7 @@ use governor::nanos::Nanos;
 use governor::state::{InMemoryState, NotKeyed, StateStore as _};
 use governor::{Quota, RateLimiter};
 
+use super::lease::WHOLE;
 use super::rate::{RateLevel, RateStatus};
 use super::{RequestRate, nanos};
 use crate::model::Moment;
@@ -25,7 +26,7 @@ use crate::model::Moment;
 const DEBT_NS_MAX: u64 = u64::MAX / 4;
 
 /// One rate.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Gcra {
     quota: Quota,
     interval_ns: u64,
@@ -46,10 +47,34 @@ pub(super) struct RateCheck {
 impl Gcra {
     pub(super) fn new(rate: RequestRate) -> Self {
         let interval_ns = (nanos(rate.per) / u64::from(rate.count.get())).clamp(1, DEBT_NS_MAX / 2);
-        let burst = u64::from(rate.burst.get()).min(DEBT_NS_MAX / interval_ns).max(1);
+        Self::of(interval_ns, u64::from(rate.burst.get()))
+    }
+
+    fn of(interval_ns: u64, burst: u64) -> Self {
+        let burst = burst.min(DEBT_NS_MAX / interval_ns).max(1);
         let limit = u32::try_from(burst).ok().and_then(NonZeroU32::new).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(Duration::from_nanos(interval_ns)).unwrap_or(Quota::per_hour(NonZeroU32::MIN));
         Self { quota: quota.allow_burst(limit), interval_ns, burst }
+    }
+
+    /// The part of this rate that one gateway of a fleet has, with a burst of at least one.
+    pub(super) fn scaled(self, millionths: u32) -> Self {
+        if millionths == WHOLE {
+            return self;
+        }
+        let interval_ns = u128::from(self.interval_ns) * u128::from(WHOLE) / u128::from(millionths.max(1));
+        let interval_ns = u64::try_from(interval_ns).unwrap_or(u64::MAX).min(DEBT_NS_MAX / 2);
+        let burst = (u128::from(self.burst) * u128::from(millionths) / u128::from(WHOLE)) as u64;
+        Self::of(interval_ns, burst)
+    }
+
+    /// The debt under another part of the same rate: what could pass at once before can pass after, and no more.
+    pub(super) fn rescaled(&self, debt: u64, from: &Self) -> u64 {
+        let (before, whole) =
+            (from.interval_ns.saturating_mul(from.burst), self.interval_ns.saturating_mul(self.burst));
+        let left =
+            u128::from(before.saturating_sub(debt)) * u128::from(self.interval_ns) / u128::from(from.interval_ns);
+        whole.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX))
     }
 
     /// What a request would meet, without charging it. `arrival`: when the rate is out of debt.

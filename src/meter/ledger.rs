@@ -110,12 +110,16 @@ impl UsageLedger {
         }
     }
 
-    /// Shares the budgets with a fleet. `scope` names this ledger, the same on all gateways. Call it again after a
+    /// Shares the limits with a fleet. `scope` names this ledger, the same on all gateways. Call it again after a
     /// reload: only what is new joins.
     pub(super) fn join_fleet(&self, book: &Arc<LeaseBook>, scope: &str, now: Moment) {
         let join = |metered: &BudgetWindow, name: &str| {
             metered.window.join_fleet(|terms| book.pool(&format!("{scope}:{name}"), terms), now);
         };
+        let share = book.share(scope);
+        self.rates.join_fleet(&share);
+        self.slots.join_fleet(&share);
+        self.routes.iter().filter_map(|route| route.slots.as_ref()).for_each(|slots| slots.join_fleet(&share));
         join(&self.records, "records");
         join(&self.bytes, "bytes");
         for route in &self.routes {

@@ -63,7 +63,7 @@ impl VendorLedgers {
         }
     }
 
-    /// Shares the budgets with a fleet, in which this vendor has the same name on all gateways.
+    /// Shares the limits with a fleet, in which this vendor has the same name on all gateways.
     pub fn join_fleet(&self, book: &Arc<LeaseBook>, vendor: &VendorId, now: Moment) {
         if self.is_shared() {
             return self.ingress.join_fleet(book, &format!("{vendor}:shared"), now);

@@ -61,7 +61,10 @@ pub use bytes::ByteMeter;
 pub use calendar::{AfterEnd, Calendar, ContractState};
 pub use concurrency::{ConcurrencySlot, ConcurrencySlots};
 pub use headers::{rate_limit, rate_limit_policy};
-pub use lease::{FleetTime, KnownFleet, LeaseBook, LeaseCall, LeaseGrant, LeasePool, LeaseReply, OnLoss};
+pub use lease::{
+    FleetTime, KnownFleet, LeaseBook, LeaseCall, LeaseGrant, LeasePool, LeaseReply, LimitShare, OnLoss,
+    SHARED_MILLIONTHS, ShareAsk,
+};
 pub use ledger::{LimitExceeded, MeterPermit, RemainingLimits, UsageLedger};
 pub use ledgers::VendorLedgers;
 pub use overrun::Overrun;

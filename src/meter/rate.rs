@@ -8,11 +8,12 @@
 //! A debt is never forgotten, not over a restart either.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
 use super::clients::ClientDebts;
 use super::gcra::{Gcra, RateCheck};
+use super::lease::{LimitShare, WHOLE};
 use super::{RequestRate, nanos};
 use crate::model::{ClientId, Lock as _, Moment, words};
 
@@ -37,6 +38,8 @@ pub struct RequestLimiter {
     client: Option<Gcra>,
     hasher: RandomState,
     arrivals: Mutex<LevelArrivals>,
+    /// The part of the rates that this gateway has, where a fleet shares them.
+    share: OnceLock<Arc<LimitShare>>,
 }
 
 /// The state of one rate right after a decision, for the rate limit fields.
@@ -82,7 +85,8 @@ impl RequestLimiter {
             routes: routes.iter().map(|rate| rate.map(Gcra::new)).collect(),
             client: client.map(Gcra::new),
             hasher: RandomState::new(),
-            arrivals: Mutex::new(LevelArrivals { routes: vec![0; routes.len()], ..LevelArrivals::default() }),
+            arrivals: Mutex::new(LevelArrivals::new(routes.len())),
+            share: OnceLock::new(),
         }
     }
 
@@ -90,14 +94,16 @@ impl RequestLimiter {
     ///
     /// An index beyond the list of routes counts against the vendor's and the client's rate alone.
     pub fn check(&self, route: usize, client: &ClientId, now: Moment) -> RateDecision {
+        self.share.get().into_iter().for_each(|share| share.offer());
         let key = self.client.as_ref().map(|_| self.hasher.hash_one(client.as_str()));
         let mut arrivals = self.lock();
-        let route_gcra = self.routes.get(route).and_then(Option::as_ref);
+        let scale = self.scale(&mut arrivals, now);
+        let route_gcra = self.routes.get(route).copied().flatten();
         let client_arrival = key.map(|key| arrivals.clients.arrival(key));
         let checks = [
-            Some(self.vendor.check(arrivals.vendor, now)),
-            route_gcra.map(|gcra| gcra.check(arrivals.routes[route], now)),
-            self.client.as_ref().zip(client_arrival).map(|(gcra, arrival)| gcra.check(arrival, now)),
+            Some(self.vendor.scaled(scale).check(arrivals.vendor, now)),
+            route_gcra.map(|gcra| gcra.scaled(scale).check(arrivals.routes[route], now)),
+            self.client.as_ref().zip(client_arrival).map(|(gcra, arrival)| gcra.scaled(scale).check(arrival, now)),
         ];
         let refused = longest_wait(&checks);
         if refused.is_none() {
@@ -115,14 +121,41 @@ impl RequestLimiter {
             (RateLevel::Route, route),
             (RateLevel::Client, self.client.as_ref()),
         ];
-        let debts = decision.debts;
-        rates.into_iter().zip(debts).filter_map(|((level, gcra), debt)| Some(gcra?.status(level, debt?)))
+        let (debts, scale) = (decision.debts, self.share.get().map_or(WHOLE, |share| share.millionths()));
+        let status = move |((level, gcra), debt): ((_, Option<&Gcra>), Option<u64>)| {
+            Some(gcra?.scaled(scale).status(level, debt?))
+        };
+        rates.into_iter().zip(debts).filter_map(status)
     }
 
     /// Part of the vendor's burst that is left, from 0 to 1.
     pub fn remaining_ratio(&self, now: Moment) -> f64 {
-        let arrival = self.lock().vendor;
-        self.vendor.remaining_ratio(arrival.saturating_sub(now.monotonic_ns))
+        let mut arrivals = self.lock();
+        let scale = self.scale(&mut arrivals, now);
+        self.vendor.scaled(scale).remaining_ratio(arrivals.vendor.saturating_sub(now.monotonic_ns))
+    }
+
+    /// Shares the rates with a fleet.
+    pub(super) fn join_fleet(&self, share: &Arc<LimitShare>) {
+        let _ = self.share.set(Arc::clone(share));
+    }
+
+    /// The part of the rates that this gateway has. Where it has changed, what was left of each burst stays: a share
+    /// that grows brings no burst with it, since another gateway may have spent that.
+    fn scale(&self, arrivals: &mut LevelArrivals, now: Moment) -> u32 {
+        let Some(share) = self.share.get() else { return WHOLE };
+        let (before, after) = (arrivals.scale, share.millionths());
+        if before != after {
+            let rescale = |gcra: &Gcra, arrival: &mut u64| {
+                let debt = arrival.saturating_sub(now.monotonic_ns);
+                *arrival = now.monotonic_ns.saturating_add(gcra.scaled(after).rescaled(debt, &gcra.scaled(before)));
+            };
+            rescale(&self.vendor, &mut arrivals.vendor);
+            let routes = self.routes.iter().zip(&mut arrivals.routes);
+            routes.for_each(|(gcra, arrival)| gcra.iter().for_each(|gcra| rescale(gcra, arrival)));
+            arrivals.scale = after;
+        }
+        after
     }
 
     /// What must be kept for [`RequestLimiter::restore`].
@@ -168,14 +201,20 @@ fn longest_wait(checks: &[Option<RateCheck>; 3]) -> Option<(RateLevel, Duration)
 }
 
 /// When each rate is out of debt, on the monotonic clock.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct LevelArrivals {
+    /// The part of the rates for which these are meant, in millionths.
+    scale: u32,
     vendor: u64,
     routes: Vec<u64>,
     clients: ClientDebts,
 }
 
 impl LevelArrivals {
+    fn new(routes: usize) -> Self {
+        Self { scale: WHOLE, vendor: 0, routes: vec![0; routes], clients: ClientDebts::default() }
+    }
+
     fn charge(&mut self, checks: &[Option<RateCheck>; 3], route: usize, client: Option<(u64, &ClientId)>, now: Moment) {
         let arrival =
             |check: &Option<RateCheck>| check.as_ref().map(|check| now.monotonic_ns.saturating_add(check.charged));

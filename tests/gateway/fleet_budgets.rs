@@ -142,6 +142,11 @@ type Puller = (usize, u64, u64);
 
 impl SharedFleet {
     fn start(vendors: &[&str], on_loss: &str) -> Self {
+        let terms: Vec<_> = vendors.iter().map(|name| (*name, terms())).collect();
+        Self::of(&terms, on_loss)
+    }
+
+    fn of(vendors: &[(&str, String)], on_loss: &str) -> Self {
         let engine = PlainEngine::start();
         let relay = Relay::to(engine.port);
         let crm = crm();
@@ -151,8 +156,8 @@ impl SharedFleet {
                 "fleet: {{ redis: \"redis://127.0.0.1:{port}\", name: test, node: gw-{number}, on_loss: {on_loss} }}\n"
             );
             let mut fixture = GatewayFixture::new(crm.address).with(&fleet);
-            for vendor in vendors {
-                fixture = fixture.contract(vendor, &terms());
+            for (vendor, terms) in vendors {
+                fixture = fixture.contract(vendor, terms);
             }
             let process = Process::start(&fixture);
             (fixture, process)
@@ -161,19 +166,13 @@ impl SharedFleet {
         let fleet = Self { nodes, engine, relay, _crm: crm };
         // Every gateway has a lease of its own vendor before anything is measured.
         for at in 0..NODES {
-            until("the fleet grants leases", || fleet.pull_once(at, "warm", 1) == Some(1));
+            until("the fleet grants leases", || pull_once(fleet.ingress(at), "warm", 1) == Some(1));
         }
         fleet
     }
 
-    /// One call; the whole records that came, or `None` where it was refused.
-    fn pull_once(&self, at: usize, name: &str, records: u64) -> Option<u64> {
-        let token = vendor(name).scope("orders:read").token();
-        let answer = Client::to(self.nodes[at].1.ingress).get(&format!("/v1/{records}"), &token);
-        assert!(matches!(answer.status, 200 | 429), "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
-        let text = String::from_utf8_lossy(&answer.body);
-        let whole = text.split(r#"{"id":"#).skip(1).filter(|record| record.contains('}')).count() as u64;
-        (answer.status == 200).then_some(whole)
+    fn ingress(&self, at: usize) -> SocketAddr {
+        self.nodes[at].1.ingress
     }
 
     /// Has callers pull until every one is refused for a while; returns what arrived. `disturb` runs beside them once a
@@ -183,11 +182,11 @@ impl SharedFleet {
         let now_ms = || clock.now().monotonic_ns / 1_000_000;
         std::thread::scope(|scope| {
             for (at, records, pause_ms) in callers {
-                let arrived = &arrived;
+                let (arrived, now_ms, ingress) = (&arrived, &now_ms, self.ingress(*at));
                 scope.spawn(move || {
                     let mut last_ms = now_ms();
                     while now_ms() < last_ms + PATIENCE_MS {
-                        let came = self.pull_once(*at, name, *records).unwrap_or(0);
+                        let came = pull_once(ingress, name, *records).unwrap_or(0);
                         arrived.fetch_add(came, Ordering::SeqCst);
                         if came > 0 {
                             last_ms = now_ms();
@@ -201,6 +200,16 @@ impl SharedFleet {
         });
         arrived.into_inner()
     }
+}
+
+/// One call; the whole records that came, or `None` where it was refused.
+fn pull_once(ingress: SocketAddr, name: &str, records: u64) -> Option<u64> {
+    let token = vendor(name).scope("orders:read").token();
+    let answer = Client::to(ingress).get(&format!("/v1/{records}"), &token);
+    assert!(matches!(answer.status, 200 | 429), "{} {}", answer.status, String::from_utf8_lossy(&answer.body));
+    let text = String::from_utf8_lossy(&answer.body);
+    let whole = text.split(r#"{"id":"#).skip(1).filter(|record| record.contains('}')).count() as u64;
+    (answer.status == 200).then_some(whole)
 }
 
 fn terms() -> String {
@@ -315,5 +324,37 @@ fn without_its_engine_a_fleet_shares_what_was_left_and_stays_ready() {
     assert_shared("lost", arrived);
     for (fixture, process) in &fleet.nodes {
         assert_eq!(process.admin(fixture, "viewer", "GET", "/readyz", "").status, 200);
+    }
+}
+
+#[test]
+#[ignore = "needs redis-server"]
+fn three_gateways_let_one_rate_through_wherever_the_requests_come() {
+    let (rate, burst) = (60, 60);
+    let slow = format!("requests: {{ rate: {rate}/s, burst: {burst} }}");
+    let rated = terms().replacen("requests: { rate: 100000/s }", &slow, 1);
+    let fleet = SharedFleet::of(&[("rated", rated), ("warm", terms())], "share");
+    let clock = Clock::system();
+    let now_ms = || clock.now().monotonic_ns / 1_000_000;
+    // All requests on one gateway, then on another, then everywhere.
+    for spread in [&[0][..], &[2], &[0, 1, 2]] {
+        let (passed, begin) = (AtomicU64::new(0), now_ms());
+        std::thread::scope(|scope| {
+            for at in spread {
+                let (passed, now_ms, ingress) = (&passed, &now_ms, fleet.ingress(*at));
+                scope.spawn(move || {
+                    while now_ms() < begin + 5_000 {
+                        let came = pull_once(ingress, "rated", 1).unwrap_or(0);
+                        passed.fetch_add(came, Ordering::SeqCst);
+                        std::thread::sleep(Duration::from_millis(if came > 0 { 0 } else { 5 }));
+                    }
+                });
+            }
+        });
+        let (passed, span_ms) = (passed.into_inner(), now_ms() - begin);
+        let most = rate * span_ms / 1_000 + burst + NODES as u64 + 1;
+        println!("{spread:?}: {passed} in {span_ms} ms, at most {most}");
+        assert!(passed <= most, "{spread:?}: {passed} in {span_ms} ms, at most {most}");
+        assert!(passed >= rate * span_ms / 1_000 / 3, "{spread:?}: only {passed} in {span_ms} ms");
     }
 }

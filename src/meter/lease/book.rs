@@ -11,6 +11,7 @@ use std::task::{Context, Poll, Waker};
 use super::holding::EngineState;
 use super::messages::{FleetTime, LeaseCall, LeaseReply};
 use super::pool::LeasePool;
+use super::share::{LimitShare, ShareAsk};
 use super::terms::{LeaseTerms, OnLoss};
 use crate::model::Lock as _;
 
@@ -26,6 +27,7 @@ pub struct LeaseBook {
     lost_since_ns: AtomicU64,
     pools: Mutex<BTreeMap<Arc<str>, Weak<LeasePool>>>,
     hungry: Mutex<HungryPools>,
+    shares: Mutex<BTreeMap<Arc<str>, Weak<LimitShare>>>,
     /// What an earlier run of this gateway knew, until the engine is heard.
     earlier: Mutex<KnownFleet>,
     heard: Mutex<HeardFleet>,
@@ -65,6 +67,7 @@ impl LeaseBook {
             lost_since_ns: AtomicU64::new(now_ns),
             pools: Mutex::default(),
             hungry: Mutex::default(),
+            shares: Mutex::default(),
             nodes: AtomicU64::new(known.nodes),
             earlier: Mutex::new(known),
             heard: Mutex::default(),
@@ -83,6 +86,42 @@ impl LeaseBook {
         let pool = Arc::new(LeasePool::new(Arc::clone(&name), terms, Arc::clone(self)));
         pools.insert(name, Arc::downgrade(&pool));
         (pool, true)
+    }
+
+    /// The share of a ledger in its rates.
+    pub(in crate::meter) fn share(&self, name: &str) -> Arc<LimitShare> {
+        let mut shares = self.shares.locked();
+        if let Some(share) = shares.get(name).and_then(Weak::upgrade) {
+            return share;
+        }
+        shares.retain(|_, share| share.strong_count() > 0);
+        let name: Arc<str> = name.into();
+        let share = Arc::new(LimitShare::new(Arc::clone(&name)));
+        shares.insert(name, Arc::downgrade(&share));
+        share
+    }
+
+    /// The questions about shares that are used.
+    pub fn ask_shares(&self, now_ns: u64) -> Vec<(Arc<LimitShare>, ShareAsk)> {
+        let nodes = self.nodes.load(Ordering::Relaxed);
+        let ask = |share: Arc<LimitShare>| share.question(nodes, now_ns).map(|ask| (share, ask));
+        self.all_shares().into_iter().filter_map(ask).collect()
+    }
+
+    /// The engine has answered a question about a share that was sent at this time.
+    pub fn share_answered(&self, share: &LimitShare, part: u32, target: u32, sent_ns: u64) {
+        share.answered(part, target, self.nodes.load(Ordering::Relaxed), sent_ns);
+    }
+
+    /// Ends shares whose time is over.
+    pub fn age_shares(&self, now_ns: u64) {
+        let engine = self.engine();
+        self.all_shares().iter().for_each(|share| share.age(engine.nodes, engine.lost_since_ns, now_ns));
+    }
+
+    /// The name of this run of this gateway.
+    pub const fn gateway(&self) -> &Arc<str> {
+        &self.gateway
     }
 
     /// Ready when a pool needs the engine at once.
@@ -185,6 +224,10 @@ impl LeaseBook {
 
     fn lost(&self, now_ns: u64) {
         let _ = self.lost_since_ns.compare_exchange(NOT_LOST, now_ns, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    fn all_shares(&self) -> Vec<Arc<LimitShare>> {
+        self.shares.locked().values().filter_map(Weak::upgrade).collect()
     }
 
     fn all(&self) -> Vec<Arc<LeasePool>> {

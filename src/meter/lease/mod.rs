@@ -8,6 +8,7 @@
 //! - `holding`: what a gateway holds of one limit; all rules of spending are there
 //! - `figures`: what a gateway was granted, slot by slot, so that an engine that forgot can be told
 //! - `pool`: a holding that requests and the fleet's task share
+//! - `share`: the part of rates and slots that a gateway has
 //! - `book`: all pools of a gateway, and which of them need the engine
 //!
 //! # Why the budget is a hard ceiling
@@ -25,10 +26,12 @@ mod messages;
 #[cfg(test)]
 mod model_tests;
 mod pool;
+mod share;
 mod terms;
 
 pub use book::{KnownFleet, LeaseBook};
 pub use holding::LeaseRefusal;
 pub use messages::{FleetTime, LeaseCall, LeaseGrant, LeaseReply};
 pub use pool::LeasePool;
+pub use share::{LimitShare, SHARED_MILLIONTHS, ShareAsk, WHOLE};
 pub use terms::{LeaseTerms, OnLoss};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::meter::budget_pair::{BudgetWindow, metered};
-use crate::meter::{Budget, OverrunAction};
+use crate::meter::{Budget, FleetTime, KnownFleet, LeaseBook, LeaseGrant, LeaseReply, OnLoss, OverrunAction};
 use crate::model::{Secret, UnixTime};
 
 fn budgets(vendor: BudgetWindow, route: Option<BudgetWindow>) -> BudgetPair {
@@ -117,4 +117,58 @@ fn subjects_are_reported_as_hashes_and_a_new_one_too_many_ends_the_body_before_i
     let hashes: std::collections::HashSet<_> = told.try_iter().collect();
     assert_eq!(hashes.len(), 5);
     assert_eq!(treated, [(1, 7)]);
+}
+
+/// A window of the fleet, and its book.
+fn leased(budget: u64, on_loss: OnLoss) -> (BudgetWindow, Arc<LeaseBook>) {
+    let (vendor, book) =
+        (metered(budget, OverrunAction::Kill), LeaseBook::new("a#1".into(), on_loss, KnownFleet::default(), 0));
+    vendor.window.join_fleet(|terms| book.pool("acme:ingress:records", terms), at(0));
+    (vendor, book)
+}
+
+/// The engine grants so much, of which all gateways have used `used` then.
+fn grant(book: &LeaseBook, granted: u64, used: u64, ms: u64) {
+    let pools = book.due(at(ms).monotonic_ns);
+    assert_eq!(book.call(&pools, at(ms).monotonic_ns).asks.len(), 1);
+    let time = FleetTime { epoch: "e".to_owned(), now_ms: 1_000_000 + ms, nodes: 2, is_recovering: false };
+    let (slot, used_at_ms) = (1_000_000, 1_000_000 + ms);
+    let grant = LeaseGrant { granted, slot, own: granted, used, used_at_ms, retry_ms: 700, is_recovering: false };
+    book.answered(&pools, &LeaseReply { time, grants: vec![grant] }, at(ms).monotonic_ns);
+}
+
+#[test]
+fn records_that_pass_ahead_of_their_lease_wait_for_it_and_a_spent_fleet_kills() {
+    let (vendor, book) = leased(100, OnLoss::Share);
+    grant(&book, 1, 1, 1);
+    let mut meter = RecordMeter::new(budgets(vendor.clone(), None), None, 0, at(2));
+    assert_eq!(pass(&mut meter, 5, 100), 5);
+    assert_eq!(
+        meter.cover(at(2)).map_err(|overrun| (overrun.cause, overrun.over)),
+        Err((SpentCause::Lease, OverrunAction::Refuse))
+    );
+    grant(&book, 5, 99, 3);
+    assert_eq!(meter.cover(at(3)), Ok(()));
+    meter.keep();
+    meter.begin(at(4));
+    assert_eq!((meter.on_record(), meter.overrun()), (Ok(()), None), "the lease has one more");
+    grant(&book, 0, 100, 300);
+    assert_eq!(meter.on_record(), Err(RecordBudgetSpent));
+    let overrun = meter.overrun().unwrap();
+    assert_eq!((overrun.cause, overrun.over), (SpentCause::Budget, OverrunAction::Kill));
+    assert_eq!((meter.drain(|_, _| ()), vendor.window.remaining_ratio(at(301))), (6, 0.0));
+}
+
+#[test]
+fn an_engine_that_is_away_refuses_and_never_kills() {
+    let (vendor, book) = leased(100, OnLoss::Deny);
+    grant(&book, 3, 3, 1);
+    book.unanswered(&[], at(2).monotonic_ns);
+    let mut meter = RecordMeter::new(budgets(vendor.clone(), None), None, 0, at(3));
+    assert_eq!(pass(&mut meter, 9, 100), 3, "what is left of the lease");
+    let overrun = meter.overrun().unwrap();
+    assert_eq!((overrun.cause, overrun.over), (SpentCause::Share, OverrunAction::Refuse));
+    meter.forget();
+    let mut late = RecordMeter::new(budgets(vendor, None), None, 0, at(2_000));
+    assert_eq!(pass(&mut late, 1, 100), 0, "a lease ends by the clock of its holder");
 }

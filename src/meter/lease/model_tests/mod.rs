@@ -3,6 +3,7 @@
 //! What passed on all gateways together is compared with the budget in every span of a window.
 
 mod engine;
+mod rates;
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
