@@ -42,7 +42,7 @@ pub const LEASE_COUNT_MAX: u64 = 1 << 53;
 pub const LEASE_BEAT: Duration = Duration::from_millis(250);
 /// Pause after a call that brought no lease: the engine is away, and the next call brings none either.
 pub const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(20);
-/// Limits in one call: the engine does nothing else meanwhile, and so many take it about a millisecond.
+/// Limits in one call: the engine does nothing else meanwhile, and so many take it about three milliseconds.
 pub const LEASE_LIMITS_PER_CALL: usize = 32;
 /// How long a share of a rate holds after it was asked for: three beats.
 pub const SHARE_LIFE: Duration = Duration::from_secs(3);

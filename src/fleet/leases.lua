@@ -58,7 +58,7 @@ redis.call('HSET', KEYS[1], 'run', run, 'epoch', epoch, 'since', text(since), 'l
 
 local function answer(ask, used_key, own_key)
   local used, changed, told = {}, {}, nil
-  local kept_from = now - ask.span_ms - KEPT_MS
+  local kept_from = now - ask.span_ms - math.min(KEPT_MS, ask.span_ms)
   for field, value in pairs(hash(used_key)) do
     local slot = tonumber(field)
     if not slot then

@@ -157,6 +157,13 @@ impl LeaseBook {
 
     /// The engine has answered a call about these pools.
     pub fn answered(&self, pools: &[Arc<LeasePool>], reply: &LeaseReply, now_ns: u64) {
+        self.hear(&reply.time, now_ns);
+        // A recovery may be longer for a limit than for the fleet. Before any body is woken that asks.
+        if reply.time.is_recovering || reply.grants.iter().any(|grant| grant.is_recovering) {
+            self.lost(now_ns);
+        } else {
+            self.lost_since_ns.store(NOT_LOST, Ordering::Release);
+        }
         let mut grants = reply.grants.iter();
         for pool in pools {
             match grants.next() {
@@ -164,19 +171,12 @@ impl LeaseBook {
                 None => pool.unanswered(),
             }
         }
-        self.hear(&reply.time, now_ns);
-        // A recovery may be longer for a limit than for the fleet.
-        if reply.time.is_recovering || reply.grants.iter().any(|grant| grant.is_recovering) {
-            self.lost(now_ns);
-        } else {
-            self.lost_since_ns.store(NOT_LOST, Ordering::Release);
-        }
     }
 
     /// No answer came to a call about these pools.
     pub fn unanswered(&self, pools: &[Arc<LeasePool>], now_ns: u64) {
-        pools.iter().for_each(|pool| pool.unanswered());
         self.lost(now_ns);
+        pools.iter().for_each(|pool| pool.unanswered());
     }
 
     /// What is to be kept over a restart; `None` before the engine has been told everything.

