@@ -97,7 +97,7 @@
 //!   on the way: `http/forwarding.rs`
 //! - a token: `identity/token/`; the keys of an issuer and when they are fetched: `identity/keys/`; a client
 //!   certificate: `identity/certificate/`; a webhook's signature: `identity/webhook/`
-//! - a rate: `meter/rate.rs`; the sliding window of a budget: `meter/window.rs`; how records are counted:
+//! - a rate: `meter/rate.rs`; the sliding window of a budget: `meter/window/`; how records are counted:
 //!   `meter/records/`
 //! - what a draft of a contract takes from an OpenAPI description: `openapi/`
 //! - what was sent to whom: `exposure/report.rs`, and its Markdown in `exposure/render.rs`

@@ -28,8 +28,8 @@ pub const LEASE_BEAT_IN_USE: Duration = Duration::from_millis(500);
 pub const LEASE_BEAT_AT_REST: Duration = Duration::from_secs(10);
 /// When to try again where the engine is away and the share of this gateway is spent.
 pub const LEASE_RETRY: Duration = Duration::from_secs(1);
-/// How long the engine grants nothing after it has lost its memory, at the least: every gateway has told it by then what
-/// it was granted.
+/// How long the engine grants nothing after it has lost its memory, at the least: every gateway has told it by then
+/// what it was granted.
 pub const LEASE_RECOVERY_MIN: Duration = Duration::from_millis(1_500);
 /// How long it waits for gateways that have not told it, under `on_loss: share`. Under `deny` it waits for a window.
 pub const LEASE_RECOVERY_MAX: Duration = Duration::from_secs(5);

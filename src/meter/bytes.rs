@@ -27,8 +27,8 @@ impl ByteMeter {
     /// Charges a chunk that is about to be sent; [`ByteMeter::settle`] once it was.
     ///
     /// # Errors
-    /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same. With the
-    /// cause [`SpentCause::Lease`] the same chunk may pass soon.
+    /// [`Overrun`]: the chunk must not be sent, and the body ends as aborted; every later chunk meets the same. With
+    /// the cause [`SpentCause::Lease`] the same chunk may pass soon.
     pub fn pass(&mut self, bytes: usize, now: Moment) -> Result<(), Overrun> {
         if let Some(overrun) = self.overrun {
             return Err(overrun);

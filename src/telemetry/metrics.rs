@@ -257,8 +257,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     if let Some(overdue) = metrics.is_drill_overdue() {
         page.flag(&families::DRILL_OVERDUE, &[vendor], overdue);
     }
-    let end = load(&metrics.contract_end_secs);
-    if end > 0 {
+    if let end @ 1.. = load(&metrics.contract_end_secs) {
         page.gauge(&families::CONTRACT_END, &[vendor], end as f64);
     }
     for (limit, ratio) in LimitLabel::ALL.into_iter().zip(&metrics.limits) {
@@ -271,9 +270,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     for (result, total) in metrics.reveals.locked().iter() {
         page.counter(&families::REVEALS, &[vendor, result], *total as f64);
     }
-    if let Some(starved) = metrics.lease_starved_count() {
-        page.counter(&families::LEASE_STARVED, &[vendor], starved as f64);
-    }
+    metrics.read_leases(page);
     metrics.upstreams.locked().iter().for_each(|sample| sample.read(page, vendor));
     super::observe_metrics::read(page, vendor, metrics);
     for (direction, traffic) in metrics.directions() {

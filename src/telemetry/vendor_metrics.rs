@@ -197,9 +197,11 @@ impl VendorMetrics {
         self.lease_starved.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often that was so; none is no series.
-    pub(super) fn lease_starved_count(&self) -> Option<u64> {
-        Some(self.lease_starved.load(Ordering::Relaxed)).filter(|count| *count > 0)
+    /// How often that was so; never is no series.
+    pub(super) fn read_leases(&self, page: &mut ScrapePage) {
+        if let starved @ 1.. = self.lease_starved.load(Ordering::Relaxed) {
+            page.counter(&families::LEASE_STARVED, &[self.vendor.as_str()], starved as f64);
+        }
     }
 
     /// A fallback has answered for the vendor.

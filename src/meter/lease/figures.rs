@@ -93,8 +93,8 @@ impl OwnFigures {
         }
     }
 
-    /// Gives what was spent without a lease a slot, by what the fleet's time should be, so that the first question after
-    /// a loss tells it. Before the fleet's time is known it waits for the answer.
+    /// Gives what was spent without a lease a slot, by what the fleet's time should be, so that the first question
+    /// after a loss tells it. Before the fleet's time is known it waits for the answer.
     pub(super) fn settle(&mut self, terms: &LeaseTerms, now_ns: u64) {
         if let Some((then_ms, then_ns)) = self.clock {
             self.count_uncounted(then_ms + now_ns.saturating_sub(then_ns) / 1_000_000, terms, now_ns);

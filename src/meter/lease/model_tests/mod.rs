@@ -54,7 +54,7 @@ struct Under {
     sent_ms: u64,
 }
 
-struct Gateway {
+struct ModelGateway {
     window: Arc<SlidingWindow>,
     book: Arc<LeaseBook>,
     under: Option<Under>,
@@ -67,7 +67,7 @@ struct Gateway {
     demand: u64,
 }
 
-impl Gateway {
+impl ModelGateway {
     fn new(number: u64, run: u64, on_loss: OnLoss, known: KnownFleet, born_ms: u64, pace: u64) -> Self {
         let window = Arc::new(SlidingWindow::new(NonZeroU64::new(CAP).unwrap(), WINDOW));
         let book = LeaseBook::new(format!("gw-{number}#{run}").into(), on_loss, known, 0);
@@ -134,11 +134,11 @@ enum Message {
     Reply(LeaseReply),
 }
 
-struct Fleet {
+struct ModelFleet {
     random: Random,
     now_ms: u64,
     on_loss: OnLoss,
-    gateways: Vec<Gateway>,
+    gateways: Vec<ModelGateway>,
     engine: ModelEngine,
     /// The memory some time ago, which is what a failover or a dump brings back.
     dumps: VecDeque<EngineMemory>,
@@ -156,11 +156,12 @@ struct Fleet {
     runs: u64,
 }
 
-impl Fleet {
+impl ModelFleet {
     fn new(seed: u64, gateways: u64, on_loss: OnLoss) -> Self {
         let mut random = Random(seed);
         let gateways = (0..gateways).map(|number| {
-            let gateway = Gateway::new(number, 0, on_loss, KnownFleet::default(), BEGIN_MS, 990 + random.below(21));
+            let gateway =
+                ModelGateway::new(number, 0, on_loss, KnownFleet::default(), BEGIN_MS, 990 + random.below(21));
             gateway.join(BEGIN_MS);
             gateway
         });
@@ -264,7 +265,7 @@ impl Fleet {
         let kept = old.window.snapshot(old.now(self.now_ms));
         let known = old.book.known().unwrap_or_default();
         let pace = 990 + self.random.below(21);
-        let new = Gateway::new(at as u64, self.runs, self.on_loss, known, self.now_ms, pace);
+        let new = ModelGateway::new(at as u64, self.runs, self.on_loss, known, self.now_ms, pace);
         new.window.restore(&kept, Moment { wall: UnixTime::from_millis(kept.taken_ms), ..new.now(self.now_ms) });
         new.join(self.now_ms);
         self.gateways[at] = new;
@@ -281,7 +282,7 @@ impl Fleet {
 }
 
 /// What is not answered while every gateway lives.
-fn fault(fleet: &mut Fleet) {
+fn fault(fleet: &mut ModelFleet) {
     let lost_ms = fleet.random.below(1_500);
     let down_ms = fleet.random.below(4_000);
     match fleet.random.below(6) {
@@ -301,7 +302,7 @@ proptest! {
     /// partitions: under `deny` the budget is a hard ceiling through all of them.
     #[test]
     fn the_budget_is_a_hard_ceiling_over_the_whole_fleet(seed: u64, gateways in 1..6u64) {
-        let mut fleet = Fleet::new(seed, gateways, OnLoss::Deny);
+        let mut fleet = ModelFleet::new(seed, gateways, OnLoss::Deny);
         fleet.loses_answers = true;
         fleet.run(3_000);
         for _ in 0..20 {
@@ -331,7 +332,7 @@ proptest! {
     /// While nothing fails, demand above the budget gets at least 95 % of it in each window, however it is spread.
     #[test]
     fn a_fleet_delivers_its_budget(seed: u64, gateways in 1..9u64, mix in 0..4u64) {
-        let mut fleet = Fleet::new(seed, gateways, OnLoss::Share);
+        let mut fleet = ModelFleet::new(seed, gateways, OnLoss::Share);
         fleet.run(3_000);
         let start = fleet.total;
         let windows = 5;
@@ -353,7 +354,7 @@ proptest! {
     /// what is left. After a window each has its share of the budget.
     #[test]
     fn without_its_engine_a_fleet_keeps_to_its_shares(seed: u64, gateways in 2..6u64) {
-        let mut fleet = Fleet::new(seed, gateways, OnLoss::Share);
+        let mut fleet = ModelFleet::new(seed, gateways, OnLoss::Share);
         fleet.demand(|_, random| random.below(4));
         let span = 5_000 + fleet.random.below(60_000);
         fleet.run(span);
