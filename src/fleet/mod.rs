@@ -29,9 +29,9 @@ mod revocations;
 mod self_report;
 mod settings;
 mod shared;
+mod shares;
 mod stream_id;
 mod sync;
-mod shares;
 mod view;
 
 pub use confirm::FleetConfirmation;

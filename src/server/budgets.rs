@@ -16,11 +16,11 @@ impl StoreRow for LedgerSnapshot {
 }
 
 impl StoreRow for KnownFleet {
-    const TABLE: StoreTable = StoreTable::Fleet;
+    const TABLE: StoreTable = StoreTable::FleetLeases;
 }
 
 /// The only row of what is known of the fleet.
-const FLEET_KEY: &[u8] = b"leases";
+const FLEET_KEY: &[u8] = b"engine";
 
 /// What an earlier run knew of the fleet; nothing where that cannot be read, so that all is told again.
 pub(super) fn known_fleet(store: &Store) -> KnownFleet {

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use arc_swap::ArcSwap;
 
+use super::budgets;
 use super::control::GatewayControl;
 use super::control::fleet::sample;
 use super::start::StartError;

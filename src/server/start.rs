@@ -222,9 +222,10 @@ impl Server {
         for vendor in snapshot.vendors() {
             budgets::restore(vendor, &store, &switch, clock.now());
             if let Some(fleet) = &fleet {
-                vendor.ledgers.join_fleet(fleet.leases(), vendor.id(), clock.now());
+                vendor.ledgers.join_fleet(fleet.member.leases(), vendor.id(), clock.now());
             }
         }
+        fleet.iter().for_each(|fleet| fleet.member.leases().started());
         metrics.config_generation(snapshot.generation);
         certificate_ends::expose(&config, &metrics);
         snapshot.directory().start(&tokio::runtime::Handle::current());

@@ -30,8 +30,8 @@ words! {
         SigningKeys = "signing_keys",
         /// What is used of each budget window.
         Budgets = "budgets",
-        /// What this gateway knows of its fleet.
-        Fleet = "fleet",
+        /// What this gateway knows of the engine that grants it leases.
+        FleetLeases = "fleet_leases",
         /// Exposure by vendor, route, field and hour.
         Exposure = "exposure",
         /// What was seen of each vendor's calls, by pattern.

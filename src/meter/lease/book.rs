@@ -28,7 +28,7 @@ pub struct LeaseBook {
     pools: Mutex<BTreeMap<Arc<str>, Weak<LeasePool>>>,
     hungry: Mutex<HungryPools>,
     shares: Mutex<BTreeMap<Arc<str>, Weak<LimitShare>>>,
-    /// What an earlier run of this gateway knew, until the engine is heard.
+    /// What an earlier run of this gateway knew, until every limit of the start has joined.
     earlier: Mutex<KnownFleet>,
     heard: Mutex<HeardFleet>,
     nodes: AtomicU64,
@@ -72,6 +72,11 @@ impl LeaseBook {
             earlier: Mutex::new(known),
             heard: Mutex::default(),
         })
+    }
+
+    /// Every limit of the start has joined: one that joins from now on is new to the engine.
+    pub fn started(&self) {
+        self.earlier.locked().epoch.clear();
     }
 
     /// The pool of a limit; `true` with a new one.
@@ -217,8 +222,6 @@ impl LeaseBook {
         heard.clock = Some((time.now_ms, now_ns));
         if !time.is_recovering {
             self.nodes.store(time.nodes.max(1), Ordering::Relaxed);
-            // A pool that is made from now on is new to this engine.
-            self.earlier.locked().epoch.clear();
         }
     }
 

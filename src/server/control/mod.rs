@@ -148,13 +148,13 @@ impl GatewayControl {
     pub(super) fn share_budgets(&self, vendors: &[Arc<VendorRuntime>]) {
         let Some(fleet) = &self.fleet else { return };
         for vendor in vendors {
-            vendor.ledgers.join_fleet(fleet.leases(), vendor.id(), self.now());
+            vendor.ledgers.join_fleet(fleet.member.leases(), vendor.id(), self.now());
         }
     }
 
     /// What is to be kept of the fleet over a restart.
     pub(super) fn known_fleet(&self) -> Option<KnownFleet> {
-        self.fleet.as_ref()?.leases().known()
+        self.fleet.as_ref()?.member.leases().known()
     }
 
     pub(super) fn set_draining(&self) {

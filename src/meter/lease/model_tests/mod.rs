@@ -81,7 +81,8 @@ impl ModelGateway {
     }
 
     fn join(&self, true_ms: u64) {
-        self.window.join_fleet(|terms| self.book.pool("acme/ingress/records", terms), self.now(true_ms));
+        self.window.join_fleet(|terms| self.book.pool("acme:ingress:records", terms), self.now(true_ms));
+        self.book.started();
     }
 
     fn pass(&self, true_ms: u64) -> u64 {
