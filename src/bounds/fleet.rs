@@ -1,6 +1,10 @@
 //! Bounds of the state that several gateways share.
 
+mod leases;
+
 use std::time::Duration;
+
+pub use leases::*;
 
 /// How long an answer of the engine is waited for: on a network of its own it takes less than a millisecond.
 pub const FLEET_RESPONSE_DEADLINE: Duration = Duration::from_millis(500);
