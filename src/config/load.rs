@@ -229,11 +229,8 @@ impl ConfigLoader<'_> {
         document: ConfigFileKind,
         report: &FaultReport,
     ) -> Option<(SourceFile, T)> {
-        let text = text_of(
-            path,
-            report,
-            if document == ConfigFileKind::Config { "name the file with --config FILE" } else { "" },
-        )?;
+        let instead = if document == ConfigFileKind::Config { "name the file with --config FILE" } else { "" };
+        let text = text_of(path, report, instead)?;
         let mut root = match tree::parse(&text) {
             Ok(root) => root,
             Err(unreadable) => {
@@ -383,10 +380,8 @@ fn contract_paths(at: &Cursor<'_>, text: &str) -> Vec<PathBuf> {
     let entries = match std::fs::read_dir(&path) {
         Ok(entries) => entries,
         Err(error) => {
-            at.fault(
-                format!("cannot read {}: {error}", path.display()),
-                "write the folder of the contracts, or one file",
-            );
+            let wrong = format!("cannot read {}: {error}", path.display());
+            at.fault(wrong, "write the folder of the contracts, or one file");
             return Vec::new();
         }
     };
