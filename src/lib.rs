@@ -43,7 +43,7 @@
 //! | --- | --- |
 //! | 0 | [`model`] the words as types, the reasons, the treatments; [`bounds`] every bound with its reason |
 //! | 1 | [`pii`] treats personal data; [`parameters`] which parameters and fields a route allows; [`http`] the strict reading of requests, refusals, header fields, and the client that calls issuers; [`store`] state on disk; [`telemetry`] metrics and logs; [`audit`] the audit trail |
-//! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom; [`observation`] what calls looked like |
+//! | 2 | [`interception`] an authority for intercepted hosts; [`identity`] who calls; [`meter`] rates and budgets; [`kill`] the kill switch; [`exposure`] which data left to whom; [`observation`] what calls looked like; [`anomaly`] what is unusual at this hour of the week |
 //! | 3 | [`policy`] the rules of admission; [`route`] the table of routes; [`credentials`] by what vendors know us; [`fleet`] state that several gateways share |
 //! | 4 | [`upstream`] the connection pools |
 //! | 5 | [`config`] from YAML to checked settings |
@@ -100,6 +100,7 @@
 //! - a rate: `meter/rate.rs`; the sliding window of a budget: `meter/window/`; how records are counted:
 //!   `meter/records/`
 //! - what a draft of a contract takes from an OpenAPI description: `openapi/`
+//! - what is usual of a vendor, and how far it is above it: `anomaly/baseline.rs`; who feeds it: `server/anomalies.rs`
 //! - what was sent to whom: `exposure/report.rs`, and its Markdown in `exposure/render.rs`
 //! - what a verb prints: its file in `cli/`, such as `cli/status.rs`
 
@@ -109,6 +110,7 @@
 )]
 
 mod admin;
+mod anomaly;
 mod audit;
 mod bounds;
 mod cli;
@@ -147,6 +149,9 @@ pub use cli::main;
 pub mod internals {
     pub mod admin {
         pub use crate::admin::*;
+    }
+    pub mod anomaly {
+        pub use crate::anomaly::*;
     }
     pub mod bounds {
         pub use crate::bounds::*;

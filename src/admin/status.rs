@@ -15,6 +15,7 @@ use super::journey::{JourneyReport, UpstreamStatus};
 use super::problem::AdminError;
 use super::readiness::Readiness;
 use super::reply;
+use crate::anomaly::AnomalyScore;
 use crate::config::OperatorRole;
 use crate::kill::{ApprovalAnswer, KillStatus, ScheduledKill, VendorState};
 use crate::model::{Direction, Reason, UnixTime, VendorId};
@@ -99,6 +100,9 @@ pub struct VendorStatus {
     /// Its upstreams above whose connections anything stands.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub upstreams: Vec<UpstreamStatus>,
+    /// How unusual its traffic is, by what is usual at this hour of the week.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub anomalies: Vec<AnomalyScore>,
     /// The stages of the journey that it takes part in.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub journey: Vec<String>,

@@ -10,6 +10,7 @@ use super::upstream_tables;
 use crate::admin::{
     CredentialAnswer, FleetReport, IssuerStatus, JourneyReport, ShadowReport, Traffic, VendorList, VendorStatus,
 };
+use crate::anomaly::AnomalyScore;
 use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
@@ -109,6 +110,20 @@ fn overview_text(all: &VendorList, now: UnixTime) -> String {
     table(&titles, &all.vendors, row)
 }
 
+/// The signals that are above the usual.
+fn anomalies(all: &[AnomalyScore]) -> String {
+    let above: Vec<_> = all.iter().filter(|found| found.score >= 1.0).collect();
+    let row = |found: &&AnomalyScore| {
+        vec![
+            found.signal.as_str().to_owned(),
+            format!("{:.1}", found.score),
+            thousands(found.last_minute),
+            found.usual.map_or_else(none, thousands),
+        ]
+    };
+    section(&["ABOVE THE USUAL OF THIS HOUR", ">SCORE", ">LAST MINUTE", ">USUAL AT MOST"], &above, row)
+}
+
 fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
     let day = |time: &Option<UnixTime>| time.map_or_else(none, |time| time.to_string());
     let mut text = key_values(&[
@@ -129,6 +144,9 @@ fn vendor_details(status: &VendorStatus, now: UnixTime) -> String {
     if !status.degraded.is_empty() && !status.journey.is_empty() {
         let (stages, why) = (status.journey.join(", "), status.degraded.join(", "));
         text.push_str(&format!("\nwarning: degraded: {stages} ({why})\n"));
+    }
+    if status.anomalies.iter().any(|found| found.score >= 1.0) {
+        text.push_str(&anomalies(&status.anomalies));
     }
     if let Some(until) = status.observes_until {
         text.push_str(&format!("\nWARNING: observes until {until}: nothing is refused or treated, raw data passes\n"));

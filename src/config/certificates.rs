@@ -9,6 +9,7 @@ use crate::credentials::{ClientAuthentication, CredentialSettings};
 use crate::identity::IdentitySettings;
 
 /// The PEM file of a certificate chain, and its place in the config.
+#[derive(Debug)]
 pub struct NamedCertificate<'a> {
     /// The key in the main file; for a contract, the vendor's id and the key in its file.
     pub place: String,

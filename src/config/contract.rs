@@ -11,6 +11,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 
 use super::reach::ReachSettings;
+use crate::anomaly::AnomalyTrip;
 use crate::credentials::CredentialSettings;
 use crate::identity;
 use crate::meter::{AfterEnd, Calendar, Limits, VendorLimits};
@@ -83,9 +84,18 @@ pub struct ObserveSettings {
     pub undeclared: [Option<Arc<upstream::UpstreamSettings>>; Direction::ALL.len()],
 }
 
-/// The circuit breaker: this many denials in this time suspend the vendor until a person restores it.
+/// On what the gateway kills the vendor by itself, until a person restores it. At least one of the two is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TripSettings {
+    /// On many denials in a short time.
+    pub burst: Option<BurstSettings>,
+    /// On traffic that is far above the usual.
+    pub anomaly: Option<AnomalyTrip>,
+}
+
+/// This many denials in this time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BurstSettings {
     /// The number of denials.
     pub denials: NonZeroU32,
     /// The time in which they must happen.

@@ -110,6 +110,18 @@ impl ExposureCounters {
         rolled
     }
 
+    /// How many different subjects left to each vendor in this hour, added up over its routes; as of the last roll.
+    pub fn subjects_of_this_hour(&self, now: UnixTime) -> HashMap<VendorId, u64> {
+        let mut subjects = HashMap::new();
+        let books = self.table.locked();
+        for ((vendor, ..), bucket) in books.open.iter().filter(|(_, bucket)| bucket.hour == hour_of(now)) {
+            if let Some(sketch) = bucket.subjects.sketch() {
+                *subjects.entry(vendor.clone()).or_default() += sketch.estimate();
+            }
+        }
+        subjects
+    }
+
     fn fold(&self, cells: &RouteCells, open: &mut HashMap<RouteKey, ExposureBucket>) -> Option<ExposureBucket> {
         let left: Vec<_> = cells.callers.all().filter_map(|one| one.drain(&cells.profile.rules)).collect();
         let last_ms = left.iter().map(|one| one.last_ms).max()?;

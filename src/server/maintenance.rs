@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::budgets::SavedBudgets;
 use super::control::{GatewayControl, credentials, drill_overdue, upstreams};
 use super::{
-    audit_trail, config_watch, egress_authority, exposure_store, health_checks, observation_store, offline_kills,
+    anomalies, audit_trail, config_watch, egress_authority, exposure_store, health_checks, observation_store, offline_kills,
 };
 use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;
@@ -38,6 +38,7 @@ pub(super) fn start(control: &Arc<GatewayControl>, closing: &watch::Receiver<boo
     tokio::spawn(Arc::clone(&control.hooks).run());
     tokio::spawn(health_checks::run(Arc::clone(control), closing.clone()));
     tokio::spawn(config_watch::run(Arc::clone(control), closing.clone()));
+    tokio::spawn(anomalies::run(Arc::clone(control), closing.clone()));
 }
 
 /// Every second: kills that are due, requests whose proof no longer holds, and revocations that are over.
@@ -110,6 +111,9 @@ impl Maintenance {
                 // A failed write is shown by the store's own count of errors.
                 let _ = ack.await;
             }
+            if let Some(ack) = control.anomalies.save(&control.store) {
+                let _ = ack.await;
+            }
             snapshot.vendors().iter().for_each(|vendor| self.check_contract_end(vendor, now.wall));
         }
         // Deleted or folded data cannot be had back, so no single reading of the wall clock decides on it.
@@ -143,9 +147,10 @@ pub(super) async fn write_last(control: &GatewayControl) {
     let kept = SavedBudgets::default().save(snapshot.vendors().iter(), control.known_fleet(), &control.store, now);
     let rolled = exposure_store::roll(&control.services.exposure, &control.store, now);
     let seen = observation_store::save(&control.services.observations, &control.store);
+    let usual = control.anomalies.save(&control.store);
     drop(control.gateway.audit.record(audit_trail::by_gateway(AuditAct::Stopped, "", now.wall)));
     let all = async {
-        for ack in [kept, rolled, seen].into_iter().flatten() {
+        for ack in [kept, rolled, seen, usual].into_iter().flatten() {
             if let Err(error) = ack.await {
                 tracing::error!(%error, "what was used of limits, or what left, is not on disk");
             }

@@ -4,6 +4,7 @@
 //! workers. Starts whole or not at all, and never serves before it knows what is killed.
 
 mod admin_listeners;
+mod anomalies;
 mod approvers;
 mod audit_trail;
 mod bound_listeners;

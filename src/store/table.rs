@@ -36,6 +36,8 @@ words! {
         Exposure = "exposure",
         /// What was seen of each vendor's calls, by pattern.
         Observations = "observations",
+        /// What is usual of each vendor at each hour of the week.
+        Anomalies = "anomalies",
         /// What each contract matched when it was last in force: its routes, its clients, and how many must approve a
         /// restore.
         Contracts = "contracts",

@@ -91,6 +91,8 @@ families! {
         "1 while the vendor is cut off, wholly or in part";
     TRIPPED = "vendorgate_tripped" Gauge ["vendor"]
         "1 while a kill of the vendor stands that the gateway itself ordered, on a limit or a burst of denials";
+    ANOMALY = "vendorgate_anomaly_score" Gauge ["vendor", "signal"]
+        "How many times the usual noise the vendor's traffic is above the usual at this hour of the week, 0 for usual";
     SEVERED = "vendorgate_severed_total" Counter ["vendor"]
         "Exchanges that were ended in flight";
     SEVER = "vendorgate_sever_seconds" Histogram []

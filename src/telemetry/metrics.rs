@@ -236,6 +236,9 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     page.flag(&families::KILLED, &[vendor], metrics.killed.load(Ordering::Relaxed));
     page.flag(&families::TRIPPED, &[vendor], metrics.tripped.load(Ordering::Relaxed));
+    for (signal, score) in metrics.anomalies.locked().iter() {
+        page.gauge(&families::ANOMALY, &[vendor, signal], *score);
+    }
     page.counter(&families::SEVERED, &[vendor], metrics.severed.load(Ordering::Relaxed) as f64);
     let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
     for (family, since) in ages {
@@ -312,6 +315,7 @@ pub(super) mod tests {
         }
         vendor.killed(true);
         vendor.tripped(true);
+        vendor.anomaly_scores([("records", 9.5)]);
         metrics.certificate_ends([("listeners.ingress.tls".to_owned(), UnixTime::from_secs(7_000))].into());
         vendor.drill_overdue(true);
         [940, 900].into_iter().for_each(|secs| vendor.token_issued_at(UnixTime::from_secs(secs)));

@@ -39,6 +39,7 @@ pub struct VendorMetrics {
     pub(super) vendor: VendorId,
     pub(super) killed: AtomicBool,
     pub(super) tripped: AtomicBool,
+    pub(super) anomalies: Mutex<BTreeMap<&'static str, f64>>,
     pub(super) severed: AtomicU64,
     drill_overdue: AtomicU8,
     pub(super) observes: AtomicBool,
@@ -65,6 +66,7 @@ impl VendorMetrics {
             vendor,
             killed: AtomicBool::new(false),
             tripped: AtomicBool::new(false),
+            anomalies: Mutex::default(),
             severed: AtomicU64::new(0),
             drill_overdue: AtomicU8::new(0),
             observes: AtomicBool::new(false),
@@ -98,6 +100,11 @@ impl VendorMetrics {
     /// Sets whether a kill of the vendor stands that the gateway itself ordered.
     pub fn tripped(&self, tripped: bool) {
         self.tripped.store(tripped, Ordering::Relaxed);
+    }
+
+    /// Sets how unusual each signal is.
+    pub fn anomaly_scores(&self, scores: impl IntoIterator<Item = (&'static str, f64)>) {
+        *self.anomalies.locked() = scores.into_iter().collect();
     }
 
     /// Sets whether the contract only observes, so that raw data passes.
@@ -344,6 +351,17 @@ impl TrafficMetrics {
             records += route.records_sum();
         });
         (requests, records)
+    }
+
+    /// The routes that were used.
+    pub fn used_routes(&self) -> Vec<String> {
+        let mut used = Vec::new();
+        self.each_route(|route, metrics| {
+            if route != UNMATCHED_ROUTE && metrics.requests_sum() > 0 {
+                used.push(route.to_owned());
+            }
+        });
+        used
     }
 
     pub(super) fn duration(&self) -> HistogramReading {

@@ -5,6 +5,7 @@ mod attacks;
 mod support;
 
 mod admin;
+mod anomalies;
 mod answers;
 mod authorization_server;
 mod bound_tokens;

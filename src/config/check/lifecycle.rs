@@ -4,8 +4,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::values;
-use crate::bounds::{CONTRACT_GRACE_MAX, CONTRACT_WARN_BEFORE, ROTATION_MAX, WINDOW_MAX};
-use crate::config::contract::TripSettings;
+use crate::anomaly::AnomalyTrip;
+use crate::bounds::{
+    ANOMALY_HOLD, ANOMALY_HOLD_MAX, ANOMALY_SCORE, CONTRACT_GRACE_MAX, CONTRACT_WARN_BEFORE, ROTATION_MAX, WINDOW_MAX,
+};
+use crate::config::contract::{BurstSettings, TripSettings};
 use crate::config::file::contract as written;
 use crate::config::source::Cursor;
 use crate::meter::AfterEnd;
@@ -36,8 +39,24 @@ pub(super) fn warn_before(at: &Cursor<'_>, written: &written::ContractConfig) ->
 /// Checks what is written under `trip:`.
 pub(super) fn trip(at: &Cursor<'_>, written: Option<&written::TripConfig>) -> Option<TripSettings> {
     let trip = written?;
+    let (burst, anomaly) = (burst(at, trip), trip.anomaly.as_ref().and_then(|trip| anomaly(&at.key("anomaly"), trip)));
+    if trip.denials.is_none() && trip.window.is_none() && trip.anomaly.is_none() {
+        at.fault("says nothing", "write { denials: 100, window: 1m }, or { anomaly: { signal: records } }");
+    }
+    (burst.is_some() || anomaly.is_some()).then_some(TripSettings { burst, anomaly })
+}
+
+fn burst(at: &Cursor<'_>, trip: &written::TripConfig) -> Option<BurstSettings> {
+    if trip.denials.is_some() != trip.window.is_some() {
+        at.fault("must have both denials and window, or neither", "add the other");
+    }
     let window = values::duration(&at.key("window"), trip.window.as_ref(), WINDOW_MAX)?;
-    Some(TripSettings { denials: NonZeroU32::new(trip.denials?)?, window })
+    Some(BurstSettings { denials: NonZeroU32::new(trip.denials?)?, window })
+}
+
+fn anomaly(at: &Cursor<'_>, trip: &written::AnomalyTripConfig) -> Option<AnomalyTrip> {
+    let hold = values::duration(&at.key("for"), trip.hold.as_ref(), ANOMALY_HOLD_MAX).unwrap_or(ANOMALY_HOLD);
+    Some(AnomalyTrip { signal: trip.signal?, score: trip.score.unwrap_or(ANOMALY_SCORE), hold })
 }
 
 /// Checks what is written under `drills:`.

@@ -14,6 +14,7 @@ mod paths;
 mod routes;
 mod rules;
 mod treatments;
+mod trip;
 
 use std::fmt::Display;
 
@@ -149,14 +150,7 @@ fn contract(report: &mut WideningReport<'_>, old: Option<&Contract>, new: &Contr
     identity::compare(report, old.identity.as_ref(), identity.as_ref());
     compare_scopes(report, &old.scopes, scopes);
     limits::of_vendor(report, &old.limits, limits);
-    if let Some(before) = old.trip
-        && trip.is_none_or(|trip| trip.denials > before.denials || trip.window < before.window)
-    {
-        let show = |trip: super::contract::TripSettings| {
-            format!("{} denials in {}", trip.denials, super::units::format_duration(trip.window))
-        };
-        report.add("trip", show(before), trip.map(show).unwrap_or_default());
-    }
+    trip::compare(report, old.trip, *trip);
     if *approvals < old.approvals {
         report.add("restore.approvals", old.approvals, approvals);
     }

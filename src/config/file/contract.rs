@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::DurationText;
 use super::identity::IdentityConfig;
 use super::route::{EgressConfig, IngressRouteConfig};
+use crate::anomaly::AnomalySignal;
 use crate::meter::OverrunAction;
 
 /// One vendor's contract: who it is, what it may do until when, what it may see.
@@ -93,16 +94,33 @@ pub(in crate::config) enum AfterEndConfig {
     ReadOnly,
 }
 
-/// How many denials in how short a time suspend the vendor, until a person restores it.
+/// On what the gateway kills the vendor by itself, until a person restores it: many denials in a short time, or traffic
+/// that is far above the usual, or both.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(in crate::config) struct TripConfig {
     /// The number of denials.
-    #[schemars(required, range(min = 1, max = 100_000), example = 100)]
+    #[schemars(range(min = 1, max = 100_000), example = 100)]
     pub(in crate::config) denials: Option<u32>,
-    /// The time.
-    #[schemars(required)]
+    /// The time in which they come.
     pub(in crate::config) window: Option<DurationText>,
+    /// Traffic that is far above what is usual at this hour of the week.
+    pub(in crate::config) anomaly: Option<AnomalyTripConfig>,
+}
+
+/// Traffic that is far above what is usual at this hour of the week.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct AnomalyTripConfig {
+    /// What is compared.
+    #[schemars(required)]
+    pub(in crate::config) signal: Option<AnomalySignal>,
+    /// How many times the usual noise it must be above the usual (default 8; from there on chance does not explain it).
+    #[schemars(range(min = 4, max = 1_000), example = 8)]
+    pub(in crate::config) score: Option<u32>,
+    /// For how long (default 30s, at most 1h).
+    #[serde(rename = "for")]
+    pub(in crate::config) hold: Option<DurationText>,
 }
 
 /// How often the kill switch is to be exercised.

@@ -31,6 +31,7 @@ use rustls::ServerConfig;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
+use super::anomalies::AnomalyWatch;
 use super::clocks::ConfirmedClocks;
 use super::fleet::JoinedFleet;
 use crate::admin::{Actor, AdminApi, AdminControl, ControlError};
@@ -71,6 +72,8 @@ pub(super) struct GatewayControl {
     config_fault: ArcSwapOption<String>,
     /// The wall clock as far as it may end what runs, and as far as it may delete what is kept.
     pub(super) clocks: ConfirmedClocks,
+    /// What is usual of each vendor.
+    pub(super) anomalies: AnomalyWatch,
     /// The admin listener holds it, and it holds us.
     api: OnceLock<Weak<AdminApi<Self>>>,
     draining: AtomicBool,
@@ -110,6 +113,7 @@ impl GatewayControl {
         let config = Mutex::new(config);
         let (times, api, draining) = (ConfirmedClocks::default(), OnceLock::new(), AtomicBool::new(false));
         let background = Handle::current();
+        let anomalies = AnomalyWatch::load(&store);
         let of = |me: &Weak<Self>| {
             let me = Weak::clone(me);
             Self {
@@ -126,6 +130,7 @@ impl GatewayControl {
                 config,
                 config_fault: ArcSwapOption::empty(),
                 clocks: times,
+                anomalies,
                 api,
                 draining,
                 me,

@@ -21,6 +21,7 @@ impl RestoreControl for GatewayControl {
         let report = self.restore_target(actor, KillTarget::Vendor(vendor.clone()), order, approvals).await?;
         if let Some(known) = known {
             known.metrics.killed(report.state != VendorState::Live);
+            self.anomalies.forget_last_hour(&known);
             if let Some(burst) = known.burst() {
                 burst.reset();
             }

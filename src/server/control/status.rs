@@ -147,6 +147,7 @@ impl GatewayControl {
                 false => upstreams::degraded_by(vendor, state != KillState::Live, self.now()),
             },
             journey: contract.journey.clone(),
+            anomalies: self.anomalies.scores(&contract.vendor, now),
             ..VendorStatus::default()
         }
     }
