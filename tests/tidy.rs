@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[&[&str]] = &[
     &["model", "bounds"],
     &["pii", "parameters", "http", "store", "telemetry", "audit"],
-    &["identity", "interception", "meter", "kill", "exposure", "observation"],
+    &["identity", "interception", "meter", "kill", "exposure", "observation", "anomaly"],
     &["policy", "route", "credentials", "fleet"],
     &["upstream"],
     &["config"],

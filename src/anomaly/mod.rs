@@ -1,8 +1,8 @@
 //! How unusual a vendor's traffic is, by what was usual at this hour of the week.
 //!
-//! Each signal of each vendor has a [`Baseline`]. It is fed every ten seconds, learns at the end of each hour, and gives
-//! a score: how many times the usual noise the traffic of the last minute, ten minutes or hour is above the usual most.
-//! `benches/anomaly.rs` measures how fast thefts are found and how often quiet weeks alarm.
+//! Each signal of each vendor has a [`Baseline`]. It is fed every ten seconds, learns at the end of each hour, and
+//! gives a score: how many times the usual noise the traffic of the last minute, ten minutes or hour is above the
+//! usual most. `benches/anomaly.rs` measures how fast thefts are found and how often quiet weeks alarm.
 //!
 //! Never looks at a value: it sees totals. Never decides: who feeds it does.
 

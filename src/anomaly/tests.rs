@@ -1,3 +1,5 @@
+//! Weeks of one vendor, usual and not.
+
 use std::time::Duration;
 
 use super::*;

@@ -236,9 +236,6 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
     page.flag(&families::KILLED, &[vendor], metrics.killed.load(Ordering::Relaxed));
     page.flag(&families::TRIPPED, &[vendor], metrics.tripped.load(Ordering::Relaxed));
-    for (signal, score) in metrics.anomalies.locked().iter() {
-        page.gauge(&families::ANOMALY, &[vendor, signal], *score);
-    }
     page.counter(&families::SEVERED, &[vendor], metrics.severed.load(Ordering::Relaxed) as f64);
     let ages = [(&families::TOKEN_AGE, &metrics.newest_token_ms), (&families::KEY_AGE, &metrics.oldest_key_ms)];
     for (family, since) in ages {
@@ -275,7 +272,7 @@ fn read_vendor(page: &mut ScrapePage, metrics: &VendorMetrics, now: UnixTime) {
     }
     metrics.read_leases(page);
     metrics.upstreams.locked().iter().for_each(|sample| sample.read(page, vendor));
-    super::observe_metrics::read(page, vendor, metrics);
+    super::conduct_metrics::read(page, vendor, metrics);
     for (direction, traffic) in metrics.directions() {
         read_traffic(page, vendor, direction, traffic);
     }

@@ -5,6 +5,7 @@
 
 mod cells;
 mod config_metrics;
+mod conduct_metrics;
 mod credential_metrics;
 mod event_log;
 mod exchange_line;
@@ -18,7 +19,6 @@ mod load_metrics;
 pub mod log;
 mod log_writer;
 mod metrics;
-mod observe_metrics;
 mod process;
 #[cfg(test)]
 mod reference_parsers;
