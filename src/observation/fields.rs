@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::maps;
 use crate::bounds::{OBSERVED_FIELDS_MAX, OBSERVED_PATH_BYTES_MAX};
 use crate::model::FieldPath;
 use crate::pii::PiiKind;
@@ -31,18 +32,27 @@ impl SeenFields {
             self.more = true;
         } else if let Some((count, found)) = self.fields.get_mut(path) {
             (*count, *found) = (*count + values, *found | kinds);
-        } else if self.fields.len() < OBSERVED_FIELDS_MAX {
+        } else if self.has_room() {
             self.fields.insert(path.to_owned(), (values, kinds));
         } else {
             self.more = true;
         }
     }
 
-    /// Adds what another has seen.
+    /// Whether another field is kept. The fields of a map are one pattern, which makes room once.
+    fn has_room(&mut self) -> bool {
+        if self.fields.len() >= OBSERVED_FIELDS_MAX && !self.more {
+            maps::collapse(&mut self.fields);
+        }
+        self.fields.len() < OBSERVED_FIELDS_MAX
+    }
+
+    /// Adds what another has seen, without the names of maps.
     pub(super) fn absorb(&mut self, other: &Self) {
         self.bodies += other.bodies;
         self.more |= other.more;
         other.fields.iter().for_each(|(path, (values, kinds))| self.add(path, *kinds, *values));
+        maps::collapse(&mut self.fields);
     }
 
     /// The list whose elements are most likely the records: the outermost one of which most fields are.

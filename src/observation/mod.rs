@@ -6,6 +6,7 @@
 
 mod contract_text;
 mod fields;
+mod maps;
 mod pattern;
 mod rates;
 mod seen;

@@ -13,10 +13,12 @@ use crate::support::test_gateway::TestGateway;
 use crate::support::until;
 use crate::support::upstream::{Upstream, ok};
 
-const PEOPLE: &str = r#"{"total":2,"people":[{"id":71,"email":"canary-ann@example.com","note":"canary words"},{"id":72,"email":"canary-bob@example.com","note":"x"}],"index":{"canary-zoe@example.com":1}}"#;
+const PEOPLE: &str = r#"{"total":2,"people":[{"id":71,"email":"canary-ann@example.com","note":"canary words"},{"id":72,"email":"canary-bob@example.com","note":"x"}],"index":{"canary-zoe@example.com":1},"staff":{"canaryalice":{"email":"canary-ann@example.com"},"canarybobby":{"email":"x"}}}"#;
 
 /// Values of calls, in every place that one can be.
-const CANARIES: [&str; 10] = [
+const CANARIES: [&str; 12] = [
+    "canaryalice",
+    "canarybobby",
     "canary-zoe",
     "canary-ann",
     "canary-bob",
