@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::config::{Operator, OperatorRole};
-use crate::exposure::ExposureReport;
+use crate::exposure::{CategoryReport, ExposureReport};
 use crate::http::SlotPool;
 use crate::kill::{DrillReport, KillAllReport, KillPreview, KillReport, RestoreReport, ScheduledKill, ScheduledKills};
 use crate::model::{Clock, Direction, UnixTime, VendorId};
@@ -271,6 +271,11 @@ impl ReloadControl for FakeControl {
 impl RecordControl for FakeControl {
     async fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> ControlResult<ExposureReport> {
         if vendor.as_str() == ACME { Ok(exposed(since.unwrap_or_default())) } else { Err(ControlError::VendorUnknown) }
+    }
+
+    async fn categories(&self) -> ControlResult<CategoryReport> {
+        Ok(typed(json!({ "since": "1970-01-12T00:00:00.000Z", "categories": [
+            { "vendor": ACME, "category": "user.contact.email", "treated": 1200, "clear": 3 }] })))
     }
 
     fn failed_request(&self, request_id: &str) -> Option<FailedRequest> {

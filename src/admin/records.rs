@@ -9,7 +9,7 @@ use super::endpoint::{Endpoint, EndpointSpec, QueryParameter, schema};
 use super::problem::AdminError;
 use super::reply::{self, json_result};
 use crate::config::OperatorRole;
-use crate::exposure::ExposureReport;
+use crate::exposure::{CategoryReport, ExposureReport};
 use crate::model::{UnixTime, VendorId};
 use crate::telemetry::FailedRequest;
 
@@ -86,6 +86,9 @@ pub trait RecordControl {
     /// What left to a vendor; all that is kept when no time is given.
     fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> impl ControlFuture<ExposureReport>;
 
+    /// The categories of personal data that left today, to each vendor.
+    fn categories(&self) -> impl ControlFuture<CategoryReport>;
+
     /// The request of this id, if it was refused or broke off and is remembered.
     fn failed_request(&self, request_id: &str) -> Option<FailedRequest>;
 
@@ -114,6 +117,11 @@ impl<C: AdminControl> AdminApi<C> {
                     let since = call.query.since(api.now().wall)?;
                     json_result(api.control.exposure(&vendor, since).await)
                 })
+            }),
+        EndpointSpec::get("/v1/categories", "Categories of personal data that left today (UTC), by vendor")
+            .answers(&[schema::<CategoryReport>])
+            .on_gateway(OperatorRole::Viewer, |api, _| {
+                Box::pin(async move { json_result(api.control.categories().await) })
             }),
         EndpointSpec::get("/v1/audit", "The audit trail, oldest first")
             .parameters(&[SINCE, AFTER, LIMIT])

@@ -5,6 +5,7 @@
 
 mod audit;
 mod ca;
+mod categories;
 mod check;
 mod client;
 mod contract;

@@ -1,5 +1,6 @@
 //! `vendorgate status`: an overview of all vendors, or one vendor in full.
 
+use super::categories::categories_text;
 use super::client::{ConnectionArgs, RemoteCall};
 use super::error::{CliError, Exit};
 use super::fleet::fleet_text;
@@ -11,6 +12,7 @@ use crate::admin::{
     CredentialAnswer, FleetReport, IssuerStatus, JourneyReport, ShadowReport, Traffic, VendorList, VendorStatus,
 };
 use crate::anomaly::AnomalyScore;
+use crate::exposure::CategoryReport;
 use crate::model::{Direction, UnixTime, VendorId, decimal_bytes, thousands};
 
 /// Show an overview of all vendors, or one vendor in full
@@ -22,6 +24,7 @@ Examples:
   vendorgate status --shadow
   vendorgate status --fleet
   vendorgate status --journey
+  vendorgate status --categories
   vendorgate status --json | jq '.vendors[] | select(.state != \"live\")'
 
 Exits 0 when the gateway answered, 1 when it did not or the vendor is unknown.")]
@@ -38,6 +41,9 @@ pub(super) struct StatusArgs {
     /// The gateways of the fleet, and which of them differ
     #[arg(long, conflicts_with = "vendor")]
     pub(super) fleet: bool,
+    /// Which categories of personal data left to which vendor today, treated and in clear
+    #[arg(long, conflicts_with_all = ["vendor", "journey", "shadow", "fleet"])]
+    pub(super) categories: bool,
     /// Where the gateway is
     #[command(flatten)]
     pub(super) connection: ConnectionArgs,
@@ -58,6 +64,11 @@ pub(super) async fn execute(args: &StatusArgs, call: &mut RemoteCall<'_>) -> Res
     if args.fleet {
         let report: FleetReport = call.get("/v1/fleet").await?;
         call.print(&report, fleet_text)?;
+        return Ok(Exit::Yes);
+    }
+    if args.categories {
+        let report: CategoryReport = call.get("/v1/categories").await?;
+        call.print(&report, categories_text)?;
         return Ok(Exit::Yes);
     }
     match &args.vendor {

@@ -108,6 +108,7 @@ impl ExposureBucket {
     }
 
     /// Adds values of a field.
+    #[cfg(any(test, feature = "internals"))]
     pub fn add_field(&mut self, field: &str, treatment: &str, category: Option<&str>, values: u64) {
         add_values(&mut self.fields, field, treatment, category, values);
     }

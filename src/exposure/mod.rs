@@ -7,6 +7,7 @@
 mod bucket;
 mod caller_report;
 mod callers;
+mod categories;
 mod clear;
 mod counters;
 mod distinct;
@@ -18,6 +19,7 @@ mod report;
 pub use bucket::{ExposureBucket, SubjectSketch, fold_day};
 pub use caller_report::CallerExposure;
 pub use callers::{CallerCount, LeftByCaller};
+pub use categories::CategoryReport;
 pub use clear::{ClearCount, InClear};
 pub use counters::{CallerCounters, ExposureCounters, ExposureProfile, RouteCounters};
 pub use distinct::{DistinctSketch, STANDARD_ERROR};

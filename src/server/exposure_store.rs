@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use crate::bounds::{EXPOSURE_FOLD_AFTER, EXPOSURE_RETENTION};
-use crate::exposure::{ExposureBucket, ExposureCounters, ExposureReport, fold_day};
+use crate::exposure::{CategoryReport, ExposureBucket, ExposureCounters, ExposureReport, fold_day};
 use crate::model::{Moment, UnixTime, VendorId};
 use crate::store::{Store, StoreError, StoreRow, StoreTable, WriteAck, WriteBatch};
 
 const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
 
 impl StoreRow for ExposureBucket {
     const TABLE: StoreTable = StoreTable::Exposure;
@@ -37,6 +38,17 @@ pub(super) fn report(
     let (from, to) = ExposureBucket::keys(vendor.as_str(), since);
     let buckets = store.range::<ExposureBucket>(from.as_bytes(), Some(to.as_bytes()), usize::MAX)?;
     Ok(ExposureReport::of(vendor, since, now, buckets.into_iter().map(|(_, bucket)| bucket)))
+}
+
+/// The categories that left today, in UTC, to each vendor of whom anything is kept. May block.
+///
+/// # Errors
+/// [`StoreError`] when the store cannot be read.
+pub(super) fn categories(store: &Store, now: UnixTime) -> Result<CategoryReport, StoreError> {
+    let midnight = UnixTime::from_millis(now.as_millis() / DAY_MS * DAY_MS);
+    let reports = vendors(store)?.into_iter().filter_map(|vendor| VendorId::parse(&vendor).ok());
+    let reports: Result<Vec<_>, _> = reports.map(|vendor| report(store, &vendor, midnight, now)).collect();
+    Ok(CategoryReport::of(midnight.to_string(), reports?))
 }
 
 /// Joins the sketches of days from `from` on that are long over, and deletes what is past its time. May block; call it

@@ -160,6 +160,7 @@ fn every_admin_call_answers_as_its_file_says() {
     gateway.traffic("/v1/orders/1", &reader());
     gateway.get("vendor", acme);
     gateway.get("exposure", "/v1/exposure?vendor=acme");
+    gateway.get("categories", "/v1/categories");
     gateway.get("suggestion", "/v1/suggestion?vendor=acme");
     gateway.get("request", &format!("/v1/requests?id={}", failed.json()["request_id"].as_str().expect("an id")));
     gateway.get("audit", "/v1/audit?limit=2");

@@ -6,20 +6,26 @@ use std::sync::Arc;
 use super::GatewayControl;
 use crate::admin::{AuditEntry, AuditPage, AuditQuery, ControlError, ControlResult, RecordControl, RefusedCall};
 use crate::audit::{DenialKind, TrailPage};
-use crate::exposure::ExposureReport;
-use crate::model::{UnixTime, VendorId};
+use crate::exposure::{CategoryReport, ExposureReport};
+use crate::model::{Moment, UnixTime, VendorId};
 use crate::server::{audit_trail, exposure_store};
 use crate::telemetry::FailedRequest;
+
+impl GatewayControl {
+    /// Has what left up to this moment in the store.
+    async fn store_exposure(&self, now: Moment) -> ControlResult<()> {
+        match exposure_store::roll(&self.services.exposure, &self.store, now) {
+            Some(ack) => ack.await.map_err(|_| ControlError::State).map(drop),
+            None => Ok(()),
+        }
+    }
+}
 
 impl RecordControl for GatewayControl {
     /// What left to a vendor up to this moment.
     async fn exposure(&self, vendor: &VendorId, since: Option<UnixTime>) -> ControlResult<ExposureReport> {
         let now = self.now();
-        if let Some(ack) = exposure_store::roll(&self.services.exposure, &self.store, now)
-            && ack.await.is_err()
-        {
-            return Err(ControlError::State);
-        }
+        self.store_exposure(now).await?;
         let (store, asked) = (self.store.clone(), vendor.clone());
         let read = move || exposure_store::report(&store, &asked, since.unwrap_or_default(), now.wall);
         let report = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
@@ -29,6 +35,15 @@ impl RecordControl for GatewayControl {
             return Err(ControlError::VendorUnknown);
         }
         Ok(report)
+    }
+
+    async fn categories(&self) -> ControlResult<CategoryReport> {
+        let now = self.now();
+        self.store_exposure(now).await?;
+        let store = self.store.clone();
+        let read = move || exposure_store::categories(&store, now.wall);
+        let report = tokio::task::spawn_blocking(read).await.map_err(|_| ControlError::State)?;
+        report.map_err(|_| ControlError::State)
     }
 
     fn failed_request(&self, request_id: &str) -> Option<FailedRequest> {
