@@ -14,15 +14,16 @@ use vendorgate::internals::identity::{
 use vendorgate::pii::internals::Revealer;
 use vendorgate::pii::keys::MasterKey;
 use vendorgate::pii::{
-    BodySettings, DetectAction, DetectRule, Detector, DigitFormat, FieldPath, MasterKeys, Plan, RecordBudgetSpent,
-    RewriteError, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId, VendorKeys, VendorSalt,
+    BodyFormat, BodySettings, DetectAction, DetectRule, Detector, DigitFormat, FieldPath, MasterKeys, Plan,
+    RecordBudgetSpent, RewriteError, RewriteObserver, Rule, Rules, TokenClass, Treatment, ValueLocation, VendorId,
+    VendorKeys, VendorSalt,
 };
 
 /// A target: its name, what it does, and inputs to begin with.
 pub type Target = (&'static str, fn(&[u8]), &'static [&'static str]);
 
 /// All of them.
-pub const ALL: [Target; 17] = [
+pub const ALL: [Target; 18] = [
     (
         "json",
         json,
@@ -59,6 +60,7 @@ pub const ALL: [Target; 17] = [
             "<a b='x@y.zz'>b&#64;<![CDATA[x.org]]></a>",
         ],
     ),
+    ("grpc", grpc, &["\0\0\0\0\x02ab\x01\0\0\0\0", "\0\0\0\0\x01a\x02"]),
     ("text", text, &["mail bob@x.example or +49 151 2345678, 4111 1111 1111 1111, eyJhbGciOiJub25lIn0.e30.x"]),
     ("token", token, &["tok1_dabcdab12_aaabcd", "tok1_"]),
     ("path", path, &["$.a[*][\"b\"]..c[3].*"]),
@@ -156,6 +158,17 @@ pub fn multipart(data: &[u8]) {
 pub fn xml(data: &[u8]) {
     body("application/xml", data);
     detected("application/xml", data);
+}
+
+/// Messages of gRPC, which are counted.
+pub fn grpc(data: &[u8]) {
+    static PLAN: OnceLock<Plan> = OnceLock::new();
+    let format = Some(BodyFormat::GrpcMessages);
+    let body_settings = BodySettings { format, ..BodySettings::default() };
+    let rules = || Rules { records: FieldPath::parse("$").ok(), body_settings, ..Rules::default() };
+    if let Some(out) = pushed(PLAN.get_or_init(|| plan(&rules())), "application/grpc", data) {
+        assert_eq!(out, data, "messages pass as they are");
+    }
 }
 
 /// Text, for the detectors.

@@ -11,6 +11,7 @@ mod openapi;
 mod page;
 mod parameters;
 mod reach;
+mod records;
 mod upstreams;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -25,6 +26,7 @@ pub use openapi::*;
 pub use page::*;
 pub use parameters::*;
 pub use reach::*;
+pub use records::*;
 pub use upstreams::*;
 
 // http
@@ -276,12 +278,6 @@ pub const EXPOSURE_RETENTION: Duration = Duration::from_secs(400 * 86_400);
 pub const EXPOSURE_ROLL_INTERVAL: Duration = Duration::from_secs(5);
 /// After how long a day's sketches are joined.
 pub const EXPOSURE_FOLD_AFTER: Duration = Duration::from_secs(7 * 86_400);
-/// Callers of one route that are told apart, live, in an hour and in a day: 2 KiB a route, and the names of each.
-pub const EXPOSURE_CALLERS_MAX: usize = 128;
-/// Longest name of a caller that is kept, in bytes: names of services and clients, not a token's whole subject.
-pub const EXPOSURE_CALLER_NAME_MAX: usize = 256;
-/// Callers that one report lists, the ones by whom most left; all others are summed up.
-pub const EXPOSURE_REPORT_CALLERS_MAX: usize = 256;
 
 // upstream
 

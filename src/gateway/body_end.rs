@@ -67,6 +67,19 @@ impl BodyEnd {
         Denial::new(reason, detail)
     }
 
+    /// The denial of a body that a spent budget has ended; `None` for every other end.
+    pub(super) fn spent_budget(&self) -> Option<Denial> {
+        match self {
+            Self::Stopped(AbortReason::BudgetSpent(overrun)) => Some(overrun.denial()),
+            Self::Stopped(AbortReason::Untreatable(_))
+            | Self::Severed(_)
+            | Self::SenderGone
+            | Self::Stalled
+            | Self::Slow
+            | Self::ReaderGone => None,
+        }
+    }
+
     /// The error that the body's reader gets.
     pub(super) const fn error(&self) -> BodyError {
         match self {

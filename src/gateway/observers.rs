@@ -15,7 +15,7 @@ use super::request_outcome::RequestBodyOutcome;
 use super::snapshot::{RouteRuntime, VendorRuntime};
 use super::state::Gateway;
 use super::streamed::StreamedResponse;
-use crate::http::RequestId;
+use crate::http::{RequestId, grpc_trailers};
 use crate::kill::InFlight;
 use crate::model::{ClientId, Direction};
 use crate::pii::RewriteError;
@@ -98,6 +98,18 @@ impl BodyObserver for ResponseObserver {
         headers::rewrite_trailers(route.response.as_ref(), (route, caller), fields, rewrites_body)
     }
 
+    /// A gRPC client learns by a status that a budget is spent: what its messages before that said still holds.
+    fn closing_trailers(&self, end: &BodyEnd) -> Option<HeaderMap> {
+        let record = self.admitted.record();
+        if !(record.is_grpc() && record.is_h2()) {
+            return None;
+        }
+        // The upstream breaks off its answer where the body of the request was cut.
+        let of_request = matches!(end, BodyEnd::SenderGone).then(|| self.admitted.request_end()).flatten();
+        let denial = [Some(end), of_request.as_ref()].into_iter().flatten().find_map(BodyEnd::spent_budget)?;
+        Some(grpc_trailers(&denial, record.direction()))
+    }
+
     fn flush_count(&self) -> Option<u64> {
         let record = self.admitted.record();
         (!record.has_switched()).then(|| {
@@ -162,6 +174,10 @@ impl BodyObserver for RequestObserver {
         drop_unlisted(&self.route, &mut fields);
         let from = (&*self.route, self.client.as_ref());
         headers::rewrite_trailers(self.route.request.as_ref(), from, fields, rewrites_body)
+    }
+
+    fn closing_trailers(&self, _end: &BodyEnd) -> Option<HeaderMap> {
+        None
     }
 
     /// The connection to the upstream is reset under a cut request, so that the upstream does not take it for whole.

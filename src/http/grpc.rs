@@ -29,21 +29,33 @@ pub fn is_grpc(headers: &HeaderMap) -> bool {
 /// Turns a refusal into one for a gRPC client, which reads its status, its message and when to try again.
 pub fn refuse_grpc(refusal: Response<GatewayBody>, denial: &Denial, direction: Direction) -> Response<GatewayBody> {
     let (mut head, _) = refusal.into_parts();
-    let text = denial.public_text.unwrap_or(denial.reason.problem(direction).detail);
-    let message = format!("{}: {text}", denial.reason.as_str());
-    let message = utf8_percent_encode(&message, MESSAGE).to_string();
-    let code = status_code(denial.reason, head.status);
     let wait = head.headers.get(RETRY_AFTER).and_then(|secs| secs.to_str().ok()?.parse::<u32>().ok());
+    set_status(&mut head.headers, denial, direction, head.status);
     head.status = StatusCode::OK;
     head.headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    head.headers.insert(GRPC_STATUS, HeaderValue::from(code));
-    if let Ok(message) = HeaderValue::try_from(message) {
-        head.headers.insert(GRPC_MESSAGE, message);
-    }
     if let Some(secs) = wait {
         head.headers.insert(GRPC_RETRY_PUSHBACK, HeaderValue::from(u64::from(secs) * 1000));
     }
     Response::from_parts(head, GatewayBody::full(""))
+}
+
+/// The trailers of a call that ends early, after its head and maybe some messages were sent.
+pub fn grpc_trailers(denial: &Denial, direction: Direction) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    let status = StatusCode::from_u16(denial.reason.problem(direction).status).unwrap_or(StatusCode::BAD_GATEWAY);
+    set_status(&mut trailers, denial, direction, status);
+    trailers
+}
+
+/// Adds how the call ended: the status, by that which it has in HTTP, and the reason with its text.
+fn set_status(fields: &mut HeaderMap, denial: &Denial, direction: Direction, status: StatusCode) {
+    let text = denial.public_text.unwrap_or(denial.reason.problem(direction).detail);
+    let message = format!("{}: {text}", denial.reason.as_str());
+    let message = utf8_percent_encode(&message, MESSAGE).to_string();
+    fields.insert(GRPC_STATUS, HeaderValue::from(status_code(denial.reason, status)));
+    if let Ok(message) = HeaderValue::try_from(message) {
+        fields.insert(GRPC_MESSAGE, message);
+    }
 }
 
 /// The gRPC status of a refusal, by the status that it has in HTTP.

@@ -33,7 +33,7 @@ pub use forwarding::{
     prepare_response, refuse_extensions, set_websocket_upgrade, strip_validators,
 };
 pub use framing::{ExpectedResponse, FramingError, PendingResponse, RequestSequence, ScreenedStream};
-pub use grpc::{is_grpc, refuse_grpc};
+pub use grpc::{grpc_trailers, is_grpc, refuse_grpc};
 pub use host::{bare_host, is_loopback, is_loopback_address};
 pub use host_port::HostPort;
 pub use hygiene::{RequestTarget, is_framed_once, screen, screen_connect};

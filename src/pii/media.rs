@@ -55,6 +55,12 @@ impl<'a> MediaType<'a> {
         self.kind.eq_ignore_ascii_case(kind) && self.subtype.eq_ignore_ascii_case(subtype)
     }
 
+    /// Whether type and subtype are these, with or without a structured-syntax suffix such as `+proto`.
+    pub(super) fn is_or_extends(&self, kind: &str, subtype: &str) -> bool {
+        let base = self.subtype.split_once('+').map_or(self.subtype, |(base, _)| base);
+        self.kind.eq_ignore_ascii_case(kind) && base.eq_ignore_ascii_case(subtype)
+    }
+
     /// Whether it is of this type, whatever the subtype.
     pub(super) fn has_type(&self, kind: &str) -> bool {
         self.kind.eq_ignore_ascii_case(kind)

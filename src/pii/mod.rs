@@ -101,6 +101,7 @@ mod field_scanner;
 mod fields;
 mod form;
 mod graphql;
+mod grpc;
 mod json;
 pub mod keys;
 #[cfg(test)]

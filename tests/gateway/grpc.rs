@@ -1,7 +1,8 @@
 //! gRPC in both directions: messages and trailers pass, and a refusal is one that gRPC clients read.
 
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 
 use ::h2::client::SendRequest;
 use bytes::Bytes;
@@ -32,7 +33,7 @@ egress:
 }
 
 /// A message as gRPC frames it: not compressed, with its length.
-fn message(text: &str) -> Vec<u8> {
+pub(crate) fn message(text: &str) -> Vec<u8> {
     [&[0][..], &(text.len() as u32).to_be_bytes(), text.as_bytes()].concat()
 }
 
@@ -52,7 +53,7 @@ async fn orders(mut call: Http2Call) {
     stream.send_trailers(trailers).expect("they are taken");
 }
 
-async fn session(address: SocketAddr) -> SendRequest<Bytes> {
+pub(crate) async fn session(address: SocketAddr) -> SendRequest<Bytes> {
     let stream = TcpStream::connect(address).await.expect("it accepts");
     let (session, connection) = ::h2::client::handshake(stream).await.expect("a handshake");
     tokio::spawn(async move { drop(connection.await) });
@@ -140,33 +141,54 @@ fn a_refusal_is_trailers_only() {
     assert_eq!((json.status, json.reason().as_str()), (403, "destination_unknown"), "others get a problem document");
 }
 
+fn script(name: &str) -> String {
+    format!("{}/tests/grpc/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// A server of Python's `grpcio`.
+pub(crate) struct GrpcServer {
+    pub(crate) address: SocketAddr,
+    process: Child,
+}
+
+impl GrpcServer {
+    pub(crate) fn start() -> Self {
+        let mut process = Command::new(python())
+            .arg(script("server.py"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it runs");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says its port");
+        let address = SocketAddr::from(([127, 0, 0, 1], line.trim().parse().expect("a port")));
+        Self { address, process }
+    }
+}
+
+impl Drop for GrpcServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
 #[test]
 #[ignore = "needs grpcio in the Python that VENDORGATE_TEST_PYTHON names"]
 fn grpcio_calls_through_the_gateway() {
-    let python = python();
-    let script = |name: &str| format!("{}/tests/grpc/{name}", env!("CARGO_MANIFEST_DIR"));
-    let mut server = Command::new(&python)
-        .arg(script("server.py"))
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .expect("it runs");
-    let mut line = String::new();
-    let stdout = server.stdout.take().expect("piped");
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("it says its port");
-    let address = SocketAddr::from(([127, 0, 0, 1], line.trim().parse().expect("a port")));
+    let server = GrpcServer::start();
+    let address = server.address;
     let fixture = GatewayFixture::of_acme(address, &terms(address));
     let main = std::fs::read_to_string(fixture.main()).expect("readable");
     let main = main.replace("connect_timeout: 2s", "connect_timeout: 2s, protocol: http2");
     std::fs::write(fixture.main(), main).expect("written");
     let gateway = TestGateway::start(fixture);
-    let out = Command::new(&python)
+    let out = Command::new(python())
         .arg(script("client.py"))
         .args([gateway.ingress().to_string(), reader()])
         .output()
         .expect("it runs");
-    let _ = server.kill();
-    let _ = server.wait();
     let said = String::from_utf8_lossy(&out.stdout).into_owned();
     let wrong = String::from_utf8_lossy(&out.stderr).into_owned();
     let expected = "unary: b'hello'\nmessages: 1000\nbidi: [b'a', b'b', b'c']\nfails: NOT_FOUND none\n\

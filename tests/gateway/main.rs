@@ -46,6 +46,7 @@ mod formats;
 mod framing;
 mod golden;
 mod grpc;
+mod grpc_records;
 mod hooks;
 mod http2;
 mod http2_hostile_upstream;

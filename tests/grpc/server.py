@@ -19,6 +19,10 @@ def bidi(requests, context):
     yield from requests
 
 
+def collect(requests, context):
+    return b"%d" % sum(1 for _ in requests)
+
+
 def fail(request, context):
     context.abort(grpc.StatusCode.NOT_FOUND, "none")
 
@@ -29,6 +33,7 @@ class Orders(grpc.GenericRpcHandler):
             "/shop.Orders/Unary": grpc.unary_unary_rpc_method_handler(unary),
             "/shop.Orders/Stream": grpc.unary_stream_rpc_method_handler(stream),
             "/shop.Orders/Bidi": grpc.stream_stream_rpc_method_handler(bidi),
+            "/shop.Orders/Collect": grpc.stream_unary_rpc_method_handler(collect),
             "/shop.Orders/Fail": grpc.unary_unary_rpc_method_handler(fail),
         }.get(details.method)
 

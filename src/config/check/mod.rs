@@ -28,6 +28,7 @@ mod observe;
 mod operators;
 mod parameters;
 mod reach;
+mod records;
 mod residency;
 mod reveal;
 mod routes;

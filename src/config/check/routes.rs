@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::contract::ContractContext;
 use super::rules::{RuleSide, field, related, rules};
-use super::{body_format, fallback, graphql, limits, parameters, upstreams, values, websocket};
+use super::{body_format, fallback, graphql, limits, parameters, records, upstreams, values, websocket};
 use crate::bounds::ROUTES_MAX;
 use crate::config::contract::{ContractRoute, ContractRoutes};
+use crate::config::file::records::RecordsConfig;
 use crate::config::file::route::{EgressRouteConfig, IngressRouteConfig, MessageRulesConfig};
 use crate::config::nearest::nearest;
 use crate::config::source::Cursor;
@@ -53,7 +54,8 @@ fn ingress_route(
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), RuleSide::Request(Direction::Ingress));
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), RuleSide::Response(Direction::Ingress));
-    let response = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, response);
+    let counted_by = (written.records.as_ref(), written.subject.as_deref(), written.on_shape);
+    let response = counted(at, counted_by, upstream.as_deref(), response);
     check_shapes(&at.key("response"), written.response.as_ref(), response.records.as_ref());
     let limits = limits::of_route(&at.key("limits"), written.limits.as_ref());
     check_counted(at, limits.records.is_some(), written.records.is_some());
@@ -88,7 +90,8 @@ fn egress_route(
     let pattern = written.route.as_deref().and_then(|text| pattern(&at.key("route"), text));
     let request =
         rules(&at.key("request"), written.request.as_ref(), pattern.as_ref(), RuleSide::Request(Direction::Egress));
-    let mut request = counted(at, written.records.as_deref(), written.subject.as_deref(), written.on_shape, request);
+    let counted_by = (written.records.as_ref(), written.subject.as_deref(), written.on_shape);
+    let mut request = counted(at, counted_by, Some(upstream), request);
     check_shapes(&at.key("request"), written.request.as_ref(), request.records.as_ref());
     let response =
         rules(&at.key("response"), written.response.as_ref(), pattern.as_ref(), RuleSide::Response(Direction::Egress));
@@ -170,11 +173,18 @@ pub(super) fn upstream_named(
 /// Adds the route's `records`, `subject` and `on_shape` to the rules of the body that they are about.
 fn counted(
     at: &Cursor<'_>,
-    records: Option<&str>,
-    subject: Option<&str>,
-    on_shape: Option<OnUnexpectedShape>,
+    (records, subject, on_shape): (Option<&RecordsConfig>, Option<&str>, Option<OnUnexpectedShape>),
+    upstream: Option<&upstream::UpstreamSettings>,
     mut rules: Rules,
 ) -> Rules {
+    let records = match records {
+        Some(RecordsConfig::Messages(written)) => {
+            records::add_messages(at, *written, (subject, on_shape), upstream, &mut rules);
+            return rules;
+        }
+        Some(RecordsConfig::Elements(path)) => Some(path.as_str()),
+        None => None,
+    };
     rules.records = records.and_then(|text| records_path(&at.key("records"), text));
     rules.subject = subject.and_then(|text| field(&at.key("subject"), text));
     rules.on_unexpected_shape = on_shape.unwrap_or_default();

@@ -4,7 +4,8 @@ use super::paths::{any_covers, covers, overlaps};
 use super::{WideningReport, treatments};
 use crate::model::{Category, FieldPath};
 use crate::pii::{
-    BodySettings, DetectAction, DetectRule, FileHandling, OnUnexpectedShape, PiiKind, Rule, Rules, ValueLocation,
+    BodyFormat, BodySettings, DetectAction, DetectRule, FileHandling, OnUnexpectedShape, PiiKind, Rule, Rules,
+    ValueLocation,
 };
 
 /// Reports the values that the new rules of `request` or `response` let pass, or pass in a clearer form.
@@ -54,7 +55,9 @@ pub(super) fn compare(report: &mut WideningReport<'_>, side: &str, old: &Rules, 
     if old.graphql.is_some() && graphql.is_none() {
         report.add("graphql", "true", "false");
     }
-    compare_settings(report, side, &old.body_settings, body_settings);
+    if old.reads_body() {
+        compare_settings(report, side, &old.body_settings, body_settings);
+    }
     let shown = |path: &Option<FieldPath>| path.as_ref().map(ToString::to_string).unwrap_or_default();
     for (key, old, new) in [("records", &old.records, records), ("subject", &old.subject, subject)] {
         if old.is_some() && old != new {
@@ -148,7 +151,9 @@ const fn word(action: DetectAction) -> &'static str {
 fn compare_settings(report: &mut WideningReport<'_>, side: &str, old: &BodySettings, new: &BodySettings) {
     let BodySettings { format, decode_charsets: _, delimiter, columns, optional_rules } = new;
     if old.format != *format {
-        report.add(format!("{side}.as"), "one format", "another");
+        let is_counted = [old.format, *format].contains(&Some(BodyFormat::GrpcMessages));
+        let key = if is_counted { "records".to_owned() } else { format!("{side}.as") };
+        report.add(key, "one format", "another");
     }
     if old.delimiter != *delimiter {
         report.add(format!("{side}.delimiter"), "one separator", "another");

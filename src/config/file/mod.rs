@@ -12,6 +12,7 @@ pub(in crate::config) mod fallback;
 pub(in crate::config) mod fleet;
 pub(in crate::config) mod identity;
 pub(in crate::config) mod parameters;
+pub(in crate::config) mod records;
 pub(in crate::config) mod residency;
 pub(in crate::config) mod route;
 pub(in crate::config) mod upstream;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::contract::LimitsConfig;
 use super::fallback::FallbackConfig;
 use super::parameters::{AllowListConfig, ParameterConfigs};
+use super::records::RecordsConfig;
 use super::upstream_tls::UpstreamTlsConfig;
 use super::websocket::WebSocketConfig;
 use super::{DurationText, PaceText, UpstreamConfig, upstream};
@@ -30,9 +31,9 @@ pub(in crate::config) struct IngressRouteConfig {
     pub(in crate::config) upstream: Option<String>,
     /// Limits of this route, beside the vendor's.
     pub(in crate::config) limits: Option<LimitsConfig>,
-    /// The elements of the response that count as records.
+    /// The elements of the response that count as records; { messages: grpc } counts each message of a gRPC call.
     #[schemars(example = "$.customers[*]")]
-    pub(in crate::config) records: Option<String>,
+    pub(in crate::config) records: Option<RecordsConfig>,
     /// What becomes of a success answer that is not of the shape that records describe: refuse (default) or pass.
     pub(in crate::config) on_shape: Option<OnUnexpectedShape>,
     /// The field that identifies the person whom a record is about.
@@ -165,9 +166,9 @@ pub(in crate::config) struct EgressRouteConfig {
     pub(in crate::config) route: Option<String>,
     /// Limits of this route, beside the vendor's.
     pub(in crate::config) limits: Option<LimitsConfig>,
-    /// The elements of the request that count as records.
+    /// The elements of the request that count as records; { messages: grpc } counts each message of a gRPC call.
     #[schemars(example = "$.events[*]")]
-    pub(in crate::config) records: Option<String>,
+    pub(in crate::config) records: Option<RecordsConfig>,
     /// What becomes of a body that is not of the shape that records describe: refuse (default) or pass.
     pub(in crate::config) on_shape: Option<OnUnexpectedShape>,
     /// The field that identifies the person whom a record is about.

@@ -37,6 +37,8 @@ pub(super) trait BodyObserver: Send + Unpin {
     fn on_end(&mut self, pipeline: &mut BodyPipeline, outcome: Result<(), &BodyEnd>);
     /// The trailers that the reader gets.
     fn trailers(&self, fields: HeaderMap, rewrites_body: bool) -> Result<Option<HeaderMap>, RewriteError>;
+    /// The trailers by which the reader learns that the body has ended early; `None` where it learns of it by an error.
+    fn closing_trailers(&self, end: &BodyEnd) -> Option<HeaderMap>;
     /// How often the reader's connection has handed all that it had to the kernel; `None` where nothing waits for that.
     fn flush_count(&self) -> Option<u64>;
     /// The request that the body belongs to, for the consequences of an overrun.
@@ -122,7 +124,7 @@ impl<O: BodyObserver> BodyStream<O> {
                 Poll::Ready(Ok(Some(piece))) => self.buffer.extend_from_slice(&piece),
                 Poll::Ready(Ok(None)) => {}
                 Poll::Ready(Err(end)) => {
-                    self.phase = StreamPhase::Broken(end.error());
+                    self.break_off(&end);
                     if matches!(end, BodyEnd::Severed(_)) {
                         self.buffer.clear();
                     }
@@ -244,7 +246,7 @@ impl<O: BodyObserver> BodyStream<O> {
     }
 
     fn end_early(&mut self, end: &BodyEnd) {
-        self.phase = StreamPhase::Broken(end.error());
+        self.break_off(end);
         self.timer = None;
         if matches!(end, BodyEnd::Severed(_)) {
             self.buffer.clear();
@@ -253,6 +255,12 @@ impl<O: BodyObserver> BodyStream<O> {
             self.mark_sent();
         }
         self.report_end(Err(end));
+    }
+
+    /// Nothing more is taken from the source: what the buffer holds is sent first, and then the error, or trailers.
+    fn break_off(&mut self, end: &BodyEnd) {
+        self.trailers = self.observer.closing_trailers(end);
+        self.phase = if self.trailers.is_some() { StreamPhase::Ended } else { StreamPhase::Broken(end.error()) };
     }
 
     /// Counts what has come out of the pipeline as sent.

@@ -14,6 +14,7 @@ use super::csv::{CsvDialect, CsvRewriter};
 use super::detect::DetectRule;
 use super::fields::FieldRules;
 use super::form::FormRewriter;
+use super::grpc::GrpcRewriter;
 use super::json::{JsonRewriter, Matcher, MatcherError, MatcherSpec};
 use super::lines::{DocumentRules, SequenceFraming};
 use super::media::MediaType;
@@ -51,6 +52,9 @@ pub enum BodyFormat {
     Xml,
     /// Text without names, for detectors alone.
     Text,
+    /// The messages of a gRPC call, which are counted and pass as they are. A contract says so under `records`.
+    #[serde(skip)]
+    GrpcMessages,
 }
 
 /// The media types of each format; `*` with a suffix such as `+json` means all types that end so. The first match
@@ -160,6 +164,11 @@ impl Engines {
         }
     }
 
+    /// Whether bodies are the messages of gRPC, which pass as they are.
+    pub(super) fn counts_grpc_messages(&self) -> bool {
+        self.reading.format == Some(BodyFormat::GrpcMessages)
+    }
+
     /// The media types that engines read, without those of `MEDIA_TYPES` that are given by a suffix.
     pub(super) fn media_types(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         MEDIA_TYPES.iter().map(|(kind, subtype, _)| (*kind, *subtype)).filter(|(kind, _)| *kind != "*")
@@ -228,6 +237,7 @@ impl Engines {
                 Box::new(self.multipart.parts(boundary, Arc::clone(&self.tree), treat, self.files)?)
             }
             BodyFormat::Xml => skipping_bom(XmlRewriter::new(Arc::clone(&self.xml), treat)),
+            BodyFormat::GrpcMessages => Box::new(GrpcRewriter::new(media)?),
             BodyFormat::Text => match &self.fallback {
                 Some(rest) if rest.reads_text => Box::new(TextRewriter::new(Arc::clone(&rest.detect), rest.rule)),
                 Some(_) | None => return Err(RewriteError::Opaque { what: "text, whose values have no names" }),

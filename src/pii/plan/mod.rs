@@ -17,7 +17,7 @@ use super::json::{MatcherError, MatcherSpec, TreatedPath};
 use super::keys::VendorKeys;
 use super::media::MediaType;
 use super::reveal::{RevealCounts, Revealer};
-use super::rewriter::{RewriteObserver, RewriteResult, Rewriter};
+use super::rewriter::{RewriteError, RewriteObserver, RewriteResult, Rewriter};
 use super::rule::{Rules, ValueType};
 use super::transform::{Replacement, SelectedValue, Transform, ValueKind};
 use super::treatment::{DeferredBatch, PieceTransform, Transformer, TreatmentError};
@@ -119,6 +119,9 @@ impl Plan {
             return Ok(Box::new(PassthroughRewriter));
         }
         let coding = content_encoding.map_or(Ok(None), ContentCoding::parse)?;
+        if coding.is_some() && self.engines.counts_grpc_messages() {
+            return Err(RewriteError::Opaque { what: "a gRPC call under a content coding" });
+        }
         let media = content_type.map_or(Ok(MediaType::NONE), MediaType::parse)?;
         let engine = if self.treats_body { self.engines.engine_for(&media)? } else { Box::new(PassthroughRewriter) };
         let engine = match &self.graphql {
