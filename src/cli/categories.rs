@@ -5,9 +5,9 @@ use crate::exposure::CategoryReport;
 use crate::model::thousands;
 
 /// The widest name of a vendor, and of a category, in a table of 80 columns; the JSON has them whole.
-const VENDOR_WIDTH: usize = 24;
+const VENDOR_WIDTH: usize = 20;
 /// See [`VENDOR_WIDTH`].
-const CATEGORY_WIDTH: usize = 28;
+const CATEGORY_WIDTH: usize = 26;
 
 /// The report as a person reads it.
 pub(super) fn categories_text(report: &CategoryReport) -> String {

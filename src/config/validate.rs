@@ -34,6 +34,10 @@ impl<'s> SchemaCheck<'s> {
             ExpectedType::Text => text(at, node, &example(schema, resolved)),
             ExpectedType::Integer => integer(at, node, schema, resolved),
             ExpectedType::Boolean => boolean(at, node),
+            ExpectedType::TextOrSettings(settings) => match &node.value {
+                YamlValue::Map(_) => self.value(at, settings),
+                _ => text(at, node, &example(schema, resolved)),
+            },
             ExpectedType::Switch(settings) => match &node.value {
                 YamlValue::Map(_) => self.value(at, settings),
                 _ => boolean(at, node),
@@ -98,6 +102,7 @@ impl<'s> SchemaCheck<'s> {
             | ExpectedType::Text
             | ExpectedType::Integer
             | ExpectedType::Boolean
+            | ExpectedType::TextOrSettings(_)
             | ExpectedType::Switch(_) => example(schema, resolved),
         };
         let what = if example.is_empty() { "…" } else { &example };
@@ -131,7 +136,7 @@ impl<'s> SchemaCheck<'s> {
             ExpectedType::Words(words) => words.first().copied().unwrap_or_default().into(),
             ExpectedType::Object => Json::Object(Map::new()),
             ExpectedType::List(_) | ExpectedType::OneOrMore(_) => Json::Array(Vec::new()),
-            ExpectedType::Text => "".into(),
+            ExpectedType::Text | ExpectedType::TextOrSettings(_) => "".into(),
             ExpectedType::Integer => 1.into(),
             ExpectedType::Boolean | ExpectedType::Switch(_) => false.into(),
         }
@@ -149,6 +154,7 @@ impl<'s> SchemaCheck<'s> {
         match schema["type"].as_str() {
             _ if !words.is_empty() => ExpectedType::Words(words),
             None if schema["anyOf"][0]["type"] == "boolean" => ExpectedType::Switch(&schema["anyOf"][1]),
+            None if schema["anyOf"][1]["$ref"].is_string() => ExpectedType::TextOrSettings(&schema["anyOf"][1]),
             None if schema["anyOf"].is_array() => ExpectedType::OneOrMore(&schema["anyOf"][1]["items"]),
             Some("array") => ExpectedType::List(&schema["items"]),
             Some("string") => ExpectedType::Text,
@@ -169,6 +175,8 @@ enum ExpectedType<'a> {
     Text,
     Integer,
     Boolean,
+    /// A text, or a mapping in its place.
+    TextOrSettings(&'a Json),
     /// Whether something is on, or a mapping that says how.
     Switch(&'a Json),
 }
