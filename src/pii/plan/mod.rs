@@ -105,6 +105,11 @@ impl Plan {
         self.reads_body
     }
 
+    /// Whether bodies are the messages of gRPC calls, which are read and pass as they are.
+    pub fn counts_grpc_messages(&self) -> bool {
+        self.engines.counts_grpc_messages()
+    }
+
     /// A new engine for one body with these values of `Content-Type` and `Content-Encoding`. The body leaves it without
     /// a content coding, and with the content type that [`Plan::content_type`] gives.
     ///
