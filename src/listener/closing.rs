@@ -6,7 +6,7 @@
 use std::io;
 
 use socket2::SockRef;
-use tokio::net::{TcpListener, UnixListener};
+use tokio::net::TcpListener;
 
 /// Has the kernel open no more connections on an address. Those whose handshake has begun are still opened. A client
 /// whose SYN is dropped sends it again after a second, and finds the next listener of the address, or none.
@@ -31,9 +31,4 @@ pub(super) fn drop_new_handshakes(listener: &TcpListener) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 pub(super) fn drop_new_handshakes(_listener: &TcpListener) -> io::Result<()> {
     Ok(())
-}
-
-/// Refuses new connections on a path; those that wait can still be accepted.
-pub(super) fn refuse_new(listener: &UnixListener) -> io::Result<()> {
-    SockRef::from(listener).shutdown(std::net::Shutdown::Read)
 }

@@ -18,5 +18,5 @@ pub use accept::{BoundSocket, bind};
 pub use passed_sockets::{PassedSockets, share_tcp, share_unix};
 pub use timeouts::ConnectionTimeouts;
 pub use tls::{TlsError, server_config};
-pub use unix_socket::{UnixSocketFile, bind_unix};
+pub use unix_socket::bind_unix;
 pub use worker::{ListenerState, Worker, WorkerPulse, spawn};

@@ -4,8 +4,8 @@
 //! connection, or at the drain's deadline.
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,10 +17,11 @@ use tokio::sync::{mpsc, watch};
 use super::accept::{Acceptor, BoundSocket, SlotAssigner};
 use super::serve::serve;
 use super::timeouts::ConnectionTimeouts;
+use super::unix_socket::UnixSocketFile;
 use crate::bounds;
 use crate::gateway::{Gateway, ServiceStack};
 use crate::http::SlotPool;
-use crate::model::Direction;
+use crate::model::{Direction, Lock as _};
 use crate::telemetry::claim_worker;
 
 /// What all sockets of one listener share.
@@ -41,6 +42,9 @@ pub struct ListenerState {
     /// Whether a service manager holds the socket: it goes on listening after the gateway has ended, and connections
     /// that nobody has accepted wait in it for the next start.
     pub outlives_gateway: bool,
+    /// The file of a Unix socket of our own. It is removed before the socket closes, so that a client finds no socket
+    /// instead of one that resets it.
+    pub socket_file: Mutex<Option<UnixSocketFile>>,
 }
 
 /// Tells connections that the gateway drains: they finish what they have begun and accept nothing more.
@@ -173,6 +177,7 @@ async fn accept(
         drain.clone().grace_over().await;
         if !front.outlives_gateway {
             acceptor.stop_listening();
+            drop(front.socket_file.locked().take());
         }
         // A handshake that has begun may end, since its client may have sent a request already.
         tokio::time::sleep(bounds::DRAIN_HANDSHAKES).await;

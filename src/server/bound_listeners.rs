@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -15,17 +15,15 @@ use crate::config::{GatewaySettings, ListenerSettings};
 use crate::gateway::Gateway;
 use crate::http::SlotPool;
 use crate::listener::{
-    self, BoundSocket, ConnectionTimeouts, ListenerState, PassedSockets, UnixSocketFile, Worker, share_tcp, share_unix,
+    self, BoundSocket, ConnectionTimeouts, ListenerState, PassedSockets, Worker, share_tcp, share_unix,
 };
-use crate::model::Direction;
+use crate::model::{Direction, Lock as _};
 
 /// Everything bound, nothing served yet.
 pub(super) struct BoundListeners {
     pub(super) addresses: ListenAddresses,
     pub(super) fronts: Vec<Arc<ListenerState>>,
     sockets: Vec<Vec<(Arc<ListenerState>, BoundSocket)>>,
-    /// The file of the egress listener, where that is a Unix socket of our own.
-    pub(super) file: Option<UnixSocketFile>,
 }
 
 impl BoundListeners {
@@ -39,7 +37,6 @@ impl BoundListeners {
             addresses: ListenAddresses::default(),
             fronts: Vec::new(),
             sockets: (0..workers).map(|_| Vec::new()).collect(),
-            file: None,
         };
         if let Some(listener) = &config.listeners.ingress {
             all.addresses.ingress = Some(all.bind_address(Direction::Ingress, listener, passed)?);
@@ -84,17 +81,17 @@ impl BoundListeners {
     ) -> Result<(), StartError> {
         let failed = |source| StartError::Socket { path: path.to_owned(), source };
         let workers = self.sockets.len();
-        let (sockets, is_passed): (Vec<UnixListener>, _) = match passed.take_unix(path) {
-            Some(socket) => (share_unix(&socket, workers).map_err(failed)?, true),
+        let (sockets, file): (Vec<UnixListener>, _) = match passed.take_unix(path) {
+            Some(socket) => (share_unix(&socket, workers).map_err(failed)?, None),
             None => {
                 let (file, sockets) = listener::bind_unix(path, workers).map_err(failed)?;
-                self.file = Some(file);
-                (sockets, false)
+                (sockets, Some(file))
             }
         };
         let address = format_args!("unix:{}", path.display());
         tracing::info!(listener = direction.as_str(), %address, "listening");
-        let front = Self::front(direction, listener, is_passed)?;
+        let front = Self::front(direction, listener, file.is_none())?;
+        *front.socket_file.locked() = file;
         self.add(front, sockets.into_iter().map(BoundSocket::Unix));
         Ok(())
     }
@@ -114,6 +111,7 @@ impl BoundListeners {
             patience: ConnectionTimeouts { head: listener.head_timeout, idle: listener.idle_timeout },
             unproven_max: listener.unproven_per_address.get() as usize,
             outlives_gateway,
+            socket_file: Mutex::default(),
         }))
     }
 

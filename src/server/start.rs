@@ -28,7 +28,7 @@ use crate::exposure;
 use crate::gateway::{AssembleError, AuthorityEpoch, Gateway, GatewayServices, LastGoodStore, assemble};
 use crate::http::{ClientError, SlotPool, client_tls, native_roots};
 use crate::interception::InterceptionError;
-use crate::listener::{PassedSockets, TlsError, UnixSocketFile, Worker, WorkerPulse};
+use crate::listener::{PassedSockets, TlsError, Worker, WorkerPulse};
 use crate::model::Clock;
 use crate::pii::MasterKeys;
 use crate::pii::keys::{KeyError, SaltFolder};
@@ -171,8 +171,6 @@ pub struct Server {
     /// Ends the admin listener, which answers until the last worker has ended.
     closed: watch::Sender<bool>,
     deadline: Duration,
-    /// Removed at the end.
-    _socket: Option<UnixSocketFile>,
 }
 
 impl Server {
@@ -261,7 +259,6 @@ impl Server {
             rooms.own_addresses.remember_dials();
         }
         let fronts = bound.fronts.clone();
-        let _socket = bound.file.take();
         let workers = bound.spawn(&slots, &gateway, &draining, deadline)?;
         let tls = TlsHandles { fronts, admin_tls: admin.tls() };
         let control = GatewayControl::new(options.main, config, gateway, rooms, store, hooks, tls, fleet);
@@ -276,7 +273,7 @@ impl Server {
         fleet::report_to(&metrics, &control);
         shadow::report_to(&metrics, &control.gateway.unknown_destinations);
         let threads = admin.serve(&control, &metrics, &clock, &closing, shares.operators).await?;
-        Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline, _socket })
+        Ok(Self { addresses, control, workers, admin_threads: threads, drain, closed, deadline })
     }
 
     /// Where it listens.
