@@ -60,8 +60,8 @@ impl WatchedConfig {
     async fn look(mut self, control: &GatewayControl, main: PathBuf) -> Option<Self> {
         self.rounds = self.rounds.wrapping_add(1);
         // Where a file system tells nothing of a change, the content does.
-        let before =
-            (self.rounds % CONFIG_WATCH_ROUNDS != 0).then(|| self.pending.as_ref().unwrap_or(&self.loaded).clone());
+        let before = (!self.rounds.is_multiple_of(CONFIG_WATCH_ROUNDS))
+            .then(|| self.pending.as_ref().unwrap_or(&self.loaded).clone());
         let now = fingerprint(self.files.clone(), before).await;
         if now.digest == self.loaded.digest {
             self.loaded = now;
