@@ -2,6 +2,7 @@
 //!
 //! A name ends with its unit. A bound that an operator may change is a default here and a key in the config.
 
+mod anomaly;
 mod credentials;
 mod edges;
 mod fleet;
@@ -17,6 +18,7 @@ mod upstreams;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
+pub use anomaly::*;
 pub use credentials::*;
 pub use edges::*;
 pub use fleet::*;
@@ -390,12 +392,6 @@ pub const CONTRACT_WARN_BEFORE: Duration = Duration::from_secs(30 * 86_400);
 pub const CONTRACT_GRACE_MAX: Duration = Duration::from_secs(366 * 86_400);
 /// How far ahead `observe_until` may be: a roll-out takes a quarter, and what passes raw must end by itself.
 pub const OBSERVE_MAX: Duration = Duration::from_secs(90 * 86_400);
-/// The score on which an anomaly trips, unless the contract says otherwise: quiet traffic does not reach it by chance.
-pub const ANOMALY_SCORE: u32 = 8;
-/// How long that score must be reached: three readings, so that one odd moment kills nobody.
-pub const ANOMALY_HOLD: Duration = Duration::from_secs(30);
-/// Longest time that it may have to be reached: after an hour the theft is over.
-pub const ANOMALY_HOLD_MAX: Duration = Duration::from_secs(3600);
 /// Longest sliding window of a budget.
 pub const WINDOW_MAX: Duration = Duration::from_secs(31 * 24 * 3600);
 /// Longest time for requests in flight to finish: service managers kill a process that does not stop.

@@ -350,24 +350,14 @@ fn check_operators(at: &Cursor<'_>, listeners: &ListenersSettings, operators: Op
 
 pub(super) fn text_of(path: &Path, report: &FaultReport, instead: &str) -> Option<String> {
     report.looked_at(path);
-    match std::fs::metadata(path) {
-        Ok(found) if found.len() > CONFIG_FILE_BYTES_MAX => {
-            report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
-            return None;
-        }
-        Ok(_) => {}
-        Err(error) => {
-            report.file_fault(path, format!("cannot be read: {error}"), instead);
-            return None;
-        }
+    let found = std::fs::metadata(path);
+    if found.as_ref().is_ok_and(|found| found.len() > CONFIG_FILE_BYTES_MAX) {
+        report.file_fault(path, format!("is larger than {CONFIG_FILE_BYTES_MAX} bytes"), "split it");
+        return None;
     }
-    match std::fs::read_to_string(path) {
-        Ok(text) => Some(text),
-        Err(error) => {
-            report.file_fault(path, format!("cannot be read: {error}"), "");
-            None
-        }
-    }
+    let instead = if found.is_ok() { "" } else { instead };
+    let unreadable = |error| report.file_fault(path, format!("cannot be read: {error}"), instead);
+    found.and_then(|_| std::fs::read_to_string(path)).map_err(unreadable).ok()
 }
 
 /// The contract files of a folder in the order of their names, or the one file that is named.

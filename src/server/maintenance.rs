@@ -13,7 +13,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::budgets::SavedBudgets;
 use super::control::{GatewayControl, credentials, drill_overdue, upstreams};
 use super::{
-    anomalies, audit_trail, config_watch, egress_authority, exposure_store, health_checks, observation_store, offline_kills,
+    anomalies, audit_trail, config_watch, egress_authority, exposure_store, health_checks, observation_store,
+    offline_kills,
 };
 use crate::admin::StatusControl as _;
 use crate::audit::AuditAct;

@@ -4,8 +4,8 @@
 //! a text that a stranger chose.
 
 mod cells;
-mod config_metrics;
 mod conduct_metrics;
+mod config_metrics;
 mod credential_metrics;
 mod event_log;
 mod exchange_line;
