@@ -357,9 +357,8 @@ impl TrafficMetrics {
     pub fn used_routes(&self) -> Vec<String> {
         let mut used = Vec::new();
         self.each_route(|route, metrics| {
-            if route != UNMATCHED_ROUTE && metrics.requests_sum() > 0 {
-                used.push(route.to_owned());
-            }
+            let is_used = route != UNMATCHED_ROUTE && metrics.requests_sum() > 0;
+            used.extend(is_used.then(|| route.to_owned()));
         });
         used
     }
