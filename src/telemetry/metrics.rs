@@ -328,6 +328,7 @@ pub(super) mod tests {
         metrics.token_cache(CacheResult::Miss, 1);
         metrics.state_errors(StoreLabel::Audit, 1);
         metrics.config_reloaded(false);
+        metrics.fleet(crate::telemetry::FleetSample::default());
         metrics.severed_within(Duration::from_micros(300));
         (metrics, clock)
     }
