@@ -10,7 +10,7 @@ use super::contract::Contract;
 use super::environment::{Environment, interpolate_tree, report_unset};
 use super::fault::{ConfigFaults, FaultSeverity};
 use super::file;
-use super::load_contracts::{is_contract, warn_of_unread_file};
+use super::load_contracts::{digests, is_contract, warn_of_unread_file};
 use super::residency::ResidencyPolicy;
 use super::schema::{ConfigFileKind, schema};
 use super::settings::{
@@ -319,15 +319,6 @@ fn contracts(
     let mut contracts: Vec<_> = all.map(std::sync::Arc::new).collect();
     contracts.sort_by(|left, right| left.vendor.cmp(&right.vendor));
     contracts
-}
-
-/// The digest of each contract's file, by the vendor's id: gateways of a fleet compare theirs.
-fn digests(files: &[ContractFile]) -> std::collections::BTreeMap<String, String> {
-    let digest = |file: &ContractFile| {
-        let sum = blake3::hash(file.source.text().as_bytes());
-        Some((file.written.vendor.clone()?, crate::model::hex(&sum.as_bytes()[..8])))
-    };
-    files.iter().filter_map(digest).collect()
 }
 
 /// The number of authorities whose client certificates a listener accepts; `None` where their file cannot be read.

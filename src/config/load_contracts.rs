@@ -1,5 +1,6 @@
 //! Reads contracts by themselves: one file, or all files of a folder, without the main file that names them.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::check::{self, ContractContext};
@@ -12,6 +13,7 @@ use super::residency::ResidencyPolicy;
 use super::schema::ConfigFileKind;
 use super::source::{Cursor, FaultReport, SourceFile};
 use crate::bounds::CONTRACTS_MAX;
+use crate::model::hex;
 
 impl ConfigLoader<'_> {
     /// The residency policy that the main file names, with its file; `None` also where it has a fault.
@@ -124,4 +126,13 @@ pub(super) fn warn_of_unread_file(at: &Cursor<'_>, path: &Path) {
             "rename it, or move it elsewhere",
         );
     }
+}
+
+/// The digest of each contract's file, by the vendor's id: gateways of a fleet compare theirs.
+pub(super) fn digests(files: &[ContractFile]) -> BTreeMap<String, String> {
+    let digest = |file: &ContractFile| {
+        let sum = blake3::hash(file.source.text().as_bytes());
+        Some((file.written.vendor.clone()?, hex(&sum.as_bytes()[..8])))
+    };
+    files.iter().filter_map(digest).collect()
 }
