@@ -1,4 +1,4 @@
-//! Fetches this gateway's shares of rates and slots from the engine, once a second.
+//! Fetches this gateway's shares of rates and slots from the engine, twice a second.
 //!
 //! The rules are in `meter::lease::share` and, at the engine, in `shares.lua`.
 

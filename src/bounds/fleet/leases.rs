@@ -46,5 +46,5 @@ pub const LEASE_RETRY_PAUSE: Duration = Duration::from_millis(20);
 pub const LEASE_LIMITS_PER_CALL: usize = 32;
 /// How long a share of a rate holds after it was asked for: three beats.
 pub const SHARE_LIFE: Duration = Duration::from_secs(3);
-/// Beats of leases between two questions about shares: a second.
-pub const SHARE_BEATS: u32 = 4;
+/// Beats of leases between two questions about shares: half a second.
+pub const SHARE_BEATS: u32 = 2;

@@ -92,11 +92,12 @@ impl LimitShare {
         let offered = self.offered.swap(0, Ordering::Relaxed);
         state.end(now_ns);
         let taken = state.taken();
-        let needs = taken.saturating_sub(floor(nodes));
-        let keeps = state.part.min(state.target.max(needs));
-        if offered == 0 && taken == 0 && keeps == 0 {
+        if offered == 0 && taken == 0 && state.part == 0 {
             return None;
         }
+        // What is not asked for is free for others at once, except for what is in flight.
+        let wants = if offered > 0 { state.target } else { 0 };
+        let keeps = state.part.min(wants.max(taken.saturating_sub(floor(nodes))));
         state.part = keeps;
         self.millionths.store(floor(nodes) + keeps, Ordering::Relaxed);
         Some(ShareAsk { name: Arc::clone(&self.name), keeps, demand: offered.max(u64::from(taken / 10_000)) })
@@ -169,7 +170,10 @@ mod tests {
         assert_eq!(share.question(4, SECOND).map(|ask| ask.keeps), Some(350_000), "40 are in flight, 5 of them free");
         assert_eq!(share.of(100), 40);
         drop(held);
-        assert_eq!(share.question(4, SECOND).map(|ask| ask.keeps), Some(100_000));
+        share.offer();
+        assert_eq!(share.question(4, SECOND).map(|ask| ask.keeps), Some(100_000), "what was said to be right");
+        assert_eq!(share.question(4, SECOND).map(|ask| ask.keeps), Some(0), "nothing was offered any more");
+        assert_eq!(share.question(4, SECOND), None);
         share.age(4, None, 4 * SECOND);
         assert_eq!((share.millionths(), share.of(3)), (50_000, 1));
     }

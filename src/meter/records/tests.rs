@@ -170,5 +170,5 @@ fn an_engine_that_is_away_refuses_and_never_kills() {
     assert_eq!((overrun.cause, overrun.over), (SpentCause::Share, OverrunAction::Refuse));
     meter.forget();
     let mut late = RecordMeter::new(budgets(vendor, None), None, 0, at(2_000));
-    assert_eq!(pass(&mut late, 1, 100), 0, "a lease ends by the clock of its holder");
+    assert_eq!(late.on_record(), Err(RecordBudgetSpent), "a lease ends by the clock of its holder");
 }
