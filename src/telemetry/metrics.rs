@@ -319,6 +319,7 @@ pub(super) mod tests {
         vendor.contract_ends_at(UnixTime::from_secs(5_000));
         vendor.count_caller(&crate::model::ClientId::new("checkout"));
         vendor.reveals("forged", 3);
+        vendor.lease_starved();
         vendor.introspections("active", 3);
         vendor.files_unreadable([("jwks", true)]);
         vendor.upstreams(vec![UpstreamSample::example()]);
