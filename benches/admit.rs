@@ -110,6 +110,7 @@ fn directory(clock: &Clock, vendor: VendorId, key: &SigningKey) -> Directory {
     std::fs::write(&path, format!(r#"{{"keys":[{}]}}"#, key.public_jwk())).expect("written");
     let hour = Some(Duration::from_secs(3600));
     let settings = TokenSettings {
+        profile: None,
         issuer: "https://id.example.com".into(),
         audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],

@@ -38,6 +38,7 @@ fn bench(cache_bytes_max: u64) -> Bench {
     let all = keys.iter().map(SigningKey::public_jwk).collect::<Vec<_>>().join(",");
     std::fs::write(&path, format!(r#"{{"keys":[{all}]}}"#)).expect("written");
     let settings = TokenSettings {
+        profile: None,
         issuer: "https://id.example.com".into(),
         audience: Some("https://api.example.com".into()),
         clients: vec![ClientId::new("acme-batch")],

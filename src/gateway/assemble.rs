@@ -271,7 +271,7 @@ impl VendorBuilder<'_> {
     /// The count of denials is kept while the setting stays the same. A contract that observes kills nobody.
     fn burst(&self, before: Option<&Arc<VendorRuntime>>) -> Option<Arc<DenialBurst>> {
         let of = |contract: &Contract| contract.trip.and_then(|trip| trip.burst);
-        let rule = of(&self.contract).filter(|_| self.observed().is_none())?;
+        let rule = of(self.contract).filter(|_| self.observed().is_none())?;
         let same = before.filter(|vendor| of(&vendor.contract) == Some(rule)).and_then(|vendor| vendor.burst.clone());
         Some(same.unwrap_or_else(|| Arc::new(DenialBurst::new(rule.denials, rule.window))))
     }

@@ -248,7 +248,7 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let deadline = config.drain.deadline;
         let mut passed = options.sockets;
-        let mut bound = BoundListeners::bind(&config, options.workers, &mut passed)?;
+        let bound = BoundListeners::bind(&config, options.workers, &mut passed)?;
         let admin = AdminListeners::open(&config, &mut passed).await?;
         passed.first_left().map_or(Ok(()), |address| Err(StartError::PassedSocket { address }))?;
         let mut addresses = bound.addresses;

@@ -310,7 +310,7 @@ pub(super) mod tests {
             TreatmentKind::ALL.into_iter().for_each(|treated| route.pii_values(treated, 2));
             metrics.overhead(direction, Duration::from_micros(7));
         }
-        [VendorMetrics::killed, VendorMetrics::tripped].map(|set| set(&vendor, true));
+        [VendorMetrics::killed, VendorMetrics::tripped].into_iter().for_each(|set| set(&vendor, true));
         vendor.anomaly_scores([("records", 9.5)]);
         metrics.certificate_ends([("listeners.ingress.tls".to_owned(), UnixTime::from_secs(7_000))].into());
         vendor.drill_overdue(true);

@@ -31,7 +31,7 @@ mod tunnel;
 pub use body::UpstreamBody;
 pub use breaker::CircuitOpen;
 pub use connect::{ConnectError, UpstreamConnector};
-pub use group::{AttemptOutcome, ChosenTarget, RequestPlace, TargetLease, TriedTargets, UpstreamGroup};
+pub use group::{AttemptOutcome, ChosenTarget, TargetLease, TriedTargets, UpstreamGroup};
 pub use group_settings::{
     BalanceMethod, BreakerSettings, BulkheadSettings, GroupSettings, HealthCheckSettings, OutlierSettings,
     RetryBudgetSettings, RetrySettings,

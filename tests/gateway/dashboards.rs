@@ -100,7 +100,7 @@ fn expressions(page: &Value) -> Vec<String> {
 fn a_theft_fires_the_alert_and_every_panel_can_be_drawn() {
     let crm = Upstream::start(|_, asker| {
         let people: Vec<_> = (0..40).map(|i| format!(r#"{{"email":"ann{i}@example.com","n":{i}}}"#)).collect();
-        asker.write(ok("application/json", &format!(r#"{{"orders":[{}]}}"#, people.join(",")))).is_ok()
+        asker.write(ok("application/json", format!(r#"{{"orders":[{}]}}"#, people.join(",")))).is_ok()
     });
     let gateway = TestGateway::of_acme(crm.address, TERMS);
     let prometheus = Prometheus::start(&gateway);
