@@ -6,7 +6,7 @@
 //!
 //! A quiet holiday never alarms, because only more than usual counts. It hardly lowers what is usual, because a slot
 //! falls slower than it rises. A theft hardly raises it, because a slot rises by half at most in a week. Growth is
-//! followed: a lift goes with the last day and a half. A theft that stays just under the noise adds up hour by hour.
+//! followed: a lift goes with the last busy hours. A theft that stays just under the noise adds up hour by hour.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ const OUTLIER: f32 = 3.0;
 /// What an hour may be above the usual without adding to the sum of hours, as a multiple of the noise.
 const SLACK: f32 = 1.0;
 const SUM_MAX: f32 = 20.0;
-/// The hours over which growth is followed, and the bounds of the factor.
-const LIFT_HOURS: f32 = 35.0;
+/// The busy hours over which growth is followed, and the bounds of the factor.
+const LIFT_HOURS: f32 = 24.0;
 const LIFT_BOUNDS: (f32, f32) = (0.2, 5.0);
 
 /// The usual most of each window in one hour of the week.
@@ -59,7 +59,7 @@ pub(super) struct Learned {
     /// The mean square of what an hour's root is off, by window, and the hours that it was measured over.
     pub(super) noise: [f32; WINDOWS],
     pub(super) noise_hours: f32,
-    /// What the last day and a half is of the usual.
+    /// What the last busy hours were of the usual.
     pub(super) lift: f32,
     /// By how much the last hours were above the usual, added up.
     pub(super) sum: f32,
@@ -239,8 +239,10 @@ impl Learned {
                 self.noise[window] += (off * off - self.noise[window]) / self.noise_hours;
             }
         }
-        let ratio = (peaks[WINDOWS - 1] + 1.0) / (around[WINDOWS - 1] / lift + 1.0);
-        self.lift += (ratio.clamp(LIFT_BOUNDS.0, LIFT_BOUNDS.1) - self.lift) / LIFT_HOURS;
+        // A quiet hour says little of growth, so it weighs as much as it carries.
+        let (usual, busiest) = (around[WINDOWS - 1] / lift + 1.0, most_of(&*self.slots)[WINDOWS - 1] + 1.0);
+        let ratio = ((peaks[WINDOWS - 1] + 1.0) / usual).clamp(LIFT_BOUNDS.0, LIFT_BOUNDS.1);
+        self.lift += (ratio - self.lift) * (usual / busiest).min(1.0) / LIFT_HOURS;
     }
 }
 

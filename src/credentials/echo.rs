@@ -89,7 +89,7 @@ mod tests {
             ("a S3cr3t+/=& b", false),
             ("S3cr3t%2B%2F%3D%26", false),
             ("S3cr3t%2b%2f=%26", false),
-            ("%53cr3t+/=%26", false),
+            ("%533cr3t+/=%26", false),
             ("S3cr3t%252B%252F%253D%2526", false),
             ("S3cr3t%25252B%25252F%25253D%252526", false),
             ("S3cr3t+/=", true),
