@@ -143,7 +143,7 @@ fn pattern(parts: &[Part<'_>]) -> String {
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::new();
     for c in text.chars() {
-        if c.is_ascii_punctuation() && !matches!(c, '_' | '-' | ':' | '/' | ',' | '%' | '@' | '=' | '\'' | '"') {
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
             escaped.push('\\');
         }
         escaped.push(c);
