@@ -44,7 +44,20 @@ impl Member {
         let fixture = GatewayFixture::of_acme(crm.address, &format!("{terms}{TERMS}"));
         let fixture = fixture.contract("other", TERMS).with(&engine.fleet(place, node));
         let process = Some(Process::start(&fixture));
-        Self { fixture, process }
+        let member = Self { fixture, process };
+        member.until_it_has_its_share();
+        member
+    }
+
+    /// An engine that is new may be one that has forgotten: it grants nothing until the gateways have told it what they
+    /// know, so requests are refused in the first moments of a fleet.
+    fn until_it_has_its_share(&self) {
+        until("requests pass", || {
+            (0..40).all(|_| {
+                std::thread::sleep(std::time::Duration::from_millis(25));
+                self.get() != 429
+            })
+        });
     }
 
     fn process(&self) -> &Process {
@@ -59,6 +72,7 @@ impl Member {
     fn restart(&mut self) {
         self.crash();
         self.process = Some(Process::start(&self.fixture));
+        self.until_it_has_its_share();
     }
 
     /// An operator's order; what was answered.
