@@ -144,7 +144,7 @@ impl FleetMember {
 /// What the engine has answered, as far as it can be told without the heartbeat before.
 fn read(answer: &EngineValue, at: Moment) -> Option<FleetBeat> {
     let [engine_ms, incarnation, engine, version, nodes] = answer.as_list() else { return None };
-    let engine_ms = u64::try_from(engine_ms.as_integer()?).ok()?;
+    let engine_ms = engine_ms.as_count()?;
     let node = |(name, value): (&[u8], &EngineValue)| self::node(name, value.as_text()?, engine_ms);
     let mut nodes: Vec<FleetNode> = nodes.pairs().filter_map(node).collect();
     nodes.sort_by(|left, right| left.name.cmp(&right.name));
@@ -153,7 +153,7 @@ fn read(answer: &EngineValue, at: Moment) -> Option<FleetBeat> {
         engine_ms,
         incarnation: incarnation.as_text()?.to_owned(),
         engine: engine.as_text()?.to_owned(),
-        version: u64::try_from(version.as_integer()?).ok()?,
+        version: version.as_count()?,
         engine_changed: false,
         changed_ns: None,
         nodes,
@@ -210,8 +210,9 @@ mod tests {
         let place = |number: u8| format!("1-{number}");
         use NodeState::{Live, Unseen};
         assert_eq!(seen, [("a", place(5), Unseen), ("b", place(6), Live), ("c", place(7), Live)]);
-        assert_eq!(beat.reports("leases").map(|(name, _)| name).collect::<Vec<_>>(), ["b"]);
-        assert_eq!((beat.live_count(), beat.version), (2, 7));
+        let reporting = beat.nodes.iter().filter(|node| node.report.parts.contains_key("leases"));
+        assert_eq!(reporting.map(|node| node.name.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!((seen.iter().filter(|(.., state)| *state == Live).count(), beat.version), (2, 7));
     }
 
     #[test]

@@ -87,9 +87,9 @@ fn read(answer: &EngineValue) -> Option<LeaseReply> {
     let [epoch, now_ms, nodes, is_recovering, grants] = answer.as_list() else { return None };
     let time = FleetTime {
         epoch: epoch.as_text()?.to_owned(),
-        now_ms: count(now_ms)?,
-        nodes: count(nodes)?,
-        is_recovering: count(is_recovering)? > 0,
+        now_ms: now_ms.as_count()?,
+        nodes: nodes.as_count()?,
+        is_recovering: is_recovering.as_count()? > 0,
     };
     let grants = grants.as_list().iter().map(grant).collect::<Option<_>>()?;
     Some(LeaseReply { time, grants })
@@ -98,16 +98,12 @@ fn read(answer: &EngineValue) -> Option<LeaseReply> {
 fn grant(answer: &EngineValue) -> Option<LeaseGrant> {
     let [granted, slot, own, used, used_at_ms, retry_ms, is_recovering] = answer.as_list() else { return None };
     Some(LeaseGrant {
-        granted: count(granted)?,
-        slot: count(slot)?,
-        own: count(own)?,
-        used: count(used)?,
-        used_at_ms: count(used_at_ms)?,
-        retry_ms: count(retry_ms)?,
-        is_recovering: count(is_recovering)? > 0,
+        granted: granted.as_count()?,
+        slot: slot.as_count()?,
+        own: own.as_count()?,
+        used: used.as_count()?,
+        used_at_ms: used_at_ms.as_count()?,
+        retry_ms: retry_ms.as_count()?,
+        is_recovering: is_recovering.as_count()? > 0,
     })
-}
-
-fn count(answer: &EngineValue) -> Option<u64> {
-    u64::try_from(answer.as_integer()?).ok()
 }

@@ -11,9 +11,10 @@
 //! # How a part joins
 //! A part of the gateway that shares something implements [`HeartbeatPart`] and is handed to [`FleetMember::join`]
 //! before [`FleetMember::start`]. Once a second it is asked for its report, which every gateway's part of the same name
-//! then reads in [`FleetBeat::reports`]; while no heartbeat gets through it is told so. What cannot wait for the next
-//! heartbeat is a script of its own: [`FleetMember::engine`] and [`FleetEngine::run_script`], whose keys get the
-//! fleet's prefix, so that all of them are in one slot of a cluster. A script is never run in the path of a request.
+//! then reads in the [`NodeReport`] of each [`FleetNode`]; while no heartbeat gets through it is told so. What cannot
+//! wait for the next heartbeat is a script of its own: [`FleetMember::engine`] and [`FleetEngine::run_script`], whose
+//! keys get the fleet's prefix, so that all of them are in one slot of a cluster. A script is never run in the path of
+//! a request.
 //! [`FleetBeat::engine_changed`] says that the engine may have forgotten something since the last heartbeat: a
 //! failover, a restart or a dump that was put back.
 

@@ -166,9 +166,8 @@ impl FleetMember {
     async fn compare_all(&self) -> Result<(u64, StreamId), FleetError> {
         let answer = self.engine().run_script(&READ_ALL, &["k", "m"], &[]).await?;
         let [version, last, table] = answer.as_list() else { return Err(FleetError::Unreadable) };
-        let version = version.as_integer().and_then(|version| u64::try_from(version).ok());
         let last = last.as_text().and_then(StreamId::parse);
-        let (Some(version), Some(last)) = (version, last) else { return Err(FleetError::Unreadable) };
+        let (Some(version), Some(last)) = (version.as_count(), last) else { return Err(FleetError::Unreadable) };
         let entry = |(key, value): (&[u8], &EngineValue)| {
             let entry = SharedEntry::read(key, value.as_bytes()?)?;
             Some((entry.key.clone(), entry))

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use serde_json::Value;
 
 use super::NodeReport;
 use super::stream_id::StreamId;
@@ -64,21 +63,6 @@ pub struct FleetBeat {
     pub changed_ns: Option<u64>,
     /// All gateways that are known, this one included, by name.
     pub nodes: Vec<FleetNode>,
-}
-
-impl FleetBeat {
-    /// The gateways that are heard of; at least one.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for shares of budgets"))]
-    pub fn live_count(&self) -> usize {
-        self.nodes.iter().filter(|node| node.state() == NodeState::Live).count().max(1)
-    }
-
-    /// What the live gateways' part of this name has said, by the gateways' names.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for shares of budgets"))]
-    pub fn reports(&self, part: &str) -> impl Iterator<Item = (&str, &Value)> {
-        let live = self.nodes.iter().filter(|node| node.state() == NodeState::Live);
-        live.filter_map(move |node| Some((node.name.as_str(), node.report.parts.get(part)?)))
-    }
 }
 
 /// The last heartbeat, and how far this gateway has come.

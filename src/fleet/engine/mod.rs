@@ -123,14 +123,13 @@ impl FleetEngine {
         let mut on_disk = cmd("WAITAOF");
         on_disk.arg(0).arg(1).arg(within_ms);
         if let Ok(answer) = self.send_within(&on_disk, deadline).await {
-            let replicas = answer.as_list().get(1).and_then(EngineValue::as_integer);
-            return Ok(replicas.and_then(|count| u64::try_from(count).ok()));
+            return Ok(answer.as_list().get(1).and_then(EngineValue::as_count));
         }
         // The engine is older than 7.2, or has no append-only file: the replicas' memory is what there is.
         let mut wait = cmd("WAIT");
         wait.arg(1).arg(within_ms);
         let answer = self.send_within(&wait, deadline).await?;
-        Ok(answer.as_integer().and_then(|count| u64::try_from(count).ok()))
+        Ok(answer.as_count())
     }
 
     async fn send(&self, command: &Cmd) -> Result<EngineValue, CommandFailure> {

@@ -23,6 +23,11 @@ impl EngineValue {
         }
     }
 
+    /// The number, where it is none below zero.
+    pub fn as_count(&self) -> Option<u64> {
+        u64::try_from(self.as_integer()?).ok()
+    }
+
     /// The bytes, where it is a text or bytes.
     pub fn as_bytes(&self) -> Option<&[u8]> {
         match self {
