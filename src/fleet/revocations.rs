@@ -84,11 +84,9 @@ pub fn lift_revocation(
     by: &str,
     now: UnixTime,
 ) -> Vec<String> {
-    let is_it = |shared: &SharedRevocation| {
-        !shared.is_lifted && shared.revocation.vendor == *vendor && shared.revocation.target.is_same(target)
-    };
     let known = member.shared().of_kind(KIND).into_iter();
-    let known = known.filter(|entry| SharedRevocation::read(entry).is_some_and(|shared| is_it(&shared)));
+    let known =
+        known.filter(|entry| SharedRevocation::read(entry).is_some_and(|shared| shared.stands_against(vendor, target)));
     let lift = |entry: SharedEntry| {
         let data = serde_json::from_str::<RevocationData>(&entry.data).map(|data| RevocationData {
             by: by.to_owned(),
@@ -124,11 +122,13 @@ impl SharedRevocation {
 
     /// Whether another order that stands revokes the same.
     pub fn stands_elsewhere(&self, member: &FleetMember) -> bool {
-        let is_it = |other: &Self| {
-            !other.is_lifted
-                && other.revocation.vendor == self.revocation.vendor
-                && other.revocation.target.is_same(&self.revocation.target)
-        };
-        member.shared().of_kind(KIND).iter().filter_map(Self::read).any(|other| is_it(&other))
+        let Revocation { vendor, target, .. } = &self.revocation;
+        let others = member.shared().of_kind(KIND);
+        others.iter().filter_map(Self::read).any(|other| other.stands_against(vendor, target))
+    }
+
+    /// Whether it stands, and revokes this of this vendor.
+    fn stands_against(&self, vendor: &VendorId, target: &RevocationTarget) -> bool {
+        !self.is_lifted && self.revocation.is_of(vendor, target)
     }
 }

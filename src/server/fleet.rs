@@ -144,11 +144,9 @@ impl SharedKind for RevocationKind {
 
 impl RevocationKind {
     fn revoke(&self, shared: SharedRevocation) {
-        let revocations = &self.revocations;
+        let (revocations, ordered) = (&self.revocations, &shared.revocation);
         let is_it = |known: &crate::identity::Revocation| {
-            known.vendor == shared.revocation.vendor
-                && known.target.is_same(&shared.revocation.target)
-                && known.keep_until >= shared.revocation.keep_until
+            known.is_of(&ordered.vendor, &ordered.target) && known.keep_until >= ordered.keep_until
         };
         if revocations.list().iter().any(is_it) {
             return;

@@ -65,6 +65,13 @@ pub struct Revocation {
     pub reason: String,
 }
 
+impl Revocation {
+    /// Whether it revokes this of this vendor.
+    pub fn is_of(&self, vendor: &VendorId, what: &RevocationTarget) -> bool {
+        self.vendor == *vendor && self.target.is_same(what)
+    }
+}
+
 /// Where revocations are kept; implemented by the store.
 pub trait RevocationStore: Send + Sync + fmt::Debug {
     /// All revocations that hold.
@@ -187,10 +194,6 @@ struct HeldRevocation {
 }
 
 impl HeldRevocation {
-    fn is_of(&self, vendor: &VendorId, what: &RevocationTarget) -> bool {
-        self.revocation.vendor == *vendor && self.revocation.target.is_same(what)
-    }
-
     fn to_revocation(&self) -> Revocation {
         self.revocation.clone()
     }
@@ -251,7 +254,9 @@ impl Revocations {
     pub fn put_in_force(&self, mut revocation: Revocation) -> Revocation {
         let since_ns = self.clock.now().monotonic_ns;
         self.with(|state| {
-            for entry in state.all.extract_if(.., |entry| entry.is_of(&revocation.vendor, &revocation.target)) {
+            for entry in
+                state.all.extract_if(.., |entry| entry.revocation.is_of(&revocation.vendor, &revocation.target))
+            {
                 let longer = |theirs, mine| UnixTime::max(theirs, mine);
                 revocation.keep_until =
                     entry.revocation.keep_until.zip(revocation.keep_until).map(|(a, b)| longer(a, b));
@@ -281,15 +286,16 @@ impl Revocations {
         what: &RevocationTarget,
     ) -> impl FnOnce() -> io::Result<bool> + Send + use<> {
         let store = Arc::clone(&self.store);
-        let found = self
-            .with(|state| state.all.iter().find(|entry| entry.is_of(vendor, what)).map(HeldRevocation::to_revocation));
+        let found = self.with(|state| {
+            state.all.iter().find(|entry| entry.revocation.is_of(vendor, what)).map(HeldRevocation::to_revocation)
+        });
         move || found.map_or(Ok(false), |revocation| store.lift(&revocation).map(|()| true))
     }
 
     /// Ends a revocation that was removed from the store.
     pub fn lifted(&self, vendor: &VendorId, what: &RevocationTarget) {
         self.with(|state| {
-            state.all.retain(|entry| !entry.is_of(vendor, what));
+            state.all.retain(|entry| !entry.revocation.is_of(vendor, what));
             state.publish(vendor);
         });
     }
