@@ -7,11 +7,13 @@ use super::policy_input::undeclared_terms;
 use super::snapshot::{ObservedRules, RouteRuntime};
 use super::vendor_upstreams::VendorUpstreams;
 use crate::credentials::VendorCredential;
+use crate::exposure::RouteCounters;
 use crate::kill::RouteTag;
 use crate::meter::UsageLedger;
-use crate::model::Direction;
+use crate::model::{Direction, UpstreamId};
 use crate::pii::Rules;
-use crate::telemetry::{TrafficMetrics, UNMATCHED_ROUTE};
+use crate::telemetry::{RouteMetrics, TrafficMetrics, UNMATCHED_ROUTE};
+use crate::upstream::UpstreamGroup;
 
 impl VendorBuilder<'_> {
     /// The place of such calls; `None` where the contract is enforced, and where it is open which upstream they mean.
@@ -25,26 +27,41 @@ impl VendorBuilder<'_> {
         let settings = self.observed().and_then(|observe| observe.undeclared[direction.index()].as_ref());
         let Some(settings) = settings else { return Ok(None) };
         let profile = self.profile(direction, UNMATCHED_ROUTE, &Rules::default(), None);
+        let upstream = (self.group(direction, settings, upstreams)?, &settings.id);
+        let counters = (traffic.unmatched(), self.services.exposure.handle(profile));
         Ok(Some(Arc::new(RouteRuntime {
-            name: UNMATCHED_ROUTE.into(),
-            captures: Box::default(),
-            tag: RouteTag::of(UNMATCHED_ROUTE),
-            terms: undeclared_terms(),
-            ledger: Arc::clone(ledger),
-            upstream: self.group(direction, settings, upstreams)?,
-            upstream_name: settings.id.as_str().into(),
             // Without it, our services could not reach the vendor at all.
             credential: credential.cloned().filter(|_| direction == Direction::Egress),
-            websocket: true,
-            allow_encoded_slash: true,
-            fallback: None,
-            parameters: None,
-            request: None,
-            response: None,
-            observed: Some(ObservedRules::default()),
-            metrics: Arc::clone(traffic.unmatched()),
-            exposure: self.services.exposure.handle(profile),
-            rate_policy: OnceLock::new(),
+            ..unlisted_route(UNMATCHED_ROUTE, upstream, ledger, counters)
         })))
+    }
+}
+
+/// A route that no contract lists, on which everything passes and is reported.
+pub(super) fn unlisted_route(
+    name: &str,
+    (upstream, id): (Arc<UpstreamGroup>, &UpstreamId),
+    ledger: &Arc<UsageLedger>,
+    (metrics, exposure): (&Arc<RouteMetrics>, RouteCounters),
+) -> RouteRuntime {
+    RouteRuntime {
+        name: name.into(),
+        captures: Box::default(),
+        tag: RouteTag::of(name),
+        terms: undeclared_terms(),
+        ledger: Arc::clone(ledger),
+        upstream,
+        upstream_name: id.as_str().into(),
+        credential: None,
+        websocket: true,
+        allow_encoded_slash: true,
+        fallback: None,
+        parameters: None,
+        request: None,
+        response: None,
+        observed: Some(ObservedRules::default()),
+        metrics: Arc::clone(metrics),
+        exposure,
+        rate_policy: OnceLock::new(),
     }
 }

@@ -5,19 +5,18 @@
 //! port: what has rules is never called around them.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use rustls::ClientConfig;
 
 use super::super::assemble::VendorBuilder;
-use super::super::policy_input::undeclared_terms;
-use super::super::snapshot::{ObservedRules, RouteRuntime, Snapshot, VendorRuntime};
+use super::super::snapshot::{RouteRuntime, Snapshot, VendorRuntime};
 use super::super::state::Gateway;
+use super::super::undeclared::unlisted_route;
 use super::{MAIL_PORT, unknown_host};
 use crate::bounds::UNDECLARED_DESTINATIONS_MAX;
 use crate::exposure::{ExposureCounters, ExposureProfile};
 use crate::http::{HostPort, Url, UrlScheme};
-use crate::kill::RouteTag;
 use crate::meter::UsageLedger;
 use crate::model::{ClientId, Denial, Direction, Lock as _, Reason, VendorId, with_causes};
 use crate::pii::ClearList;
@@ -158,27 +157,10 @@ impl ReportedDestinations {
             clear: None,
             listed: ClearList::default(),
         };
-        Ok(RouteRuntime {
-            name: name.into(),
-            captures: Box::default(),
-            tag: RouteTag::of(name),
-            terms: undeclared_terms(),
-            ledger: Arc::clone(&self.ledger),
-            upstream: Arc::new(group.map_err(|error| unusable(&error))?),
-            upstream_name: settings.id.as_str().into(),
-            credential: None,
-            websocket: true,
-            allow_encoded_slash: true,
-            fallback: None,
-            parameters: None,
-            request: None,
-            response: None,
-            observed: Some(ObservedRules::default()),
-            // One series for all: the names are the services' to choose.
-            metrics: Arc::clone(&self.metrics),
-            exposure: self.exposure.handle(profile),
-            rate_policy: OnceLock::new(),
-        })
+        let upstream = (Arc::new(group.map_err(|error| unusable(&error))?), &settings.id);
+        // One series for all: the names are the services' to choose.
+        let counters = (&self.metrics, self.exposure.handle(profile));
+        Ok(unlisted_route(name, upstream, &self.ledger, counters))
     }
 
     fn connector(&self, settings: &UpstreamSettings) -> Result<UpstreamConnector, ConnectError> {
