@@ -20,46 +20,77 @@ static ENGINES: LazyLock<Option<Engines>> = LazyLock::new(|| {
 
 /// Reports the paths of the values in one body; of a body that no engine reads, the path `$` once.
 pub(crate) struct ClearScanner {
-    engine: Option<Box<dyn Rewriter>>,
+    scan: BodyScan,
     /// Whether the body has any bytes.
     has_input: bool,
+}
+
+impl ClearScanner {
+    /// A scanner for one body with these header values.
+    pub(crate) fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
+        let engine = ENGINES.as_ref().and_then(|engines| engine_for(engines, content_type, content_encoding).ok());
+        Self { scan: BodyScan::new(engine), has_input: false }
+    }
+
+    /// Reads the next bytes; `report` receives the path of each value.
+    pub(crate) fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str)) {
+        if self.scan.wants(input) {
+            self.has_input = true;
+            if self.scan.feed(input, report) {
+                report("$");
+            }
+        }
+    }
+
+    /// Takes the end of the body.
+    pub(crate) fn finish(&mut self, report: &mut dyn FnMut(&str)) {
+        if self.has_input && self.scan.finish(report) {
+            report("$");
+        }
+    }
+}
+
+/// An engine that reads one body for the paths of its values.
+pub(super) struct BodyScan {
+    engine: Option<Box<dyn Rewriter>>,
     /// Whether a path has been reported.
     reported: bool,
     /// The engine's output, which is thrown away.
     out: Vec<u8>,
 }
 
-impl ClearScanner {
-    /// A scanner for one body with these header values.
-    pub(crate) fn new(content_type: Option<&str>, content_encoding: Option<&str>) -> Self {
-        Self {
-            engine: ENGINES.as_ref().and_then(|engines| engine_for(engines, content_type, content_encoding).ok()),
-            has_input: false,
-            reported: false,
-            out: Vec::new(),
-        }
+impl BodyScan {
+    /// Without an engine, the body cannot be read.
+    pub(super) fn new(engine: Option<Box<dyn Rewriter>>) -> Self {
+        Self { engine, reported: false, out: Vec::new() }
     }
 
-    /// Reads the next bytes; `report` receives the path of each value.
-    pub(crate) fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str)) {
-        if !input.is_empty() && (self.engine.is_some() || !self.reported) {
-            self.has_input = true;
-            self.run_engine(report, |engine, observer, out| engine.feed(input, observer, out));
-        }
+    /// Whether an engine reads the body so far.
+    pub(super) const fn reads(&self) -> bool {
+        self.engine.is_some()
     }
 
-    /// Takes the end of the body.
-    pub(crate) fn finish(&mut self, report: &mut dyn FnMut(&str)) {
-        if self.has_input && self.engine.is_some() {
-            self.run_engine(report, |engine, observer, out| engine.finish(observer, out));
-        }
+    /// Whether these bytes are to be read, or are the first of a body that cannot be read.
+    pub(super) fn wants(&self, input: &[u8]) -> bool {
+        !input.is_empty() && (self.reads() || !self.reported)
     }
 
-    fn run_engine(
+    /// Reads the next bytes; `report` receives the path of each value. True where the body cannot be read and nothing
+    /// of it was reported before: its path is `$` then, once.
+    pub(super) fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str)) -> bool {
+        self.run(report, |engine, observer, out| engine.feed(input, observer, out))
+    }
+
+    /// Takes the end of a body that is read. True as [`Self::feed`].
+    pub(super) fn finish(&mut self, report: &mut dyn FnMut(&str)) -> bool {
+        self.reads() && self.run(report, |engine, observer, out| engine.finish(observer, out))
+    }
+
+    fn run(
         &mut self,
         report: &mut dyn FnMut(&str),
         act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> RewriteResult,
-    ) {
+    ) -> bool {
         let reported = &mut self.reported;
         let mut observer = ClearPathObserver(&mut |path| {
             *reported = true;
@@ -67,13 +98,11 @@ impl ClearScanner {
         });
         self.out.clear();
         let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut observer, &mut self.out));
-        if !matches!(done, Some(Ok(()))) {
-            self.engine = None;
-            if !self.reported {
-                self.reported = true;
-                report("$");
-            }
+        if matches!(done, Some(Ok(()))) {
+            return false;
         }
+        self.engine = None;
+        !std::mem::replace(&mut self.reported, true)
     }
 }
 
@@ -93,7 +122,7 @@ pub(super) fn engine_for(
 }
 
 /// Receives the paths of values in clear, and nothing else.
-pub(super) struct ClearPathObserver<'a>(pub(super) &'a mut dyn FnMut(&str));
+struct ClearPathObserver<'a>(&'a mut dyn FnMut(&str));
 
 impl RewriteObserver for ClearPathObserver<'_> {
     fn on_record(&mut self) -> Result<(), RecordBudgetSpent> {

@@ -7,20 +7,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::body::Engines;
-use super::clear_scanner::{ClearPathObserver, engine_for};
+use super::clear_scanner::{BodyScan, engine_for};
 use super::json::MatcherSpec;
-use super::{
-    DetectAction, DetectRule, Detector, Replacement, RewriteObserver, RewriteResult, Rewriter, Rules, SelectedValue,
-    Transform,
-};
+use super::{DetectAction, DetectRule, Detector, Replacement, RewriteResult, Rules, SelectedValue, Transform};
 
 /// Reports the path of each value of one body, with a bit for each kind found in it; of a body that no engine reads,
 /// the path `$` once.
 pub struct FieldScanner {
-    engine: Option<Box<dyn Rewriter>>,
+    scan: BodyScan,
     found: Arc<KindFinder>,
-    reported: bool,
-    out: Vec<u8>,
+    /// Whether the end was taken.
+    ended: bool,
 }
 
 impl FieldScanner {
@@ -31,50 +28,31 @@ impl FieldScanner {
         let rules = Rules { detect, ..Rules::default() };
         let engines = Engines::compile(&rules, &MatcherSpec::of(&rules), Arc::clone(&found) as Arc<dyn Transform>);
         let engine = engines.ok().and_then(|engines| engine_for(&engines, content_type, content_encoding).ok());
-        Self { engine, found, reported: false, out: Vec::new() }
+        Self { scan: BodyScan::new(engine), found, ended: false }
     }
 
     /// Reads the next bytes; `report` receives the path and the kinds of each value.
     pub fn feed(&mut self, input: &[u8], report: &mut dyn FnMut(&str, u8)) {
-        if !input.is_empty() && (self.engine.is_some() || !self.reported) {
-            self.run(report, |engine, observer, out| engine.feed(input, observer, out));
+        if !self.ended && self.scan.wants(input) {
+            let found = &self.found;
+            if self.scan.feed(input, &mut |path| report(path, found.take())) {
+                report("$", 0);
+            }
         }
     }
 
     /// Takes the end of the body.
     pub fn finish(&mut self, report: &mut dyn FnMut(&str, u8)) {
-        if self.engine.is_some() {
-            self.run(report, |engine, observer, out| engine.finish(observer, out));
-            self.engine = None;
-            self.reported = true;
-        }
-    }
-
-    fn run(
-        &mut self,
-        report: &mut dyn FnMut(&str, u8),
-        act: impl FnOnce(&mut dyn Rewriter, &mut dyn RewriteObserver, &mut Vec<u8>) -> RewriteResult,
-    ) {
-        let (found, reported) = (&self.found, &mut self.reported);
-        let mut observer = ClearPathObserver(&mut |path| {
-            *reported = true;
-            report(path, found.kinds.swap(0, Ordering::Relaxed));
-        });
-        self.out.clear();
-        let done = self.engine.as_mut().map(|engine| act(&mut **engine, &mut observer, &mut self.out));
-        if !matches!(done, Some(Ok(()))) {
-            self.engine = None;
-            if !self.reported {
-                self.reported = true;
-                report("$", 0);
-            }
+        let found = &self.found;
+        if !std::mem::replace(&mut self.ended, true) && self.scan.finish(&mut |path| report(path, found.take())) {
+            report("$", 0);
         }
     }
 }
 
 impl std::fmt::Debug for FieldScanner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FieldScanner").field("reads", &self.engine.is_some()).finish_non_exhaustive()
+        f.debug_struct("FieldScanner").field("reads", &self.scan.reads()).finish_non_exhaustive()
     }
 }
 
@@ -82,6 +60,12 @@ impl std::fmt::Debug for FieldScanner {
 struct KindFinder {
     detector: Detector,
     kinds: AtomicU8,
+}
+
+impl KindFinder {
+    fn take(&self) -> u8 {
+        self.kinds.swap(0, Ordering::Relaxed)
+    }
 }
 
 impl Transform for KindFinder {
