@@ -12,7 +12,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 use zeroize::{Zeroize as _, Zeroizing};
@@ -26,11 +25,8 @@ use crate::bounds::{
     ACCESS_TOKEN_BYTES_MAX, CREDENTIAL_ANSWER_BYTES_MAX, CREDENTIAL_RETRY_MIN, TOKEN_END_MARGIN_MAX,
     TOKEN_LIFETIME_MAX, TOKEN_LIFETIME_UNSTATED, TOKEN_RENEWAL_AHEAD_MAX,
 };
-use crate::http::{ClientOptions, Destination, HttpClient};
+use crate::http::{ClientOptions, Destination, HttpClient, form_encode};
 use crate::model::{ClientId, Moment, Secret, with_causes};
-
-/// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
 
 /// The error codes that a token endpoint may give (RFC 6749 section 5.2, RFC 8693, RFC 8707), and whether the same
 /// question would be refused again.
@@ -176,7 +172,7 @@ impl TokenEndpoint {
         match &self.settings.client_auth {
             ClientAuthentication::None | ClientAuthentication::TlsCertificate { .. } => append(form, "client_id", id),
             ClientAuthentication::SecretBasic(_) => {
-                let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
+                let encode = |text: &str| form_encode(text).to_string();
                 let pair = Secret::new(format!("{}:{}", encode(id), encode(text()?)));
                 drop(headers.insert(AUTHORIZATION, basic(&pair)?));
             }
@@ -242,7 +238,7 @@ fn append(form: &mut String, name: &str, value: &str) {
     for piece in [mark, name, "="] {
         form.push_str(piece);
     }
-    utf8_percent_encode(value, FORM).for_each(|piece| form.push_str(piece));
+    form_encode(value).for_each(|piece| form.push_str(piece));
 }
 
 fn read_token(body: &[u8]) -> Result<IssuedToken, FetchFailure> {

@@ -6,6 +6,7 @@
 mod body;
 mod byte_stream;
 mod client;
+mod form;
 mod forwarding;
 mod framing;
 mod grpc;
@@ -28,6 +29,7 @@ mod write_stall;
 pub use body::{BodyError, GatewayBody};
 pub use byte_stream::ByteStream;
 pub use client::{AddressCheck, ClientError, ClientOptions, ClientResponse, Destination, HttpClient, ResponseStream};
+pub use form::form_encode;
 pub use forwarding::{
     ForwardingContext, PSEUDONYM, is_trailer_allowed, is_websocket_upgrade, join_cookies, prepare_request,
     prepare_response, refuse_extensions, set_websocket_upgrade, strip_validators,

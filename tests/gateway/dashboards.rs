@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -62,7 +63,12 @@ impl Prometheus {
 
     /// The number of series that an expression gives now.
     fn query(&self, expression: &str) -> Result<usize, String> {
-        let head = request("GET", &format!("/api/v1/query?query={}", encoded(expression)), "", "");
+        let head = request(
+            "GET",
+            &format!("/api/v1/query?query={}", utf8_percent_encode(expression, NON_ALPHANUMERIC)),
+            "",
+            "",
+        );
         let text = Client::to(self.address).send(head).answer().text();
         let Ok(answer) = serde_json::from_str::<Value>(&text) else { return Err(text) };
         match answer["status"].as_str() {
@@ -77,10 +83,6 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }
 
 /// Every expression of a dashboard, with its variables filled in.

@@ -16,7 +16,6 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use tokio::sync::{OnceCell, watch};
@@ -25,7 +24,7 @@ use crate::bounds::{
     INTROSPECTION_BYTES_MAX, INTROSPECTION_CACHE_BYTES_MAX, INTROSPECTION_RETRY, INTROSPECTIONS_PER_SECOND_MAX,
     ISSUER_WAITERS_MAX, OUTAGE_REPORT_INTERVAL, SECRET_BYTES_MAX,
 };
-use crate::http::{ClientError, HttpClient, Url};
+use crate::http::{ClientError, HttpClient, Url, form_encode};
 use crate::identity::caller::cache::Fingerprint;
 use crate::identity::error::AuthError;
 use crate::identity::files::read::{FileError, read_in_background};
@@ -38,9 +37,6 @@ use crate::identity::outage::{OutageChange, OutageLog};
 use crate::identity::settings::IntrospectionSettings;
 use crate::identity::token::claims;
 use crate::model::{Clock, Lock as _, Moment, Secret, UnixTime, debug_fields, with_causes, words};
-
-/// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it; escaping more than needed is harmless.
-const FORM: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'*');
 
 /// The state of introspection at one issuer, for `status` and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -250,7 +246,7 @@ impl Introspector {
         let url =
             Url::parse_protected(&self.settings.url, self.id.fetch.allow_plain_http).map_err(ClientError::from)?;
         let fetcher = self.fetcher.get_or_try_init(|| async { fetcher(&self.id.fetch) }).await?;
-        let encode = |text: &str| utf8_percent_encode(text, FORM).to_string();
+        let encode = |text: &str| form_encode(text).to_string();
         let mut body = format!("token={}&token_type_hint=access_token", encode(token.expose()));
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded"));
