@@ -133,23 +133,23 @@ impl VendorAnomalies {
     pub fn scores(&self, now: UnixTime) -> Vec<AnomalyScore> {
         let measured = AnomalySignal::ALL.into_iter().zip(&self.baselines);
         let measured = measured.filter_map(|(signal, baseline)| Some(baseline.as_ref()?.score(signal, now)));
-        measured.chain(self.new_routes(now)).collect()
+        measured.chain([self.new_routes(now)]).collect()
     }
 
-    fn new_routes(&self, now: UnixTime) -> Option<AnomalyScore> {
+    fn new_routes(&self, now: UnixTime) -> AnomalyScore {
         let is_told = self.new_route_at.is_some_and(|at| now.since(at) < NEW_ROUTE_SPAN);
         let learned = self.known_since.is_some_and(|since| now.since(since) >= NEW_ROUTE_LEARNING);
-        Some(AnomalyScore {
+        AnomalyScore {
             signal: AnomalySignal::NewRoutes,
             score: if is_told { NEW_ROUTE_SCORE } else { 0.0 },
             last_minute: if is_told { self.last_new_routes } else { 0 },
             usual: learned.then_some(0),
-        })
+        }
     }
 
-    /// The score that trips the vendor, once it has been reached for long enough.
-    pub fn trips(&mut self, trip: &AnomalyTrip, now: UnixTime) -> Option<AnomalyScore> {
-        let found = self.scores(now).into_iter().find(|found| found.signal == trip.signal);
+    /// The one of these scores that trips the vendor, once it has been reached for long enough.
+    pub fn trips(&mut self, trip: &AnomalyTrip, scores: &[AnomalyScore], now: UnixTime) -> Option<AnomalyScore> {
+        let found = scores.iter().copied().find(|found| found.signal == trip.signal);
         let Some(found) = found.filter(|found| f64::from(found.score) >= f64::from(trip.score)) else {
             self.above_since = None;
             return None;

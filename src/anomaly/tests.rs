@@ -110,16 +110,20 @@ fn a_vendor_that_grows_for_good_is_usual_again_within_ten_days() {
 fn a_trip_waits_for_its_time_and_a_restore_does_not_meet_it_again() {
     let mut vendor = known(14);
     let trip = AnomalyTrip { signal: AnomalySignal::Records, score: 8, hold: Duration::from_secs(30) };
+    let trips = |vendor: &mut VendorAnomalies, second| {
+        let scores = vendor.scores(at(second));
+        vendor.trips(&trip, &scores, at(second))
+    };
     let noon = 14 * DAY + 12 * HOUR;
     let mut tripped = Vec::new();
     for second in (noon..noon + 120).step_by(10) {
         vendor.tick(at(second), &tick(50_000));
-        tripped.extend(vendor.trips(&trip, at(second)).map(|_| second - noon));
+        tripped.extend(trips(&mut vendor, second).map(|_| second - noon));
     }
     assert_eq!(tripped.first(), Some(&20), "{tripped:?}");
     vendor.tick(at(noon + 120), &VendorTick { killed: true, ..tick(0) });
     vendor.tick(at(noon + 130), &tick(usual(noon)));
-    assert_eq!(vendor.trips(&trip, at(noon + 130)), None);
+    assert_eq!(trips(&mut vendor, noon + 130), None);
     assert!(records(&vendor, noon + 130).score < 1.0);
 }
 

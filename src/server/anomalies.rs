@@ -8,15 +8,19 @@ use tokio::sync::watch;
 
 use super::control::GatewayControl;
 use super::maintenance::{every, wait};
+use super::vendor_rows;
 use crate::anomaly::{AnomalyRow, AnomalyScore, AnomalyTrip, TICK, VendorAnomalies, VendorTick};
 use crate::gateway::VendorRuntime;
 use crate::kill::{Evidence, KillState};
 use crate::model::{Direction, Lock as _, Reason, UnixTime, VendorId};
-use crate::store::{Store, StoreRow, StoreTable, WriteAck, WriteBatch};
+use crate::store::{Store, StoreRow, StoreTable, WriteAck};
 
 impl StoreRow for AnomalyRow {
     const TABLE: StoreTable = StoreTable::Anomalies;
 }
+
+/// The rows, in words for the log.
+const LEARNED: &str = "what is usual of each vendor";
 
 /// What is usual of every vendor.
 #[derive(Debug, Default)]
@@ -44,15 +48,10 @@ struct Totals {
 impl AnomalyWatch {
     /// What earlier runs have learned. What cannot be read is learned anew.
     pub(super) fn load(store: &Store) -> Self {
-        let rows = store.range::<AnomalyRow>(&[], None, usize::MAX).unwrap_or_else(|error| {
-            tracing::error!(%error, "what is usual of each vendor cannot be read, and is learned anew");
-            Vec::new()
-        });
-        let watched = |(key, row): (Vec<u8>, AnomalyRow)| {
-            let vendor = VendorId::parse(&String::from_utf8_lossy(&key)).ok()?;
-            Some((vendor, WatchedVendor { anomalies: row.into(), ..WatchedVendor::default() }))
+        let watched = |(vendor, row): (VendorId, AnomalyRow)| {
+            (vendor, WatchedVendor { anomalies: row.into(), ..WatchedVendor::default() })
         };
-        Self(Mutex::new(rows.into_iter().filter_map(watched).collect()))
+        Self(Mutex::new(vendor_rows::load(store, LEARNED).into_iter().map(watched).collect()))
     }
 
     /// The scores of a vendor, as far as the usual is known.
@@ -71,14 +70,11 @@ impl AnomalyWatch {
 
     /// Gives what was learned since the last call to the store; `None` where nothing was.
     pub(super) fn save(&self, store: &Store) -> Option<WriteAck> {
-        let mut batch = WriteBatch::new();
-        for (vendor, watched) in self.0.locked().iter_mut().filter(|(_, watched)| watched.is_changed) {
-            watched.is_changed = false;
-            if let Err(error) = batch.put(vendor.as_str().as_bytes(), &watched.anomalies.row()) {
-                tracing::error!(%error, "what is usual of a vendor cannot be written");
-            }
-        }
-        (!batch.is_empty()).then(|| store.write(batch))
+        let mut all = self.0.locked();
+        let changed = all.iter_mut().filter_map(|(vendor, watched)| {
+            std::mem::take(&mut watched.is_changed).then(|| (vendor.clone(), watched.anomalies.row()))
+        });
+        vendor_rows::save(store, LEARNED, changed)
     }
 
     /// Adds what passed since the last tick. Gives the score by which the vendor is to be killed.
@@ -93,7 +89,7 @@ impl AnomalyWatch {
         let scores = watched.anomalies.scores(now);
         vendor.metrics.anomaly_scores(scores.iter().map(|found| (found.signal.as_str(), f64::from(found.score))));
         let trip = vendor.contract.trip.and_then(|trip| trip.anomaly).filter(|_| !killed && !vendor.observes())?;
-        watched.anomalies.trips(&trip, now)
+        watched.anomalies.trips(&trip, &scores, now)
     }
 
     fn retain(&self, is_vendor: impl Fn(&VendorId) -> bool) {
@@ -148,8 +144,13 @@ pub(super) async fn run(control: Arc<GatewayControl>, mut closing: watch::Receiv
 
 fn tick_all(control: &GatewayControl) {
     let (snapshot, now) = (control.gateway.snapshot.load_full(), control.now());
-    let killed: BTreeMap<_, _> =
-        control.gateway.switch.status().into_iter().map(|status| (status.vendor, status.state)).collect();
+    let killed: BTreeMap<_, _> = control
+        .gateway
+        .switch
+        .status_without_drills()
+        .into_iter()
+        .map(|status| (status.vendor, status.state))
+        .collect();
     let subjects = control.services.exposure.subjects_of_this_hour(now.wall);
     for vendor in snapshot.vendors() {
         let is_killed = killed.get(vendor.id().as_str()).is_some_and(|state| *state != KillState::Live);

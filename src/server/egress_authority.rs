@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::control::GatewayControl;
+use super::maintenance::{every, wait};
 use crate::bounds::FILE_POLL;
 use crate::config::GatewaySettings;
 use crate::interception::{InterceptionError, Interceptor};
@@ -33,13 +34,8 @@ pub(super) fn open(
 
 /// Reads the files again until the gateway closes.
 pub(super) async fn watch(control: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(FILE_POLL.max(Duration::from_secs(1)));
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            _ = closing.wait_for(|closing| *closing) => return,
-        }
+    let mut tick = every(FILE_POLL.max(Duration::from_secs(1)));
+    while wait(&mut tick, &mut closing).await {
         if let Some(interceptor) = control.gateway.interception.load_full() {
             // An error here means that the program ends.
             let _ = tokio::task::spawn_blocking(move || interceptor.reload_if_changed()).await;

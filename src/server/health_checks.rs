@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, watch};
 
 use super::control::GatewayControl;
+use super::maintenance::{every, wait};
 use crate::bounds::{HEALTH_CHECKS_MAX, HEALTH_TICK};
 use crate::gateway::VendorRuntime;
 use crate::meter::ContractState;
@@ -18,15 +19,10 @@ type CheckedUpstream = (Arc<VendorRuntime>, Direction, Arc<UpstreamGroup>);
 
 /// Asks until the gateway closes.
 pub(super) async fn run(control: Arc<GatewayControl>, mut closing: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(HEALTH_TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut tick = every(HEALTH_TICK);
     let places = Arc::new(Semaphore::new(HEALTH_CHECKS_MAX));
     let (mut generation, mut checked) = (0, Vec::new());
-    loop {
-        tokio::select! {
-            _ = tick.tick() => {}
-            _ = closing.wait_for(|closing| *closing) => return,
-        }
+    while wait(&mut tick, &mut closing).await {
         let snapshot = control.gateway.snapshot.load();
         if snapshot.generation != generation {
             generation = snapshot.generation;

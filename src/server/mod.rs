@@ -29,6 +29,7 @@ mod persistent_state;
 mod reconcile;
 mod start;
 mod stored_state;
+mod vendor_rows;
 mod webhook_sender;
 
 pub use audit_trail::audit_key;

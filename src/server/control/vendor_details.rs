@@ -55,8 +55,7 @@ impl GatewayControl {
 }
 
 /// Whether a line of the trail is an act: about this vendor or about all, where one is named. Requests that were
-/// refused are none. Quotes in
-/// a line's texts are escaped, so that no text can look like a key.
+/// refused are none. Quotes in a line's texts are escaped, so that no text can look like a key.
 fn is_about(line: &str, vendor: Option<&str>) -> bool {
     const REFUSED: [AuditAct; 6] = [
         AuditAct::Denied,
